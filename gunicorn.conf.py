@@ -1,0 +1,4 @@
+"""What gunicorn reads when it is started here: `gunicorn -b 0.0.0.0:5000 manage:app`."""
+
+# Else gunicorn opens a socket in the home folder, which a container's user may not have.
+control_socket_disable = True

@@ -1,0 +1,37 @@
+"""Runs the migrations on the database of the service's settings."""
+
+import logging
+from typing import Any
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import Connection
+
+from project.extensions import db
+
+log = logging.getLogger("migrations")
+
+
+def report(*, step: Any, **_: Any) -> None:
+    """Say which revision was just applied or taken back."""
+    deed = "Applied" if step.is_upgrade else "Took back"
+    revision = step.up_revision
+    log.info("%s %s: %s", deed, revision.revision, revision.doc)
+
+
+def migrate(connection: Connection) -> None:
+    """Run what was asked for in one transaction, where the database can."""
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        compare_type=True,
+        # SQLite alters a table by copying it.
+        render_as_batch=True,
+        on_version_apply=report,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+with current_app.app_context(), db.engine.connect() as connection:
+    migrate(connection)

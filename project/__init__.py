@@ -1,0 +1,66 @@
+"""users: accounts and tokens for every other service of a product."""
+
+from flask import Flask, Response, request
+
+from project import config, errors
+from project.api import headers
+from project.api.auth import auth_blueprint
+from project.api.system import system_blueprint
+from project.api.users import users_blueprint
+from project.config import BaseConfig
+from project.extensions import bcrypt, cors, db, migrate, reads
+
+__all__ = ["bcrypt", "create_app", "db"]
+
+
+class JSONResponse(Response):
+    """An answer that is JSON unless it says otherwise."""
+
+    default_mimetype = "application/json"
+
+
+class UsersService(Flask):
+    """A Flask app that answers nothing but the JSON envelope."""
+
+    response_class = JSONResponse
+
+    def make_default_options_response(self) -> Response:
+        """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
+        allowed = sorted(request.url_rule.methods or ()) if request.url_rule else []
+        message = f"Allowed methods: {', '.join(allowed)}."
+        body = self.json.dumps({"status": "success", "message": message})
+        return JSONResponse(body, headers={"Allow": ", ".join(allowed)})
+
+
+def create_app(settings: str | type[BaseConfig] | None = None, **overrides: object) -> Flask:
+    """Return the service as a WSGI app.
+
+    `settings` is a class of `project.config` or its path; without it APP_SETTINGS chooses. The
+    overrides are single settings. Raises ConfigError with every fault of the configuration.
+    """
+    configuration = config.load(settings, overrides)
+    app = UsersService(__name__, static_folder=None, instance_path=configuration["INSTANCE_PATH"])
+    app.config.from_mapping(configuration)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has them
+    app.json.compact = True  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # a redirect would be an answer without the envelope
+    _init_extensions(app)
+    for blueprint in (auth_blueprint, users_blueprint, system_blueprint):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _init_extensions(app: Flask) -> None:
+    db.init_app(app)
+    reads.init_app(app)
+    bcrypt.init_app(app)
+    migrate.init_app(app, db)
+    cors.init_app(
+        app,
+        origins=app.config["CORS_ORIGINS"],
+        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+        expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
+        max_age=600,
+    )
+    errors.init_app(app)
+    headers.init_app(app)

@@ -1,0 +1,1 @@
+"""Does deeds: the only place that commits; knows no request."""

@@ -1,0 +1,62 @@
+"""Reading users: one by id, all, or page by page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, bindparam, select, tuple_
+
+from project.api.models import User
+from project.database import Moment
+from project.errors import UserNotFound
+from project.extensions import reads
+
+LARGEST_ID = 2**31 - 1
+
+USERS = select(User.id, User.username, User.email, User.active, User.admin, User.created_at)
+NEWEST_FIRST = USERS.order_by(User.created_at.desc(), User.id.desc())
+BY_ID = USERS.where(User.id == bindparam("id"))
+FIRST_PAGE = NEWEST_FIRST.limit(bindparam("rows"))
+NEXT_PAGE = FIRST_PAGE.where(
+    tuple_(User.created_at, User.id)
+    < tuple_(bindparam("created_at", type_=Moment), bindparam("id"))
+)
+
+
+Account = Row[int, str, str, bool, bool, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the list, newest first: behind the user with this time and id."""
+
+    created_at: datetime
+    id: int
+
+
+def get(user_id: int) -> Account:
+    """Return one user. Raises UserNotFound."""
+    user = reads.first(BY_ID, id=user_id) if 0 < user_id <= LARGEST_ID else None
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+def all_users() -> Sequence[Account]:
+    """Return every user, newest first."""
+    return reads.all(NEWEST_FIRST)
+
+
+def page(limit: int, after: Position | None = None) -> tuple[Sequence[Account], Position | None]:
+    """Return up to `limit` users behind a position, newest first, and where the next page begins.
+
+    By keyset: a page deep in the list costs what the first one costs, and a user who registers
+    meanwhile shifts nothing.
+    """
+    if after is None:
+        found = reads.all(FIRST_PAGE, rows=limit + 1)
+    else:
+        found = reads.all(NEXT_PAGE, rows=limit + 1, created_at=after.created_at, id=after.id)
+    users = found[:limit]
+    last = users[-1] if len(found) > limit else None
+    return users, last and Position(last.created_at, last.id)

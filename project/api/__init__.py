@@ -1,0 +1,1 @@
+"""Speaks HTTP: the only place that touches `flask.request` and status codes."""

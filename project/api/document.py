@@ -1,0 +1,163 @@
+"""The API document (OpenAPI 3.1), made of the routes and of what their decorators say."""
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from inspect import getdoc
+from itertools import groupby
+from typing import Any
+
+from flask import Flask
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from werkzeug.routing import Rule
+
+from project.api.contract import Operation, View, operation_of
+from project.api.payload import MEDIA_TYPE
+from project.api.schemas import Refusal
+from project.errors import Fault, InternalError, InvalidPayload, ServiceError
+
+API_VERSION = "1.0.0"
+DESCRIPTION = """\
+Accounts and tokens for every other service of a product.
+
+Every answer is JSON with `status` and `message` or `data`; every error has a stable `code` beside
+its message. Any path may also answer 404 `not_found` and 405 `method_not_allowed`.
+"""
+REF_TEMPLATE = "#/components/schemas/{model}"
+HIDDEN_METHODS = {"HEAD", "OPTIONS"}
+Schema = dict[str, Any]
+
+
+def of(app: Flask) -> Schema:
+    """Return the app's document, made at the first call."""
+    if "api_document" not in app.extensions:
+        app.extensions["api_document"] = build(app)
+    document: Schema = app.extensions["api_document"]
+    return document
+
+
+def build(app: Flask) -> Schema:
+    """Return the document of every route of the app."""
+    paths: Schema = {}
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        for method in sorted((rule.methods or set()) - HIDDEN_METHODS):
+            path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, view)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "users", "version": API_VERSION, "description": DESCRIPTION},
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(app),
+            "securitySchemes": {"auth_token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def family(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+    """Yield every refusal that the service knows."""
+    for member in root.__subclasses__():
+        if hasattr(member, "code"):
+            yield member
+        yield from family(member)
+
+
+def _operation(rule: Rule, view: View) -> Schema:
+    operation = operation_of(view)
+    summary, _, description = (getdoc(view) or "").partition("\n\n")
+    described: Schema = {
+        "operationId": rule.endpoint.rpartition(".")[2],
+        "tags": [rule.endpoint.partition(".")[0]],
+        "summary": summary.replace("\n", " "),
+        "responses": {str(operation.status): _success(operation)} | _refusals(operation),
+    }
+    if description:
+        described["description"] = description
+    if parameters := [*_path_parameters(rule), *_query_parameters(operation)]:
+        described["parameters"] = parameters
+    if operation.body:
+        content = {MEDIA_TYPE: {"schema": _reference(operation.body)}}
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.secured:
+        described["security"] = [{"auth_token": []}]
+    return described
+
+
+def _path_parameters(rule: Rule) -> list[Schema]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in sorted(rule.arguments)
+    ]
+
+
+def _query_parameters(operation: Operation) -> list[Schema]:
+    if operation.query is None:
+        return []
+    properties = operation.query.model_json_schema()["properties"]
+    return [{"name": name, "in": "query", "schema": properties[name]} for name in properties]
+
+
+def _success(operation: Operation) -> Schema:
+    schema = _reference(operation.answer) if operation.answer else {}
+    return {
+        "description": HTTPStatus(operation.status).phrase,
+        "headers": _headers("X-Request-ID"),
+        "content": {media_type: {"schema": schema} for media_type in operation.media_types},
+    }
+
+
+def _refusals(operation: Operation) -> Schema:
+    """Return an answer a status, with an example a code."""
+    known: set[type[ServiceError]] = {*operation.refusals, InternalError}
+    refusals = sorted(known, key=lambda error: error.status)
+    return {
+        str(status): _refusal(HTTPStatus(status).phrase, list(members))
+        for status, members in groupby(refusals, key=lambda error: error.status)
+    }
+
+
+def _refusal(phrase: str, members: list[type[ServiceError]]) -> Schema:
+    examples = {member.code: {"value": _example(member).body()} for member in members}
+    schema = {
+        "allOf": [REFUSAL],
+        "properties": {"code": {"enum": sorted(examples)}},
+    }
+    fields = {name for member in members for name in _example(member).headers()}
+    return {
+        "description": phrase,
+        "headers": _headers("X-Request-ID", *sorted(fields)),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+
+
+def _example(member: type[ServiceError]) -> ServiceError:
+    if issubclass(member, InvalidPayload):
+        return member([Fault("email", "missing", "This field is required.")])
+    return member()
+
+
+def _headers(*names: str) -> Schema:
+    return {name: {"required": True, "schema": {"type": "string"}} for name in names}
+
+
+def _reference(model: type[BaseModel]) -> Schema:
+    return {"$ref": REF_TEMPLATE.format(model=model.__name__)}
+
+
+REFUSAL = _reference(Refusal)
+
+
+def _schemas(app: Flask) -> Schema:
+    operations = [operation_of(view) for view in app.view_functions.values()]
+    requests = {operation.body for operation in operations if operation.body}
+    answers = {operation.answer for operation in operations if operation.answer} | {Refusal}
+    _, document = models_json_schema(
+        [(model, "validation") for model in sorted(requests, key=lambda model: model.__name__)]
+        + [(model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)],
+        ref_template=REF_TEMPLATE,
+    )
+    schemas: Schema = document["$defs"]
+    schemas["Refusal"]["properties"]["code"]["enum"] = sorted({error.code for error in family()})
+    return schemas

@@ -1,0 +1,70 @@
+"""Who may call a view."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import current_app, request
+
+from project.accounts import sessions
+from project.accounts.sessions import Identity
+from project.api.contract import View, describe
+from project.errors import (
+    NotPermitted,
+    SessionEnded,
+    TokenBlank,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    Unavailable,
+    UserInactive,
+)
+
+TOKEN_REFUSALS = (TokenInvalid, TokenExpired, SessionEnded, UserInactive, Unavailable)
+
+
+def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View], View]:
+    """Pass the caller's identity to the view; `missing` is raised where there is no header."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def authenticated(*args: Any, **kwargs: Any) -> Any:
+            return view(_identify(missing), *args, **kwargs)
+
+        return describe(authenticated, (missing, *TOKEN_REFUSALS), secured=True)
+
+    return decorate
+
+
+def require_admin(view: View) -> View:
+    """Let administrators alone call the view."""
+
+    @wraps(view)
+    def administered(*args: Any, **kwargs: Any) -> Any:
+        if not _identify().admin:
+            raise NotPermitted
+        return view(*args, **kwargs)
+
+    return describe(administered, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured=True)
+
+
+def authenticate_unless_public(view: View) -> View:
+    """Pass the caller's identity to the view, or None where USERS_PUBLIC lets everybody in."""
+
+    @wraps(view)
+    def admitted(*args: Any, **kwargs: Any) -> Any:
+        caller = None if current_app.config["USERS_PUBLIC"] else _identify()
+        return view(caller, *args, **kwargs)
+
+    return describe(admitted, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured=True)
+
+
+def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
+    """Return who shows the request's bearer token (RFC 6750, section 2.1)."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        raise missing
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenBlank
+    return sessions.identify(token.strip())

@@ -1,0 +1,86 @@
+"""The schema on one page."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask import current_app
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from project.clock import utcnow
+from project.database import Base, Moment
+from project.errors import TokenExpired, TokenInvalid
+from project.extensions import bcrypt
+from project.security import hashing, identifiers, tokens
+from project.security.tokens import Claims, Purpose
+
+
+class User(Base):
+    """An account. Username and e-mail address are kept as typed; their keys are unique."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        # SQLite would give the id of the last user, once deleted, to the next one.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(128))
+    username_key: Mapped[str] = mapped_column(Text, unique=True)
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(Text, unique=True)
+    password: Mapped[str] = mapped_column(String(128))
+    active: Mapped[bool] = mapped_column(default=True)
+    admin: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(Moment, default=utcnow)
+
+    def __init__(self, *, username: str, email: str, password: str, **columns: Any) -> None:
+        """Make a user whose password is hashed here; this takes as long as a login."""
+        super().__init__(
+            username=username,
+            username_key=identifiers.username_key(username),
+            email=email,
+            email_key=identifiers.email_key(email),
+            password=bcrypt.generate_password_hash(hashing.normalize(password)).decode("ascii"),
+            **columns,
+        )
+
+    @staticmethod
+    def encode_auth_token(session: "Session") -> str:
+        """Return the token that opens this session of its user."""
+        claims = Claims(
+            user_id=session.user_id,
+            session_id=session.id,
+            purpose=Purpose.ACCESS,
+            issued_at=session.created_at,
+            expires_at=session.expires_at,
+        )
+        return tokens.encode(claims, _signing_key())
+
+    @staticmethod
+    def decode_auth_token(token: str) -> Claims:
+        """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
+        try:
+            return tokens.decode(token, _signing_key(), Purpose.ACCESS, utcnow())
+        except tokens.TokenOutdated:
+            raise TokenExpired from None
+        except tokens.TokenRejected:
+            raise TokenInvalid from None
+
+
+class Session(Base):
+    """One login: it opens with a token and ends by logout, or when its time has passed."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+def _signing_key() -> bytes:
+    return str(current_app.config["SECRET_KEY"]).encode()

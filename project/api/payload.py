@@ -1,0 +1,82 @@
+"""Reading what a client sent, strictly: either a typed request, or every fault in it."""
+
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from project.errors import BadRequest, Fault, InvalidPayload, UnsupportedMediaType
+from project.security import strict_json
+
+MEDIA_TYPE = "application/json"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# What pydantic calls a fault, in the words of this service's contract. A fault that is not here was
+# raised by a rule of ours and brings its own.
+FAULTS = {
+    "missing": ("missing", "This field is required."),
+    "string_type": ("wrong_type", "This must be a string."),
+    "string_unicode": ("unreadable", "This is not readable as Unicode."),
+    "string_too_short": ("too_short", "This is too short."),
+    "string_too_long": ("too_long", "This is too long."),
+    "int_parsing": ("wrong_type", "This must be a whole number."),
+    "greater_than_equal": ("out_of_range", "This number is too small."),
+    "less_than_equal": ("out_of_range", "This number is too large."),
+}
+
+
+def read_json(model: type[Model]) -> Model:
+    """Return the request's body as this model.
+
+    Raises InvalidPayload, UnsupportedMediaType, or what Werkzeug raises for a body that is too
+    large.
+    """
+    return validate(model, _read_object())
+
+
+def read_query(model: type[Model]) -> Model:
+    """Return the request's query as this model. Raises InvalidPayload."""
+    return validate(model, request.args.to_dict())
+
+
+def validate(model: type[Model], values: dict[str, Any]) -> Model:
+    """Return the values as this model. Raises InvalidPayload with a fault for each bad field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidPayload([_fault(fault) for fault in faults]) from None
+
+
+def _fault(fault: Any) -> Fault:
+    field = ".".join(str(part) for part in fault["loc"])
+    code, message = FAULTS.get(fault["type"], (fault["type"], fault["msg"]))
+    return Fault(field, code, message)
+
+
+def _read_object() -> dict[str, Any]:
+    raw = _read_body()
+    if not raw:
+        raise InvalidPayload([Fault("", "missing", "A JSON object is required.")])
+    if request.mimetype != MEDIA_TYPE or request.content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType
+    try:
+        document = strict_json.loads(raw)
+    except ValueError:
+        raise InvalidPayload([Fault("", "not_json", "This is not JSON.")]) from None
+    if not isinstance(document, dict):
+        raise InvalidPayload([Fault("", "wrong_type", "This must be a JSON object.")])
+    return document
+
+
+def _read_body() -> bytes:
+    try:
+        return request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:
+        # A server raises what it likes from `wsgi.input` when a chunk is broken or the client is
+        # gone (gunicorn: classes of its own); whatever it is, the body cannot be read.
+        raise BadRequest from error

@@ -1,0 +1,207 @@
+"""One pydantic model a request, one an answer; the API document is made of them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import email_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from project.accounts.directory import LARGEST_ID, Position
+from project.security.hashing import LONGEST_PASSWORD
+from project.security.identifiers import is_visible
+
+LONGEST_USERNAME = 128
+LONGEST_EMAIL = 254
+LARGEST_PAGE = 200
+
+# An address is checked for syntax alone, and `.local` or `localhost` is a good domain to an
+# intranet. The library's documented way to accept such names is to take them off its list.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
+
+
+def _refuse_nul(text: str) -> str:
+    # PostgreSQL has no NUL in text.
+    if "\0" in text:
+        raise PydanticCustomError("unreadable", "This must not contain a NUL character.")
+    return text
+
+
+def _check_username(username: str) -> str:
+    if not is_visible(username):
+        raise PydanticCustomError("unseen_character", "This contains an invisible character.")
+    if username != username.strip():
+        raise PydanticCustomError("surrounding_blank", "This begins or ends with a blank.")
+    return username
+
+
+def _check_email(email: str) -> str:
+    try:
+        email_validator.validate_email(
+            email, check_deliverability=False, globally_deliverable=False
+        )
+    except email_validator.EmailNotValidError:
+        raise PydanticCustomError("not_an_email", "This is not an e-mail address.") from None
+    return email
+
+
+def _read_position(text: str) -> Position:
+    form = POSITION.fullmatch(text)
+    if form is None or int(form[2]) > LARGEST_ID:
+        raise PydanticCustomError("unknown_position", "This is not a `next` of an earlier answer.")
+    return Position(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
+
+
+def position_text(position: Position) -> str:
+    """Return what a client sends as `after` to go on from here."""
+    return f"{(position.created_at - EPOCH) // timedelta(microseconds=1)}-{position.id}"
+
+
+def _iso8601(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Text = Annotated[str, AfterValidator(_refuse_nul)]
+Username = Annotated[
+    Text,
+    Field(min_length=1, max_length=LONGEST_USERNAME, examples=["michael"]),
+    AfterValidator(_check_username),
+]
+Email = Annotated[
+    Text,
+    Field(min_length=1, max_length=LONGEST_EMAIL, examples=["michael@example.com"]),
+    AfterValidator(_check_email),
+]
+NewPassword = Annotated[
+    Text,
+    Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["correct horse battery staple"]),
+]
+Moment = Annotated[
+    datetime,
+    PlainSerializer(_iso8601, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T21:34:03Z"]}),
+]
+
+
+class Request(BaseModel):
+    """A request's body. What it names beyond its fields is not looked at."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class RegisterRequest(Request):
+    """A new account."""
+
+    username: Username
+    email: Email
+    password: NewPassword
+
+
+class LoginRequest(Request):
+    """Credentials: any two texts, since only an account can say whether they are good."""
+
+    email: Annotated[Text, Field(examples=["michael@example.com"])]
+    password: Annotated[Text, Field(examples=["correct horse battery staple"])]
+
+
+class PageRequest(BaseModel):
+    """Which part of a list."""
+
+    limit: Annotated[int | None, Field(ge=1, le=LARGEST_PAGE)] = None
+    after: Annotated[
+        Position | None,
+        BeforeValidator(_read_position),
+        WithJsonSchema({"type": "string", "description": "`data.next` of the page before."}),
+    ] = None
+
+
+class Answer(BaseModel):
+    """What every success has."""
+
+    status: Literal["success"] = "success"
+
+
+class MessageAnswer(Answer):
+    """A success that says so."""
+
+    message: Annotated[str, Field(examples=["pong!"])]
+
+
+class TokenAnswer(Answer):
+    """An open session."""
+
+    message: Annotated[str, Field(examples=["Successfully logged in."])]
+    auth_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: Annotated[int, Field(description="Seconds.", examples=[2592000])]
+
+
+class UserData(BaseModel):
+    """An account, as its owner and administrators see it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: Annotated[int, Field(examples=[1])]
+    username: Annotated[str, Field(examples=["michael"])]
+    email: Annotated[str, Field(examples=["michael@example.com"])]
+    active: Annotated[bool, Field(examples=[True])]
+    admin: Annotated[bool, Field(examples=[False])]
+    created_at: Moment
+
+
+class StatusAnswer(Answer):
+    """Who the token shows. `admin` stands beside `data` too: another service reads it there."""
+
+    admin: Annotated[bool, Field(examples=[False])]
+    data: UserData
+
+
+class UserAnswer(Answer):
+    """One account."""
+
+    data: UserData
+
+
+class UserList(BaseModel):
+    """Accounts, newest first."""
+
+    users: list[UserData]
+    next: Annotated[
+        str | None,
+        Field(description="Send it as `after` for the next page; null on the last one."),
+    ]
+
+
+class UserListAnswer(Answer):
+    """A page of accounts, or all of them."""
+
+    data: UserList
+
+
+class FaultData(BaseModel):
+    """One thing wrong with a payload."""
+
+    field: Annotated[str, Field(description="The field's name; empty for the whole payload.")]
+    code: str
+    message: str
+
+
+class Refusal(BaseModel):
+    """What every error answers."""
+
+    status: Literal["error"] = "error"
+    message: str
+    code: str
+    errors: list[FaultData] | None = None

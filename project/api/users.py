@@ -1,0 +1,75 @@
+"""The users, and the ping."""
+
+import re
+
+from flask import Blueprint
+
+from project.accounts import directory, registration
+from project.accounts.sessions import Identity
+from project.api.contract import accepts, accepts_query, answers
+from project.api.guard import authenticate_unless_public, require_admin
+from project.api.schemas import (
+    MessageAnswer,
+    PageRequest,
+    RegisterRequest,
+    UserAnswer,
+    UserData,
+    UserList,
+    UserListAnswer,
+    position_text,
+)
+from project.errors import EmailExists, NotPermitted, UserExists, UserNotFound
+
+DEFAULT_PAGE = 50
+USER_ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+
+users_blueprint = Blueprint("users", __name__)
+
+
+@users_blueprint.get("/ping")
+@answers(MessageAnswer)
+def ping_pong() -> MessageAnswer:
+    """Tell that the process answers."""
+    return MessageAnswer(message="pong!")
+
+
+@users_blueprint.get("/users")
+@answers(UserListAnswer)
+@authenticate_unless_public
+@accepts_query(PageRequest)
+def get_all_users(caller: Identity | None, page: PageRequest) -> UserListAnswer:
+    """List the users, newest first; for administrators, or for everybody where USERS_PUBLIC is set.
+
+    Where it is set and neither `limit` nor `after` is sent, all of them; else page by page.
+    """
+    if caller is not None and not caller.admin:
+        raise NotPermitted
+    if caller is None and page.limit is None and page.after is None:
+        users, next_position = directory.all_users(), None
+    else:
+        users, next_position = directory.page(page.limit or DEFAULT_PAGE, page.after)
+    shown = [UserData.model_validate(user) for user in users]
+    after = position_text(next_position) if next_position else None
+    return UserListAnswer(data=UserList(users=shown, next=after))
+
+
+@users_blueprint.get("/users/<user_id>")
+@answers(UserAnswer, UserNotFound)
+@authenticate_unless_public
+def get_single_user(caller: Identity | None, user_id: str) -> UserAnswer:
+    """Show one user; to that user and administrators, or to everybody where USERS_PUBLIC is set."""
+    if not USER_ID.fullmatch(user_id):
+        raise UserNotFound
+    if caller is not None and not caller.admin and caller.id != int(user_id):
+        raise NotPermitted
+    return UserAnswer(data=UserData.model_validate(directory.get(int(user_id))))
+
+
+@users_blueprint.post("/users")
+@answers(MessageAnswer, EmailExists, UserExists, status=201)
+@require_admin
+@accepts(RegisterRequest)
+def add_user(payload: RegisterRequest) -> MessageAnswer:
+    """Make an account for somebody else; for administrators."""
+    registration.add_user(payload.username, payload.email, payload.password)
+    return MessageAnswer(message=f"{payload.email} was added!")

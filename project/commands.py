@@ -1,0 +1,192 @@
+"""What `manage.py` does, as plain functions that print what they did."""
+
+import getpass
+import logging
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import flask_migrate
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
+from flask_script_ng import Command, Manager, Server
+from sqlalchemy import MetaData, exc
+
+from project.accounts import registration
+from project.api.payload import validate
+from project.api.schemas import RegisterRequest
+from project.errors import InvalidPayload, UserExists
+from project.extensions import MIGRATIONS, db
+
+ROOT = Path(__file__).parent.parent
+BLOCKING_THREADS = "16"
+SEEDED_USERS = (
+    ("michael", "michael@example.com"),
+    ("michaelherman", "michaelherman@example.com"),
+)
+SEEDED_PASSWORD = "test"
+
+
+class CommandFailed(Exception):
+    """A command could not do its work; the text says why and what to do."""
+
+
+def run(manager: Manager) -> None:
+    """Run the command that was typed; a failure is one line and a non-zero exit code."""
+    try:
+        manager.run()
+    except CommandFailed as failure:
+        sys.exit(f"error: {failure}")
+    except exc.DBAPIError as error:
+        sys.exit(f"error: the database refused: {str(error.orig).splitlines()[0]}")
+
+
+def recreate_db(yes: bool = False) -> None:
+    """Drop every table of the database, then build the schema by the migrations."""
+    _refuse_in_production("recreate_db", yes)
+    tables = MetaData()
+    tables.reflect(bind=db.engine)
+    tables.drop_all(bind=db.engine)
+    flask_migrate.upgrade()
+    print(f"Dropped {len(tables.tables)} tables and built the schema in {_database()}.")
+
+
+def seed_db(yes: bool = False) -> None:
+    """Make the users michael and michaelherman, password `test`; those that exist stay."""
+    _refuse_in_production("seed_db", yes)
+    for username, email in SEEDED_USERS:
+        try:
+            registration.add_user(username, email, SEEDED_PASSWORD)
+            print(f"Made {username} <{email}>.")
+        except UserExists:
+            print(f"Kept {username} <{email}>, who existed.")
+
+
+def create_admin(username: str, email: str) -> None:
+    """Make an administrator; the password is asked for, or read from standard input."""
+    asked = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline()
+    fields = {"username": username, "email": email, "password": asked.rstrip("\n")}
+    try:
+        account = validate(RegisterRequest, fields)
+        registration.add_user(account.username, account.email, account.password, admin=True)
+    except InvalidPayload as refusal:
+        faults = "; ".join(f"{fault.field}: {fault.message}" for fault in refusal.faults)
+        raise CommandFailed(f"no administrator was made. {faults}") from None
+    except UserExists as refusal:
+        raise CommandFailed(f"no administrator was made. {refusal.message}") from None
+    print(f"Made the administrator {username} <{email}>.")
+
+
+def test() -> int:
+    """Run the whole suite on SQLite and on PostgreSQL."""
+    return _run_suite()
+
+
+def cov() -> int:
+    """Run the whole suite under branch coverage; prints the table and writes htmlcov/."""
+    return _run_suite("--coverage")
+
+
+class Database(Command):  # type: ignore[misc]  # the library has no types
+    """Manage the migrations: `db upgrade`, `db downgrade`, `db migrate`, `db current`, …"""
+
+    capture_all_args = True
+    help_args = ()  # --help is Flask-Migrate's to answer
+
+    def run(self, arguments: list[str]) -> None:
+        """Hand the arguments to Flask-Migrate; say what it changed and where the schema stands."""
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("migrations").setLevel(logging.INFO)
+        migrations = flask_migrate.cli.db
+        try:
+            code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)
+        except click.ClickException as refusal:
+            raise CommandFailed(refusal.format_message()) from None
+        # --help ends with a code; a command that was run ends with nothing.
+        if code is None and {"upgrade", "downgrade", "stamp"} & set(arguments):
+            print(f"{_database()} is at revision {', '.join(_applied_revisions()) or 'none'}.")
+
+
+class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no types
+    """Serve with Werkzeug's development server, which starts anew when a file changes."""
+
+    help = description = __doc__
+
+    def __init__(self) -> None:
+        super().__init__(use_debugger=False, use_reloader=True, threaded=True)
+
+    def __call__(self, app: Flask, host: str, port: int, *args: object, **kwargs: object) -> None:
+        """Serve until interrupted."""
+        if "WERKZEUG_RUN_MAIN" not in os.environ:  # else the reloader's child, whose port is taken
+            check_port(host, port)
+            with app.app_context():
+                _warn_of_pending_migrations()
+        super().__call__(app, host, port, *args, **kwargs)
+
+
+def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> None:
+    """Serve with granian, the server for production, until a signal ends it."""
+    if not port.isdecimal() or not workers.isdecimal():
+        raise CommandFailed("--port and --workers take a whole number.")
+    check_port(host, int(port))
+    _warn_of_pending_migrations()
+    print(f"Serving {_database()} on http://{host}:{port}; try it at /docs.", flush=True)
+    options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
+    options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise CommandFailed where nothing can listen; a server would say so by a stack trace."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CommandFailed(
+                f"cannot listen on {host}:{port} ({reason}); stop what listens there, or give "
+                "another --port."
+            ) from None
+
+
+def _warn_of_pending_migrations() -> None:
+    known = ScriptDirectory(str(MIGRATIONS)).get_heads()
+    try:
+        applied = _applied_revisions()
+    except exc.OperationalError:
+        print(f"warning: {_database()} cannot be reached yet.", file=sys.stderr)
+        return
+    if set(applied) != set(known):
+        remedy = "run: python manage.py db upgrade"
+        print(f"warning: {_database()} is not at the latest migration; {remedy}", file=sys.stderr)
+
+
+def _applied_revisions() -> tuple[str, ...]:
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_heads()
+
+
+def _refuse_in_production(command: str, yes: bool) -> None:
+    if current_app.config["STRICT"] and not yes:
+        raise CommandFailed(
+            f"{command} changes the data of {_database()}, which is in production; if that is what "
+            "you want, add --yes."
+        )
+
+
+def _database() -> str:
+    """Return the database's URL without its password."""
+    return db.engine.url.render_as_string()
+
+
+def _run_suite(*options: str) -> int:
+    # A process of its own: coverage must begin before `project` is imported.
+    command = [sys.executable, "-m", "project.tests.run", *options]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode

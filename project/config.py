@@ -1,0 +1,335 @@
+"""The settings: one list that feeds the classes, the check at start and the README's table.
+
+A setting is a name, a way to read it, a default and a sentence. `APP_SETTINGS` chooses a class,
+which changes some defaults; the environment has the last word. `load()` answers the whole
+configuration or raises ConfigError with every fault at once.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from project.database import engine_options
+
+SHORTEST_SECRET = 32
+"""Bytes; a key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
+
+LARGEST_BODY = 16 * 1024
+"""Bytes of a request's body; the largest request of ours has a few hundred."""
+
+SECRET_FILE = "secret_key"
+PLACEHOLDERS = (
+    "change",
+    "secret",
+    "precious",
+    "password",
+    "example",
+    "default",
+    "insecure",
+    "your",
+)
+FEWEST_DISTINCT_CHARACTERS = 8
+DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; one line a fault, each with its setting and its remedy."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class DamagedSecret(Exception):
+    """The instance folder's secret is not one that was made here."""
+
+
+def text(value: str) -> str:
+    """Read a text as it stands."""
+    return value
+
+
+def switch(value: str) -> bool:
+    """Read a yes or a no."""
+    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    try:
+        return answers[value.lower()]
+    except KeyError:
+        raise ValueError("must be true or false") from None
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers within these bounds."""
+
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    return read
+
+
+def names(value: str) -> list[str]:
+    """Read a list of names, separated by commas."""
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def database_url(value: str) -> str:
+    """Read a database's URL and name the driver that is installed for it.
+
+    `postgres://` and `postgresql://` both mean psycopg2 here. The message never holds the value,
+    which may hold a password.
+    """
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a URL; give postgresql://user:password@host:5432/name") from None
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    if url.drivername == "sqlite":
+        return _sqlite_url(url)
+    if url.drivername != "postgresql+psycopg2":
+        raise ValueError("must start with postgresql:// or sqlite:///")
+    if not url.database:
+        raise ValueError("names no database; give postgresql://user:password@host:5432/name")
+    return url.render_as_string(hide_password=False)
+
+
+def _sqlite_url(url: URL) -> str:
+    if url.database in (None, "", ":memory:"):
+        raise ValueError("names no file; a database in memory is a new one for every connection")
+    return url.render_as_string(hide_password=False)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A name, a way to read it from the environment, a default and a sentence."""
+
+    name: str
+    read: Callable[[str], object]
+    default: object
+    sentence: str
+
+
+SETTINGS = (
+    Setting("DATABASE_URL", database_url, None,
+        "The database: `postgresql://…` or `sqlite:///…`. Without one: `users.sqlite` in the "
+        "instance folder; production and staging require it."),
+    Setting("DATABASE_TEST_URL", database_url, None,
+        "The database of `TestingConfig`, and the server that the test suite uses instead of "
+        "starting one of its own."),
+    Setting("SECRET_KEY", text, None,
+        "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
+        "instance folder with mode 600; production and staging require it."),
+    Setting("INSTANCE_PATH", text, None,
+        "The folder for what belongs to this installation alone. Without one: `instance/` beside "
+        "`project/`."),
+    Setting("TOKEN_EXPIRATION_DAYS", whole(0, 3650), 30,
+        "How long a token lives: days, to which the seconds are added."),
+    Setting("TOKEN_EXPIRATION_SECONDS", whole(0, 86400), 0,
+        "How long a token lives: seconds, added to the days."),
+    Setting("BCRYPT_LOG_ROUNDS", whole(4, 20), 12,
+        "The cost of a password hash; one more doubles the time."),
+    Setting("USERS_PUBLIC", switch, False,
+        "Whether everybody may read `/users`, e-mail addresses included."),
+    Setting("CORS_ORIGINS", names, ["*"],
+        "The origins whose pages may call the service, separated by commas; no cookie is used."),
+)  # fmt: skip
+
+
+class BaseConfig:
+    """The settings' own defaults, and what no installation changes."""
+
+    DEBUG = False
+    TESTING = False
+    STRICT = False
+    DATABASE_SETTING = "DATABASE_URL"
+    DATABASE_FILE = "users.sqlite"
+    BCRYPT_HANDLE_LONG_PASSWORDS = True
+    MAX_CONTENT_LENGTH = LARGEST_BODY
+
+
+for _setting in SETTINGS:
+    setattr(BaseConfig, _setting.name, _setting.default)
+
+
+class DevelopmentConfig(BaseConfig):
+    """Starts with no setting at all."""
+
+    DEBUG = True
+    BCRYPT_LOG_ROUNDS = 4
+
+
+class TestingConfig(BaseConfig):
+    """A database of its own and tokens that soon expire."""
+
+    DEBUG = True
+    TESTING = True
+    DATABASE_SETTING = "DATABASE_TEST_URL"
+    DATABASE_FILE = "users_test.sqlite"
+    BCRYPT_LOG_ROUNDS = 4
+    TOKEN_EXPIRATION_DAYS = 0
+    TOKEN_EXPIRATION_SECONDS = 3
+
+
+class ProductionConfig(BaseConfig):
+    """Refuses to start with a default where a default is a danger."""
+
+    STRICT = True
+
+
+class StagingConfig(ProductionConfig):
+    """Production, by another name."""
+
+
+CONFIGS: Mapping[str, type[BaseConfig]] = {
+    f"project.config.{config.__name__}": config
+    for config in (DevelopmentConfig, TestingConfig, StagingConfig, ProductionConfig)
+}
+DEFAULT_CONFIG = "project.config.DevelopmentConfig"
+
+
+def load(
+    settings: str | type[BaseConfig] | None = None,
+    overrides: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the configuration: the class's defaults, then the environment, then the overrides.
+
+    `settings` is a class or its path; without it the environment's APP_SETTINGS chooses.
+    Raises ConfigError with every fault.
+    """
+    environment = os.environ if environment is None else environment
+    config_class = _config_class(settings or environment.get("APP_SETTINGS") or DEFAULT_CONFIG)
+    config = {name: getattr(config_class, name) for name in dir(config_class) if name.isupper()}
+    faults = _read_environment(config, environment)
+    config |= overrides or {}
+    faults += check(config)
+    if not faults:
+        faults += _derive(config)
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _config_class(settings: str | type[BaseConfig]) -> type[BaseConfig]:
+    if isinstance(settings, type):
+        return settings
+    try:
+        return CONFIGS[settings]
+    except KeyError:
+        known = ", ".join(CONFIGS)
+        raise ConfigError([f"APP_SETTINGS is unknown: set it to one of {known}."]) from None
+
+
+def _read_environment(config: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
+    """Take what the environment says into the configuration; an empty value says nothing."""
+    faults = []
+    for setting in SETTINGS:
+        value = environment.get(setting.name, "")
+        if not value:
+            continue
+        try:
+            config[setting.name] = setting.read(value)
+        except ValueError as error:
+            faults.append(f"{setting.name} {error}.")
+    return faults
+
+
+def check(config: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with these settings, a line a fault."""
+    faults = []
+    if not config["TOKEN_EXPIRATION_DAYS"] and not config["TOKEN_EXPIRATION_SECONDS"]:
+        faults.append(
+            "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0: set one of them, "
+            "or every token is born expired."
+        )
+    if config["STRICT"]:
+        faults += _check_strictly(config)
+    return faults
+
+
+def _check_strictly(config: Mapping[str, Any]) -> list[str]:
+    faults = []
+    if not config["DATABASE_URL"]:
+        faults.append(
+            "DATABASE_URL is not set: set it to postgresql://user:password@host:5432/name."
+        )
+    if weakness := _weakness(config["SECRET_KEY"]):
+        remedy = 'set it to the output of: python -c "import secrets; print(secrets.token_hex(32))"'
+        faults.append(f"SECRET_KEY {weakness}: {remedy}")
+    return faults
+
+
+def _weakness(secret: str | None) -> str | None:
+    """Return what makes this secret guessable."""
+    if not secret:
+        return "is not set"
+    if len(secret.encode()) < SHORTEST_SECRET:
+        return f"is shorter than {SHORTEST_SECRET} bytes"
+    if any(word in secret.lower() for word in PLACEHOLDERS):
+        return "looks like a placeholder that somebody published"
+    if len(set(secret)) < FEWEST_DISTINCT_CHARACTERS:
+        return "repeats a few characters"
+    return None
+
+
+def _derive(config: dict[str, Any]) -> list[str]:
+    """Complete a sound configuration by what follows from it; returns what stands in the way."""
+    config["TOKEN_LIFETIME"] = timedelta(
+        days=config["TOKEN_EXPIRATION_DAYS"], seconds=config["TOKEN_EXPIRATION_SECONDS"]
+    )
+    folder = Path(config["INSTANCE_PATH"] or Path(__file__).parent.parent / "instance").absolute()
+    config["INSTANCE_PATH"] = str(folder)
+    try:
+        config["SECRET_KEY"] = config["SECRET_KEY"] or kept_secret(folder)
+        config["SQLALCHEMY_DATABASE_URI"] = config[config["DATABASE_SETTING"]] or _kept_database(
+            folder, config["DATABASE_FILE"]
+        )
+    except DamagedSecret as error:
+        return [f"SECRET_KEY: {error}: set SECRET_KEY, or remove the file to have a new one made."]
+    except OSError as error:
+        return [
+            f"INSTANCE_PATH: cannot write to {folder} ({error.strerror}): make it writable, or set "
+            "INSTANCE_PATH to a folder that is."
+        ]
+    options = engine_options(config["SQLALCHEMY_DATABASE_URI"])
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = options | {"pool_pre_ping": True}
+    return []
+
+
+def _kept_database(folder: Path, name: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / name}"
+
+
+def kept_secret(folder: Path) -> str:
+    """Return this installation's secret from the folder, made at the first call.
+
+    The file is written whole under another name and then linked: of several processes that start
+    at once the first link wins, and all read the same secret.
+    """
+    file = folder / SECRET_FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        draft = folder / f"{SECRET_FILE}.{secrets.token_hex(8)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(SHORTEST_SECRET))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    secret = file.read_text().strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise DamagedSecret(f"{file} holds less than {SHORTEST_SECRET} bytes")
+    return secret

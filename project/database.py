@@ -1,0 +1,125 @@
+"""How the service talks to its database: the models' base, the column of time, the engines."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVarTuple
+
+from flask import Flask, current_app
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    Row,
+    Select,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
+
+Columns = TypeVarTuple("Columns")
+
+CONNECT_TIMEOUT = 1
+"""Seconds to wait for a connection to the server, and for a free one in the pool."""
+
+SQLITE_LOCK_TIMEOUT = 1.5
+"""Seconds that a writer waits for another writer's lock on an SQLite file."""
+
+
+class Base(DeclarativeBase):
+    """The models' base; it names every constraint, since SQLite cannot drop an unnamed one."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware UTC in Python on every database (SQLite keeps no time zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive datetime, whose time zone would be a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a point in time must know its time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back aware UTC whatever the driver returned."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+@event.listens_for(Engine, "connect")
+def prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """Turn on what SQLite leaves off: foreign keys, and reading while another writes (WAL)."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Return the keywords for `create_engine` that both engines on this URL share."""
+    # Parameters hold hashes and addresses: no error message may carry them into a log.
+    options: dict[str, Any] = {"pool_timeout": CONNECT_TIMEOUT, "hide_parameters": True}
+    if make_url(url).get_backend_name() == "sqlite":
+        return options | {"connect_args": {"timeout": SQLITE_LOCK_TIMEOUT}}
+    return options | {"connect_args": {"connect_timeout": CONNECT_TIMEOUT}}
+
+
+class ReadEngine:
+    """An engine for single reads that sends the SELECT and nothing around it.
+
+    A default transaction costs BEGIN, SELECT and ROLLBACK on the wire, and a ping before use one
+    round trip more. In AUTOCOMMIT there is only the SELECT; a connection that has died meanwhile
+    shows itself by the failing read, which is then done once more on a new one.
+    """
+
+    def init_app(self, app: Flask) -> None:
+        """Make this app's engine; it connects at its first read."""
+        url = app.config["SQLALCHEMY_DATABASE_URI"]
+        app.extensions["read_engine"] = create_engine(
+            url, isolation_level="AUTOCOMMIT", **engine_options(url)
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """The current app's engine."""
+        engine: Engine = current_app.extensions["read_engine"]
+        return engine
+
+    def first(self, statement: Select[*Columns], **values: object) -> Row[*Columns] | None:
+        """Return the statement's first row, or None."""
+        rows = self.all(statement, **values)
+        return rows[0] if rows else None
+
+    def all(self, statement: Select[*Columns], **values: object) -> Sequence[Row[*Columns]]:
+        """Return all rows of the statement."""
+        try:
+            return self._read(statement, values)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._read(statement, values)
+
+    def _read(
+        self, statement: Select[*Columns], values: dict[str, object]
+    ) -> Sequence[Row[*Columns]]:
+        with self.engine.connect() as connection:
+            return connection.execute(statement, values).all()

@@ -1,0 +1,17 @@
+"""The request's id: the same in the answer and in every line of the log."""
+
+import re
+from uuid import uuid4
+
+from flask import g, request
+
+HEADER = "X-Request-ID"
+ACCEPTED = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
+
+
+def request_id() -> str:
+    """Return the caller's id for this request if it is well formed, else a new one."""
+    if "request_id" not in g:
+        sent = request.headers.get(HEADER, "")
+        g.request_id = sent if ACCEPTED.fullmatch(sent) else uuid4().hex
+    return str(g.request_id)

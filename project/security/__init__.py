@@ -1,0 +1,1 @@
+"""Computes: no Flask, no database, no settings."""

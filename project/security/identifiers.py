@@ -1,0 +1,31 @@
+"""When two usernames, or two e-mail addresses, are the same one.
+
+Both are kept as typed; what must be unique is their key, which knows neither case nor Unicode form
+(UAX #15, normalization form KC).
+"""
+
+import unicodedata
+from string import ascii_lowercase, ascii_uppercase
+
+# Control, format, private use, surrogate and unassigned (Unicode, section 4.5).
+UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+
+_LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def username_key(username: str) -> str:
+    """Return what makes this username unique."""
+    return unicodedata.normalize("NFKC", username).casefold()
+
+
+def email_key(email: str) -> str:
+    """Return what makes this address unique.
+
+    Beyond ASCII the case stays: whether two such mailboxes are one is known to their host alone.
+    """
+    return unicodedata.normalize("NFKC", email).translate(_LOWER_ASCII)
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether every character can be seen, so that no two names look alike by a hidden one."""
+    return all(unicodedata.category(character) not in UNSEEN_CATEGORIES for character in text)

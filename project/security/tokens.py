@@ -1,0 +1,163 @@
+"""JSON Web Tokens (RFC 7519) behind a strict door.
+
+A token says what it is for and must be whole: `sub` (the user's id, a string), `sid` (the session),
+`jti`, `iat`, `exp` and `aud` (its purpose) are all required. The door checks form, header and
+claims itself and leaves to PyJWT what PyJWT does well, the signature.
+
+The exceptions:
+
+    TokenRejected           not a whole token of ours for this purpose
+    └── TokenOutdated       it was one, and its time has passed
+"""
+
+import base64
+import binascii
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+import jwt
+
+from project.security import strict_json
+
+ALGORITHM = "HS256"
+HEADER = {"alg": ALGORITHM, "typ": "JWT"}
+LONGEST_TOKEN = 2048
+"""Characters; ours have about 330. What is longer is not looked at."""
+
+# RFC 7515, section 7.1: three base64url segments, none of them empty.
+COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
+USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+HEX_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+LATEST_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
+
+_signer = jwt.PyJWS()
+
+
+class TokenRejected(Exception):
+    """The text is not a whole token of ours for the purpose that was asked."""
+
+
+class TokenOutdated(TokenRejected):
+    """The token is ours and whole, and its time has passed."""
+
+
+class Purpose(StrEnum):
+    """What a token is for; its `aud` claim."""
+
+    ACCESS = "access"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says, typed. The fresh `jti` makes each different from every other one."""
+
+    user_id: int
+    session_id: UUID
+    purpose: Purpose
+    issued_at: datetime
+    expires_at: datetime
+    token_id: UUID = field(default_factory=uuid4)
+
+
+def encode(claims: Claims, key: bytes) -> str:
+    """Return the signed token in its compact form.
+
+    A claim of time has whole seconds; `exp` is rounded up, so that a token lives no shorter than
+    its client was told.
+    """
+    payload = {
+        "sub": str(claims.user_id),
+        "sid": claims.session_id.hex,
+        "jti": claims.token_id.hex,
+        "iat": int(claims.issued_at.timestamp()),
+        "exp": math.ceil(claims.expires_at.timestamp()),
+        "aud": claims.purpose.value,
+    }
+    return jwt.encode(payload, key, algorithm=ALGORITHM)
+
+
+def decode(token: str, key: bytes, purpose: Purpose, now: datetime) -> Claims:
+    """Return the claims of a token signed with the key, for the purpose and not yet expired.
+
+    Raises TokenRejected, or TokenOutdated for a token that was good until its `exp`.
+    """
+    header, payload = _open(token)
+    if header != HEADER:
+        raise TokenRejected("the header is not ours")
+    try:
+        _signer.decode(token, key, algorithms=[ALGORITHM])
+    except jwt.InvalidTokenError as error:
+        raise TokenRejected("the signature is not ours") from error
+    claims = _typed(payload)
+    if claims.purpose is not purpose:
+        raise TokenRejected("the token is for something else")
+    if claims.expires_at <= now:
+        raise TokenOutdated("the token has expired")
+    return claims
+
+
+def _open(token: str) -> tuple[object, object]:
+    """Return header and payload of a token in canonical compact form, not yet believed."""
+    form = COMPACT_FORM.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
+    if form is None:
+        raise TokenRejected("not the compact form")
+    try:
+        header, payload, _signature = (_canonical(segment) for segment in form.groups())
+        return strict_json.loads(header), strict_json.loads(payload)
+    except ValueError as error:
+        raise TokenRejected("not the compact form") from error
+
+
+def _canonical(segment: str) -> bytes:
+    """Return a segment's bytes, refusing every spelling of them but one.
+
+    The last character of a base64url text can have unused bits, so that one signature has several
+    spellings (RFC 4648, section 3.5).
+    """
+    try:
+        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except binascii.Error as error:
+        raise TokenRejected("not base64url") from error
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != segment.encode("ascii"):
+        raise TokenRejected("not canonical base64url")
+    return raw
+
+
+def _typed(payload: object) -> Claims:
+    """Return the claims of a payload that has all of them, each of its type."""
+    if not isinstance(payload, dict):
+        raise TokenRejected("the payload is not an object")
+    return Claims(
+        user_id=int(_text(payload, "sub", USER_ID)),
+        session_id=UUID(_text(payload, "sid", HEX_ID)),
+        purpose=_purpose(payload),
+        issued_at=_time(payload, "iat"),
+        expires_at=_time(payload, "exp"),
+        token_id=UUID(_text(payload, "jti", HEX_ID)),
+    )
+
+
+def _text(payload: dict[str, object], name: str, form: re.Pattern[str]) -> str:
+    value = payload.get(name)
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise TokenRejected(f"{name} is missing or malformed")
+    return value
+
+
+def _time(payload: dict[str, object], name: str) -> datetime:
+    value = payload.get(name)
+    # type() and not isinstance(): a JSON true is an int to Python.
+    if type(value) is not int or not 0 <= value <= LATEST_TIME:
+        raise TokenRejected(f"{name} is missing or malformed")
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _purpose(payload: dict[str, object]) -> Purpose:
+    try:
+        return Purpose(payload.get("aud"))  # type: ignore[arg-type]  # refused below, whatever it is
+    except ValueError as error:
+        raise TokenRejected("aud is missing or unknown") from error

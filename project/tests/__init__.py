@@ -1,0 +1,1 @@
+"""The suite: behaviour, through HTTP, on SQLite and on PostgreSQL."""

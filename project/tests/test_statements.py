@@ -1,0 +1,35 @@
+"""What a request costs the database, counted on the wire."""
+
+from project.tests import databases, utils, wire
+from project.tests.base import BaseTestCase
+from project.tests.utils import InProcess
+
+
+class TestStatements(BaseTestCase):
+    """A connection that is open already is counted on: the first one brings its own statements."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        url = self.app.config["SQLALCHEMY_DATABASE_URI"]
+        watched, self.sent = self.enterContext(wire.statements(url))
+        self.app = databases.new_app(watched)
+        self.caller = InProcess(self.app.test_client())
+        self.token = self.add_token(self.add_user())
+        self.caller.login()
+        self.caller.status(self.token)
+        self.sent.clear()
+
+    def test_status_sends_one_statement(self) -> None:
+        self.assertEqual(self.caller.status(self.token).status, 200)
+        self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
+
+    def test_status_with_a_forged_token_sends_none(self) -> None:
+        head, payload, signature = self.token.split(".")
+        self.assertEqual(self.caller.status(f"{head}.{payload}.{signature[::-1]}").status, 401)
+        self.assertEqual(self.sent, [])
+
+    def test_login_reads_once_and_writes_one_row(self) -> None:
+        self.assertEqual(self.caller.login(password=utils.PASSWORD).status, 200)
+        verbs = [statement.split()[0].rstrip(";") for statement in self.sent]
+        # The second SELECT asks whether the pool's connection lives.
+        self.assertEqual(verbs, ["SELECT", "SELECT", "BEGIN", "INSERT", "COMMIT"])

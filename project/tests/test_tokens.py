@@ -1,0 +1,182 @@
+"""The strict door: what is a token of ours and what only resembles one."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest import TestCase
+from uuid import uuid4
+
+import jwt
+import pytest
+from joserfc import jws
+from joserfc.jwk import OctKey
+
+from project.security import tokens
+from project.security.tokens import Claims, Purpose, TokenOutdated, TokenRejected
+
+KEY = b"0123456789abcdef" * 2
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CLAIMS = Claims(
+    user_id=7,
+    session_id=uuid4(),
+    purpose=Purpose.ACCESS,
+    issued_at=NOW,
+    expires_at=NOW + timedelta(minutes=5),
+)
+PAYLOAD: dict[str, Any] = {
+    "sub": "7",
+    "sid": CLAIMS.session_id.hex,
+    "jti": CLAIMS.token_id.hex,
+    "iat": int(NOW.timestamp()),
+    "exp": int(CLAIMS.expires_at.timestamp()),
+    "aud": "access",
+}
+HEADER = {"alg": "HS256", "typ": "JWT"}
+
+
+def segment(content: bytes | dict[str, Any]) -> str:
+    """Return a segment of a compact token."""
+    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def signed(payload: bytes | dict[str, Any], header: bytes | dict[str, Any] = HEADER) -> str:
+    """Return a token with a good signature over whatever these are, made without PyJWT."""
+    signing_input = f"{segment(header)}.{segment(payload)}"
+    key = OctKey.import_key(KEY)
+    signer = jws.JWSRegistry.algorithms["HS256"]
+    signature = signer.sign(signing_input.encode(), key)
+    return f"{signing_input}.{segment(signature)}"
+
+
+@pytest.mark.any_database
+class TestTokens(TestCase):
+    """Every refusal here carries a good signature, unless its name says otherwise."""
+
+    def decode(self, token: str, now: datetime = NOW) -> Claims:
+        """Decode with this test's key and clock."""
+        return tokens.decode(token, KEY, Purpose.ACCESS, now)
+
+    def assert_rejected(self, token: str, why: object = None) -> None:
+        """Hold the door shut, for another reason than time."""
+        with self.subTest(why or token):
+            with self.assertRaises(TokenRejected) as caught:
+                self.decode(token)
+            self.assertNotIsInstance(caught.exception, TokenOutdated)
+
+    def test_claims_come_back(self) -> None:
+        self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY)), CLAIMS)
+
+    def test_the_helper_of_these_tests_makes_good_tokens(self) -> None:
+        self.assertEqual(self.decode(signed(PAYLOAD)), CLAIMS)
+
+    def test_another_library_reads_our_tokens(self) -> None:
+        opened = jws.deserialize_compact(
+            tokens.encode(CLAIMS, KEY), OctKey.import_key(KEY), ["HS256"]
+        )
+        self.assertEqual(json.loads(opened.payload), PAYLOAD)
+        self.assertEqual(opened.headers(), HEADER)
+
+    def test_a_token_dies_at_its_exp(self) -> None:
+        token = tokens.encode(CLAIMS, KEY)
+        self.assertEqual(self.decode(token, CLAIMS.expires_at - timedelta(seconds=1)), CLAIMS)
+        with self.assertRaises(TokenOutdated):
+            self.decode(token, CLAIMS.expires_at)
+
+    def test_a_forged_token_is_not_said_to_be_outdated(self) -> None:
+        token = tokens.encode(CLAIMS, b"another key, just as long as ours")
+        with self.assertRaises(TokenRejected) as caught:
+            self.decode(token, CLAIMS.expires_at)
+        self.assertNotIsInstance(caught.exception, TokenOutdated)
+
+    def test_a_token_from_a_clock_that_is_ahead_is_good(self) -> None:
+        self.assertEqual(self.decode(signed(PAYLOAD), NOW - timedelta(seconds=2)), CLAIMS)
+
+    def test_a_claim_of_ours_that_is_newer_is_let_be(self) -> None:
+        self.assertEqual(self.decode(signed(PAYLOAD | {"new": [1]})), CLAIMS)
+
+    def test_a_missing_claim(self) -> None:
+        for name in PAYLOAD:
+            payload = {key: value for key, value in PAYLOAD.items() if key != name}
+            self.assert_rejected(signed(payload), name)
+
+    def test_a_claim_of_another_type_or_form(self) -> None:
+        wrong: dict[str, list[Any]] = {
+            "sub": [
+                7,
+                "",
+                "0",
+                "07",
+                "-7",
+                "7 ",
+                "٧",
+                "7" * 30,
+                "7.0",
+                None,
+                True,
+                ["7"],
+                {"7": 7},
+            ],
+            "sid": ["", "x", CLAIMS.session_id.hex.upper(), str(CLAIMS.session_id), 7, None, []],
+            "jti": ["", "x", 7, None, {}],
+            "iat": ["1", -1, 1.5, True, None, 10**30, [], 253_402_300_800],
+            "exp": [str(PAYLOAD["exp"]), float(PAYLOAD["exp"]), True, None, 10**30, -1, {}],
+            "aud": ["", "refresh", "ACCESS", ["access"], None, 7, True, {"access": 1}],
+        }
+        for name, values in wrong.items():
+            for value in values:
+                self.assert_rejected(signed(PAYLOAD | {name: value}), (name, value))
+
+    def test_a_payload_that_is_not_our_json(self) -> None:
+        whole = json.dumps(PAYLOAD)
+        for payload in (
+            b"", b"null", b"[]", b'"x"', b"7", b"{", b"\xff", b"[" * 1000, whole.encode("utf-16"),
+            (whole[:-1] + ', "sub": "8"}').encode(), whole.replace('"7"', "NaN").encode(),
+            b"\xef\xbb\xbf" + whole.encode(), whole.encode() + b"x",
+        ):  # fmt: skip
+            self.assert_rejected(signed(payload), payload)
+
+    def test_a_header_that_is_not_ours(self) -> None:
+        for header in (
+            {"alg": "none", "typ": "JWT"}, {"alg": "HS512", "typ": "JWT"}, {"alg": "hs256",
+            "typ": "JWT"},
+            {"alg": "RS256", "typ": "JWT"}, {"alg": ["HS256"], "typ": "JWT"}, {"alg": "HS256"},
+            {"typ": "JWT"}, {}, HEADER | {"kid": "../../dev/null"}, HEADER | {"crit": ["exp"]},
+            HEADER | {"b64": False}, HEADER | {"jku": "http://127.0.0.1/"}, HEADER | {"typ": "jwt"},
+            HEADER | {"jwk": {"kty": "oct", "k": segment(KEY)}}, HEADER | {"zip": "DEF"},
+            b'{"alg":"none","typ":"JWT","alg":"HS256"}', b"[]", b"null",
+        ):  # fmt: skip
+            self.assert_rejected(signed(PAYLOAD, header), header)
+
+    def test_a_token_without_a_good_signature(self) -> None:
+        head, payload, signature = signed(PAYLOAD).split(".")
+        none = jwt.encode(PAYLOAD, "", algorithm="none")
+        longer = jwt.encode(PAYLOAD, KEY * 2, algorithm="HS512")
+        for token in (
+            none, longer, f"{head}.{payload}.", f"{head}.{payload}", f"{head}.{payload}.{'A' * 43}",
+            f"{head}.{payload}.{signature[:-4]}",
+            f"{head}.{segment(PAYLOAD | {'sub': '8'})}.{signature}",
+        ):  # fmt: skip
+            self.assert_rejected(token)
+
+    def test_another_spelling_of_a_good_token(self) -> None:
+        token = signed(PAYLOAD)
+        head, payload, signature = token.split(".")
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        sibling = alphabet[alphabet.index(signature[-1]) ^ 1]
+        for spelling in (
+            token + "=", token + "==", token + "\n", " " + token, token + " ", token + ".",
+            f"{head}.{payload}.{signature[:-1]}{sibling}",
+            f"{head}.{payload}.{signature[:20]}!{signature[20:]}",
+            f"{head}..{payload}.{signature}", f"{head}=.{payload}.{signature}",
+            token.replace(".", ".."),
+            f"{head}.{payload}.{signature[:5]}\n{signature[5:]}", f"{head}.{payload}.{signature}A",
+            token.replace(".", "\u2024"), f"{head}.{payload}.{signature[:-1]}é", "A" * 5, ".",
+            "..", "",
+        ):  # fmt: skip
+            self.assert_rejected(spelling)
+
+    def test_a_token_of_absurd_length(self) -> None:
+        self.assert_rejected(signed(PAYLOAD | {"x": "x" * 3000}), "long")
+        self.assert_rejected("A" * 10_000_000, "very long")

@@ -1,0 +1,140 @@
+"""Helpers that speak."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask.testing import FlaskClient
+from werkzeug.datastructures import Headers
+
+from project.api.models import Session, User
+from project.clock import utcnow
+from project.extensions import db
+
+PASSWORD = "greaterthaneight"
+
+
+def add_user(
+    username: str = "michael",
+    email: str = "michael@example.com",
+    password: str = PASSWORD,
+    **columns: Any,
+) -> User:
+    """Put a user into the database of the current app."""
+    user = User(username=username, email=email, password=password, **columns)
+    db.session.add(user)
+    db.session.commit()
+    return user
+
+
+def add_token(user_id: int, age: timedelta = timedelta(0)) -> str:
+    """Open a session of a user of the current app, this long ago; return its token."""
+    opened_at = utcnow() - age
+    session = Session(
+        user_id=user_id, created_at=opened_at, expires_at=opened_at + timedelta(minutes=5)
+    )
+    db.session.add(session)
+    db.session.commit()
+    return User.encode_auth_token(session)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a client got."""
+
+    status: int
+    headers: Headers
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        """The body's JSON."""
+        return json.loads(self.raw)
+
+
+class Caller:
+    """A client of the service, by whatever way it gets there."""
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """Send a request as it stands."""
+        raise AssertionError("a caller has a way")
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        payload: object = None,
+        token: str | None = None,
+        **headers: str,
+    ) -> Reply:
+        """Send a request with a JSON payload and a bearer token, where given."""
+        body = None if payload is None else json.dumps(payload).encode()
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return self.send(method, path, body, headers)
+
+    def get(self, path: str, token: str | None = None, **headers: str) -> Reply:
+        """Send a GET."""
+        return self.call("GET", path, token=token, **headers)
+
+    def post(self, path: str, payload: object = None, token: str | None = None) -> Reply:
+        """Send a POST with a JSON payload."""
+        return self.call("POST", path, payload, token)
+
+    def register(
+        self,
+        username: str = "justatest",
+        email: str = "test@test.com",
+        password: str = "123456",
+    ) -> Reply:
+        """Register."""
+        return self.post(
+            "/auth/register", {"username": username, "email": email, "password": password}
+        )
+
+    def login(self, email: str = "michael@example.com", password: str = PASSWORD) -> Reply:
+        """Log in."""
+        return self.post("/auth/login", {"email": email, "password": password})
+
+    def status(self, token: str | None = None) -> Reply:
+        """Ask who the token shows."""
+        return self.get("/auth/status", token)
+
+    def logout(self, token: str | None = None) -> Reply:
+        """Log out."""
+        return self.get("/auth/logout", token)
+
+
+class InProcess(Caller):
+    """A caller through Flask's test client."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """Send a request as it stands."""
+        answer = self.client.open(path, method=method, data=body, headers=dict(headers))
+        return Reply(answer.status_code, answer.headers, answer.data)
+
+
+class OverHTTP(Caller):
+    """A caller through a socket, with a connection of its own for every request."""
+
+    def __init__(self, url: str) -> None:
+        self.address = urlsplit(url)
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        """Send a request as it stands."""
+        connection = http.client.HTTPConnection(str(self.address.hostname), self.address.port, 30)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            return Reply(answer.status, Headers(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
