@@ -2,3 +2,6 @@
 
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
+
+# A longer path than gunicorn's default is still answered by the service, in its envelope.
+limit_request_line = 8190

@@ -1,6 +1,6 @@
 """users: accounts and tokens for every other service of a product."""
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from project import config, errors
 from project.api import headers
@@ -26,10 +26,9 @@ class UsersService(Flask):
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
-        allowed = sorted(request.url_rule.methods or ()) if request.url_rule else []
-        message = f"Allowed methods: {', '.join(allowed)}."
-        body = self.json.dumps({"status": "success", "message": message})
-        return JSONResponse(body, headers={"Allow": ", ".join(allowed)})
+        allowed = ", ".join(sorted(super().make_default_options_response().allow))
+        body = {"status": "success", "message": f"Allowed methods: {allowed}."}
+        return JSONResponse(self.json.dumps(body), headers={"Allow": allowed})
 
 
 def create_app(settings: str | type[BaseConfig] | None = None, **overrides: object) -> Flask:

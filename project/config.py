@@ -22,9 +22,6 @@ from project.database import engine_options
 SHORTEST_SECRET = 32
 """Bytes; a key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
 
-LARGEST_BODY = 16 * 1024
-"""Bytes of a request's body; the largest request of ours has a few hundred."""
-
 SECRET_FILE = "secret_key"
 PLACEHOLDERS = (
     "change",
@@ -153,7 +150,6 @@ class BaseConfig:
     DATABASE_SETTING = "DATABASE_URL"
     DATABASE_FILE = "users.sqlite"
     BCRYPT_HANDLE_LONG_PASSWORDS = True
-    MAX_CONTENT_LENGTH = LARGEST_BODY
 
 
 for _setting in SETTINGS:

@@ -26,7 +26,8 @@ The family; each member has a status, a code and a message, and is raised where 
     └── Unavailable             503 unavailable: the database does not answer
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -247,6 +248,21 @@ class Unavailable(ServiceError):
     def headers(self) -> dict[str, str]:
         """Return when to try again, in seconds (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(RETRY_AFTER)}
+
+
+@contextmanager
+def raised_as(refusal: type[ServiceError]) -> Iterator[None]:
+    """Raise whatever the block raises as this refusal.
+
+    For reading from `wsgi.input` alone: of a broken chunk every server makes exceptions of its
+    own, gunicorn's have no common ancestor but Exception.
+    """
+    try:
+        yield
+    except ServiceError:
+        raise
+    except Exception as error:
+        raise refusal from error
 
 
 def init_app(app: Flask) -> None:

@@ -4,12 +4,22 @@ from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import HTTPException
 
-from project.errors import BadRequest, Fault, InvalidPayload, UnsupportedMediaType
+from project import errors
+from project.errors import (
+    BadRequest,
+    Fault,
+    InvalidPayload,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
 from project.security import strict_json
 
 MEDIA_TYPE = "application/json"
+LARGEST_BODY = 16 * 1024
+"""Bytes; the largest request of ours has a few hundred."""
+MOST_DISCARDED = 2 * 1024 * 1024
+"""Bytes of a body that is too large which are still read, so that its sender hears the answer."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -18,7 +28,6 @@ Model = TypeVar("Model", bound=BaseModel)
 FAULTS = {
     "missing": ("missing", "This field is required."),
     "string_type": ("wrong_type", "This must be a string."),
-    "string_unicode": ("unreadable", "This is not readable as Unicode."),
     "string_too_short": ("too_short", "This is too short."),
     "string_too_long": ("too_long", "This is too long."),
     "int_parsing": ("wrong_type", "This must be a whole number."),
@@ -30,8 +39,7 @@ FAULTS = {
 def read_json(model: type[Model]) -> Model:
     """Return the request's body as this model.
 
-    Raises InvalidPayload, UnsupportedMediaType, or what Werkzeug raises for a body that is too
-    large.
+    Raises InvalidPayload, PayloadTooLarge, UnsupportedMediaType, or BadRequest.
     """
     return validate(model, _read_object())
 
@@ -72,11 +80,24 @@ def _read_object() -> dict[str, Any]:
 
 
 def _read_body() -> bytes:
-    try:
-        return request.get_data(cache=False)
-    except HTTPException:
-        raise
-    except Exception as error:
-        # A server raises what it likes from `wsgi.input` when a chunk is broken or the client is
-        # gone (gunicorn: classes of its own); whatever it is, the body cannot be read.
-        raise BadRequest from error
+    """Return the whole body. Raises PayloadTooLarge, or BadRequest where it ends too soon."""
+    declared = request.content_length or 0
+    if declared > MOST_DISCARDED:
+        raise PayloadTooLarge
+    with errors.raised_as(BadRequest):
+        body = _read(LARGEST_BODY + 1)
+        if len(body) > LARGEST_BODY:
+            # A client that is still sending would see its connection cut, and not the answer.
+            _read(MOST_DISCARDED)
+            raise PayloadTooLarge
+    if len(body) < declared:
+        raise BadRequest
+    return body
+
+
+def _read(most: int) -> bytes:
+    """Return what is left of the body, up to this many bytes."""
+    body = b""
+    while len(body) < most and (piece := request.stream.read(most - len(body))):
+        body += piece
+    return body

@@ -32,10 +32,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
 
 
-def _refuse_nul(text: str) -> str:
-    # PostgreSQL has no NUL in text.
-    if "\0" in text:
-        raise PydanticCustomError("unreadable", "This must not contain a NUL character.")
+def _check_readable(text: str) -> str:
+    # JSON can spell both; PostgreSQL has no NUL in text, and UTF-8 has no lone surrogate.
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise PydanticCustomError("unreadable", "This contains a NUL or half a character.")
     return text
 
 
@@ -73,7 +73,7 @@ def _iso8601(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Text = Annotated[str, AfterValidator(_refuse_nul)]
+Text = Annotated[str, AfterValidator(_check_readable)]
 Username = Annotated[
     Text,
     Field(min_length=1, max_length=LONGEST_USERNAME, examples=["michael"]),

@@ -33,7 +33,7 @@ def new_database() -> str:
     """Return the URL of an empty database, which goes when the tests end."""
     if server := os.environ.get(SERVER_VARIABLE):
         return _new_schema(server)
-    return f"sqlite:///{_folder() / uuid4().hex}.sqlite"
+    return f"sqlite:///{folder() / uuid4().hex}.sqlite"
 
 
 def new_app(url: str | None = None, **overrides: object) -> Flask:
@@ -43,7 +43,7 @@ def new_app(url: str | None = None, **overrides: object) -> Flask:
         "project.config.TestingConfig",
         DATABASE_TEST_URL=url,
         SECRET_KEY=SECRET_KEY,
-        INSTANCE_PATH=str(_folder()),
+        INSTANCE_PATH=str(folder()),
         **overrides,
     )
     with app.app_context():
@@ -63,10 +63,11 @@ def _shared_database() -> str:
 
 
 @cache
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="users-tests-"))
-    left_behind.callback(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def folder() -> Path:
+    """Return this process's folder for files."""
+    made = Path(tempfile.mkdtemp(prefix="users-tests-"))
+    left_behind.callback(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def _new_schema(server: str) -> str:

@@ -1,0 +1,108 @@
+"""The service as it is shipped: through a real server process of each kind."""
+
+import http.client
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from flask import Flask
+from werkzeug.datastructures import Headers
+
+from project.api.models import Session, User
+from project.tests import databases, servers
+from project.tests.bad_input import BadInput
+from project.tests.base import empty_tables
+from project.tests.contract import USER_EXISTS, AuthContract
+from project.tests.utils import OverHTTP, Reply
+
+CROWD = 50
+
+
+class ServedCase(AuthContract, BadInput):
+    """The contract and the bad input, over HTTP, against two workers on one database."""
+
+    __test__ = False
+    kind: ClassVar[str]
+    url: ClassVar[str]
+    served_app: ClassVar[Flask]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        database = databases.new_database()
+        cls.served_app = databases.new_app(database)
+        cls.url = cls.enterClassContext(servers.running(cls.kind, database))
+
+    def setUp(self) -> None:
+        self.app = self.served_app
+        self.caller = OverHTTP(self.url)
+        with self.app.app_context():
+            empty_tables()
+
+    def test_a_logout_is_a_refusal_in_every_worker(self) -> None:
+        user_id = self.add_user()
+        for _ in range(5):
+            token = self.add_token(user_id)
+            self.assertEqual(self.caller.logout(token).status, 200)
+            replies = [self.caller.status(token) for _ in range(8)]
+            self.assertEqual({reply.status for reply in replies}, {401})
+
+    def test_bodies_in_chunks(self) -> None:
+        good = json.dumps({"email": "a@b.c", "password": "x"}).encode()
+        whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(good), good)
+        for body, status in (
+            (whole, 404),
+            (b"zz\r\n" + good + b"\r\n0\r\n\r\n", 400),
+            (b"5\r\n" + good + b"\r\n0\r\n\r\n", 400),
+            (b"-5\r\n" + good + b"\r\n0\r\n\r\n", 400),
+            (b"fff\r\n" + good[:-1], 400),
+            ((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 5 + b"0\r\n\r\n", 413),
+            ((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 250 + b"0\r\n\r\n", 413),
+        ):
+            with self.subTest(body[:40]):
+                reply = self.send_raw(b"Transfer-Encoding: chunked\r\n\r\n" + body)
+                self.assertEqual((reply.status, reply.body["status"]), (status, "error"))
+                self.assertEqual(reply.headers["Content-Type"], "application/json")
+
+    def test_a_body_that_ends_too_soon_is_not_acted_on(self) -> None:
+        body = json.dumps({"email": "a@b.c", "password": "x"}).encode()
+        reply = self.send_raw(b"Content-Length: 100\r\n\r\n" + body)
+        self.assert_refused(reply, 400, "Bad request.", "bad_request")
+
+    def send_raw(self, rest: bytes) -> Reply:
+        """Send a login whose last header field and body are these bytes, and nothing more."""
+        address = urlsplit(self.url)
+        head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        with socket.create_connection((str(address.hostname), address.port), 30) as connection:
+            connection.sendall(head + b"Connection: close\r\n" + rest)
+            if not rest.endswith(b"0\r\n\r\n"):  # a server may take this for the client's end
+                connection.shutdown(socket.SHUT_WR)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return Reply(answer.status, Headers(answer.getheaders()), answer.read())
+
+    def test_of_fifty_equal_registrations_at_once_one_wins(self) -> None:
+        with ThreadPoolExecutor(CROWD) as crowd:
+            replies = list(crowd.map(lambda _: self.caller.register(), range(CROWD)))
+        won = [reply for reply in replies if reply.status == 201]
+        self.assertEqual(len(won), 1)
+        for reply in replies:
+            if reply is not won[0]:
+                self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+        self.assertEqual((self.count(User), self.count(Session)), (1, 1))
+
+
+class TestGranian(ServedCase):
+    """The server that is shipped."""
+
+    __test__ = True
+    kind = "granian"
+
+
+class TestGunicorn(ServedCase):
+    """The server that old compose files start."""
+
+    __test__ = True
+    kind = "gunicorn"
