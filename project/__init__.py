@@ -58,6 +58,7 @@ def _init_extensions(app: Flask) -> None:
         app,
         origins=app.config["CORS_ORIGINS"],
         allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+        send_wildcard=True,
         expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
         max_age=600,
     )

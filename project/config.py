@@ -205,9 +205,7 @@ def load(
     environment = os.environ if environment is None else environment
     config_class = _config_class(settings or environment.get("APP_SETTINGS") or DEFAULT_CONFIG)
     config = {name: getattr(config_class, name) for name in dir(config_class) if name.isupper()}
-    faults = _read_environment(config, environment)
-    config |= overrides or {}
-    faults += check(config)
+    faults = [*_take(config, environment), *_take(config, overrides or {}), *check(config)]
     if not faults:
         faults += _derive(config)
     if faults:
@@ -225,15 +223,15 @@ def _config_class(settings: str | type[BaseConfig]) -> type[BaseConfig]:
         raise ConfigError([f"APP_SETTINGS is unknown: set it to one of {known}."]) from None
 
 
-def _read_environment(config: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
-    """Take what the environment says into the configuration; an empty value says nothing."""
+def _take(config: dict[str, Any], values: Mapping[str, object]) -> list[str]:
+    """Take values into the configuration; a text is read first, and an empty one says nothing."""
     faults = []
     for setting in SETTINGS:
-        value = environment.get(setting.name, "")
-        if not value:
+        value = values.get(setting.name, "")
+        if value == "":
             continue
         try:
-            config[setting.name] = setting.read(value)
+            config[setting.name] = setting.read(value) if isinstance(value, str) else value
         except ValueError as error:
             faults.append(f"{setting.name} {error}.")
     return faults

@@ -40,9 +40,8 @@ def get_document() -> dict[str, Any]:
 @serves("text/html")
 def get_docs_page() -> Response:
     """Show this document on a page where every call can be tried."""
-    page = send_file(PAGES / "docs.html")
-    page.headers["Content-Security-Policy"] = PAGE_POLICY
-    return page
+    page = (PAGES / "docs.html").read_text()
+    return Response(page, headers={"Content-Security-Policy": PAGE_POLICY}, mimetype="text/html")
 
 
 @system_blueprint.get("/docs/<asset>")

@@ -38,17 +38,16 @@ def new_database() -> str:
 
 def new_app(url: str | None = None, **overrides: object) -> Flask:
     """Return an app in testing configuration on a database that has its schema."""
-    url = url or new_database()
-    app = create_app(
-        "project.config.TestingConfig",
-        DATABASE_TEST_URL=url,
-        SECRET_KEY=SECRET_KEY,
-        INSTANCE_PATH=str(folder()),
-        **overrides,
-    )
+    app = bare_app(url or new_database(), **overrides)
     with app.app_context():
         flask_migrate.upgrade()
     return app
+
+
+def bare_app(url: str, **overrides: object) -> Flask:
+    """Return an app in testing configuration on a database that need not be there."""
+    settings = {"DATABASE_TEST_URL": url, "SECRET_KEY": SECRET_KEY, "INSTANCE_PATH": str(folder())}
+    return create_app("project.config.TestingConfig", **(settings | overrides))
 
 
 @cache

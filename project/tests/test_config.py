@@ -1,0 +1,243 @@
+"""The configuration: classes, environment, check at start."""
+
+import stat
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import TestCase
+
+import pytest
+
+from project import config, create_app
+from project.config import SETTINGS, ConfigError
+
+GOOD_SECRET = "f3b1c4d5e6a798071625344352617081"
+DEVELOPMENT = "project.config.DevelopmentConfig"
+TESTING = "project.config.TestingConfig"
+STAGING = "project.config.StagingConfig"
+PRODUCTION = "project.config.ProductionConfig"
+
+
+@pytest.mark.any_database
+class ConfigCase(TestCase):
+    """Loads configurations from environments of its own."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "instance"
+
+    def load(self, settings: str | None = None, **environment: str) -> dict[str, Any]:
+        """Load a configuration from this environment alone."""
+        environment.setdefault("INSTANCE_PATH", str(self.folder))
+        return config.load(settings, environment=environment)
+
+    def faults(self, settings: str | None = None, **environment: str) -> list[str]:
+        """Return what keeps this environment from being a configuration."""
+        with self.assertRaises(ConfigError) as caught:
+            self.load(settings, **environment)
+        return caught.exception.faults
+
+
+class TestDevelopmentConfig(ConfigCase):
+    """Development needs nothing."""
+
+    def test_it_is_the_default(self) -> None:
+        self.assertEqual(self.load(), self.load(DEVELOPMENT))
+        self.assertEqual(self.load(), self.load(APP_SETTINGS=DEVELOPMENT))
+
+    def test_defaults(self) -> None:
+        loaded = self.load()
+        self.assertTrue(loaded["DEBUG"])
+        self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 4)
+        self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=30))
+        self.assertEqual(loaded["CORS_ORIGINS"], ["*"])
+        self.assertFalse(loaded["USERS_PUBLIC"])
+        self.assertEqual(
+            loaded["SQLALCHEMY_DATABASE_URI"], f"sqlite:///{self.folder / 'users.sqlite'}"
+        )
+
+    def test_the_secret_is_made_once_and_kept_for_its_owner_alone(self) -> None:
+        secrets = {self.load()["SECRET_KEY"] for _ in range(2)}
+        self.assertEqual(len(secrets), 1)
+        self.assertGreaterEqual(len(secrets.pop()), 32)
+        files = list(self.folder.iterdir())
+        self.assertEqual([file.name for file in files], ["secret_key"])
+        self.assertEqual(stat.S_IMODE(files[0].stat().st_mode), 0o600)
+
+    def test_processes_that_start_at_once_share_the_secret(self) -> None:
+        with ThreadPoolExecutor(16) as crowd:
+            secrets = set(crowd.map(lambda _: config.kept_secret(self.folder), range(64)))
+        self.assertEqual(len(secrets), 1)
+
+    def test_a_damaged_secret_is_not_used(self) -> None:
+        self.folder.mkdir()
+        (self.folder / "secret_key").write_text("")
+        (fault,) = self.faults()
+        self.assertRegex(fault, r"^SECRET_KEY: .*secret_key holds less than 32 bytes: .*remove")
+
+    def test_an_instance_folder_that_cannot_be_written(self) -> None:
+        self.folder.write_text("a file where the folder should be")
+        for environment in ({}, {"SECRET_KEY": GOOD_SECRET}):
+            (fault,) = self.faults(**environment)
+            self.assertRegex(
+                fault, f"^INSTANCE_PATH: cannot write to {self.folder} .*set INSTANCE_PATH"
+            )
+
+    def test_nothing_is_kept_where_everything_is_set(self) -> None:
+        self.load(SECRET_KEY=GOOD_SECRET, DATABASE_URL="sqlite:////tmp/elsewhere.sqlite")
+        self.assertFalse(self.folder.exists())
+
+
+class TestTestingConfig(ConfigCase):
+    """Testing has its own database and tokens that soon expire."""
+
+    def test_defaults(self) -> None:
+        loaded = self.load(TESTING, DATABASE_URL="sqlite:////tmp/never.sqlite")
+        self.assertTrue(loaded["TESTING"])
+        self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 4)
+        self.assertEqual(loaded["TOKEN_EXPIRATION_DAYS"], 0)
+        self.assertEqual(loaded["TOKEN_EXPIRATION_SECONDS"], 3)
+        self.assertEqual(
+            loaded["SQLALCHEMY_DATABASE_URI"], f"sqlite:///{self.folder / 'users_test.sqlite'}"
+        )
+
+    def test_its_database(self) -> None:
+        loaded = self.load(TESTING, DATABASE_TEST_URL="postgres://u:p@h/users_test")
+        self.assertEqual(
+            loaded["SQLALCHEMY_DATABASE_URI"], "postgresql+psycopg2://u:p@h/users_test"
+        )
+
+
+class TestProductionConfig(ConfigCase):
+    """Production refuses to start with what is dangerous there."""
+
+    def load_sound(self, settings: str = PRODUCTION, **environment: str) -> dict[str, Any]:
+        """Load a configuration that is sound but for these settings."""
+        sound = {"SECRET_KEY": GOOD_SECRET, "DATABASE_URL": "postgresql://u:p@h/users_prod"}
+        return self.load(settings, **(sound | environment))
+
+    def test_defaults(self) -> None:
+        loaded = self.load_sound()
+        self.assertFalse(loaded["DEBUG"] or loaded["TESTING"])
+        self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 12)
+        self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=30))
+        self.assertTrue(loaded["BCRYPT_HANDLE_LONG_PASSWORDS"])
+
+    def test_all_faults_are_told_at_once(self) -> None:
+        for settings in (PRODUCTION, STAGING):
+            faults = self.faults(settings, BCRYPT_LOG_ROUNDS="x")
+            self.assertEqual(len(faults), 3)
+            self.assertRegex(faults[0], "^BCRYPT_LOG_ROUNDS must be a whole number from 4 to 20")
+            self.assertRegex(faults[1], "^DATABASE_URL is not set: set it to postgresql://")
+            self.assertRegex(faults[2], "^SECRET_KEY is not set: set it to the output of: python")
+
+    def test_guessable_secrets_are_refused(self) -> None:
+        for secret, why in (
+            ("", "not set"),
+            (GOOD_SECRET[:-1], "shorter than 32 bytes"),
+            ("my_precious", "shorter"),
+            ("my_precious_secret_key_for_users_1", "placeholder"),
+            ("changemechangemechangemechangeme", "placeholder"),
+            ("a" * 64, "repeats"),
+            ("0123" * 16, "repeats"),
+        ):
+            with self.subTest(secret), self.assertRaisesRegex(ConfigError, why):
+                self.load_sound(SECRET_KEY=secret)
+
+    def test_it_writes_nothing(self) -> None:
+        self.load_sound()
+        self.assertFalse(self.folder.exists())
+
+
+class TestSettings(ConfigCase):
+    """How values are read."""
+
+    def test_an_unknown_class_is_refused_with_the_known_ones(self) -> None:
+        for name in ("nonsense", "project.config.Nonsense", "project.config.BaseConfig", "os.path"):
+            (fault,) = self.faults(APP_SETTINGS=name)
+            self.assertRegex(fault, "^APP_SETTINGS is unknown: .*project.config.ProductionConfig")
+
+    def test_a_class_may_be_given_itself(self) -> None:
+        environment = {"INSTANCE_PATH": str(self.folder)}
+        loaded = config.load(config.TestingConfig, environment=environment)
+        self.assertTrue(loaded["TESTING"])
+
+    def test_values_that_cannot_be_read(self) -> None:
+        for name, value, remedy in (
+            ("TOKEN_EXPIRATION_DAYS", "-1", "whole number"),
+            ("TOKEN_EXPIRATION_DAYS", "1.5", "whole number"),
+            ("TOKEN_EXPIRATION_DAYS", "٣", "whole number"),
+            ("TOKEN_EXPIRATION_SECONDS", "1e3", "whole number"),
+            ("BCRYPT_LOG_ROUNDS", "3", "from 4 to 20"),
+            ("BCRYPT_LOG_ROUNDS", "31", "from 4 to 20"),
+            ("USERS_PUBLIC", "maybe", "true or false"),
+            ("DATABASE_URL", "nonsense", "is not a URL"),
+            ("DATABASE_URL", "postgresql://u:p@h:port/x", "is not a URL"),
+            ("DATABASE_URL", "postgresql://u:p@h", "names no database"),
+            ("DATABASE_URL", "mysql://u:p@h/x", "must start with postgresql://"),
+            ("DATABASE_URL", "sqlite://", "names no file"),
+            ("DATABASE_URL", "sqlite:///:memory:", "names no file"),
+            ("DATABASE_TEST_URL", "http://x/y", "must start with"),
+        ):
+            with self.subTest(f"{name}={value}"):
+                (fault,) = self.faults(**{name: value})
+                self.assertRegex(fault, f"^{name} .*{remedy}")
+
+    def test_a_fault_does_not_tell_the_password(self) -> None:
+        for url in ("mysql://u:hunter2@h/x", "hunter2", "postgresql://u:hunter2@h:port/x"):
+            self.assertNotIn("hunter2", "".join(self.faults(DATABASE_URL=url)))
+
+    def test_a_lifetime_of_nothing_is_refused(self) -> None:
+        (fault,) = self.faults(TOKEN_EXPIRATION_DAYS="0")
+        self.assertRegex(fault, "^TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0")
+
+    def test_values_that_can(self) -> None:
+        loaded = self.load(
+            TOKEN_EXPIRATION_DAYS="1",
+            TOKEN_EXPIRATION_SECONDS="30",
+            USERS_PUBLIC="TRUE",
+            CORS_ORIGINS="https://a.example, https://b.example,",
+            BCRYPT_LOG_ROUNDS="5",
+        )
+        self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=1, seconds=30))
+        self.assertTrue(loaded["USERS_PUBLIC"])
+        self.assertEqual(loaded["CORS_ORIGINS"], ["https://a.example", "https://b.example"])
+        self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 5)
+
+    def test_an_empty_value_says_nothing(self) -> None:
+        empty = {setting.name: "" for setting in SETTINGS} | {"INSTANCE_PATH": str(self.folder)}
+        self.assertEqual(self.load(**empty, APP_SETTINGS=""), self.load())
+
+    def test_every_setting_has_a_sentence(self) -> None:
+        for setting in SETTINGS:
+            self.assertRegex(setting.sentence, r"^[A-Z].*\.$", setting.name)
+
+    def test_cors_answers_the_configured_origins_alone(self) -> None:
+        app = create_app(
+            DEVELOPMENT, INSTANCE_PATH=str(self.folder), CORS_ORIGINS=["https://a.example"]
+        )
+        for origin, allowed in (
+            ("https://a.example", "https://a.example"),
+            ("https://b.example", None),
+        ):
+            answer = app.test_client().get("/ping", headers={"Origin": origin})
+            self.assertEqual(answer.headers.get("Access-Control-Allow-Origin"), allowed)
+
+    def test_a_browser_on_any_origin_may_call_where_none_is_configured(self) -> None:
+        app = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder))
+        answer = app.test_client().options(
+            "/auth/login",
+            headers={
+                "Origin": "https://any.example",
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,content-type",
+            },
+        )
+        self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "*")
+        self.assertEqual(
+            answer.headers["Access-Control-Allow-Headers"], "authorization, content-type"
+        )
+        self.assertIn("POST", answer.headers["Access-Control-Allow-Methods"])
+        self.assertNotIn("Access-Control-Allow-Credentials", answer.headers)
+        self.assertEqual(answer.json and answer.json["status"], "success")

@@ -1,0 +1,44 @@
+"""Models and migrations say the same, and every migration goes both ways."""
+
+import flask_migrate
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from project.extensions import db
+from project.tests import databases
+from project.tests.base import BaseTestCase
+
+
+class TestMigrations(BaseTestCase):
+    """On a database of its own."""
+
+    def setUp(self) -> None:
+        self.app = databases.new_app()
+        self.enterContext(self.app.app_context())
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables that there are."""
+        return set(inspect(db.engine).get_table_names()) - {"alembic_version", "sqlite_sequence"}
+
+    def test_the_migrations_make_the_models_tables(self) -> None:
+        with db.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            self.assertEqual(compare_metadata(context, db.metadata), [])
+        self.assertEqual(self.tables(), set(db.metadata.tables))
+
+    def test_the_migrations_name_every_constraint_as_the_models_do(self) -> None:
+        inspector = inspect(db.engine)
+        for name, table in db.metadata.tables.items():
+            # SQLite keeps no name for a key that counts by itself.
+            found: set[str | None] = {inspector.get_pk_constraint(name)["name"] or f"pk_{name}"}
+            found |= {key["name"] for key in inspector.get_foreign_keys(name)}
+            found |= {key["name"] for key in inspector.get_unique_constraints(name)}
+            self.assertEqual(found, {constraint.name for constraint in table.constraints})
+
+    def test_down_and_up_again(self) -> None:
+        flask_migrate.downgrade(revision="base")
+        self.assertEqual(self.tables(), set())
+        flask_migrate.upgrade()
+        self.assertEqual(self.tables(), set(db.metadata.tables))
+        flask_migrate.check()

@@ -1,0 +1,131 @@
+"""When the database does not answer: 503 within two seconds, and no restart to recover."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, text
+
+from project.extensions import db
+from project.tests import databases, postgres
+from project.tests.base import BaseTestCase
+from project.tests.utils import PASSWORD, InProcess, Reply
+
+UNAVAILABLE = "Service unavailable. Try again later."
+LONGEST = 2.0
+REQUEST_ID = {"X-Request-ID": "abcd-1234"}
+
+
+class OutageCase(BaseTestCase):
+    """Calls every route that needs the database."""
+
+    def assert_unavailable(self, reply: Reply) -> None:
+        """Hold a reply to be the 503 that says when to come back."""
+        self.assert_refused(reply, 503, UNAVAILABLE, "unavailable")
+        self.assertEqual(reply.headers["Retry-After"], "1")
+
+    def assert_nothing_works(self, token: str) -> None:
+        """Hold every route to answer 503 in time."""
+        calls: dict[str, Callable[[], Reply]] = {
+            "register": lambda: self.caller.register("new", "new@example.com"),
+            "login": self.caller.login,
+            "status": lambda: self.caller.status(token),
+            "logout": lambda: self.caller.logout(token),
+            "users": lambda: self.caller.get("/users", token),
+        }
+        for name, call in calls.items():
+            with self.subTest(name), self.assertLogs("project", logging.ERROR) as logs:
+                began = time.monotonic()
+                self.assert_unavailable(call())
+                self.assertLess(time.monotonic() - began, LONGEST)
+                self.assertEqual(len(logs.output[0].splitlines()), 1)
+        self.assert_success(self.caller.get("/ping"), 200, "pong!")
+
+    def app_on(self, url: str) -> InProcess:
+        """Return a caller of an app on this database, which need not exist."""
+        self.app = databases.bare_app(url)
+        return InProcess(self.app.test_client())
+
+
+class TestOutage(OutageCase):
+    """On this run's database."""
+
+    def test_a_locked_database_is_unavailable_and_then_is_not(self) -> None:
+        if databases.kind() == "postgresql":
+            return  # a row's lock there is no outage: TestServerOutage is its part
+        self.add_user()
+        with self.app.app_context(), db.engine.connect() as connection:
+            connection.execute(text("BEGIN EXCLUSIVE"))
+            self.assert_unavailable(self.caller.register())
+            connection.rollback()
+        self.assertEqual(self.caller.register().status, 201)
+
+    def test_a_database_that_is_not_there(self) -> None:
+        token = self.add_token(self.add_user())
+        if databases.kind() == "postgresql":
+            gone = make_url(databases.new_database()).set(port=postgres.free_port())
+            url = gone.render_as_string(hide_password=False)
+        else:
+            url = "sqlite:////nonexistent/folder/users.sqlite"
+        self.caller = self.app_on(url)
+        self.assert_nothing_works(token)
+
+    def test_a_fault_of_ours_is_a_500_in_the_envelope_and_in_the_log(self) -> None:
+        self.add_user()
+        lifetime = self.app.config.pop("TOKEN_LIFETIME")
+        self.addCleanup(self.app.config.update, TOKEN_LIFETIME=lifetime)
+        with self.assertLogs("project", logging.ERROR) as logs:
+            payload = {"email": "michael@example.com", "password": PASSWORD}
+            reply = self.caller.call(
+                "POST", "/auth/login", payload, **{"X-Request-ID": "abcd-1234"}
+            )
+        self.assert_refused(reply, 500, "Try again.", "internal_error")
+        self.assertIn("request abcd-1234 failed", logs.output[0])
+        self.assertIn("KeyError", logs.output[0])
+
+
+@pytest.mark.any_database
+class TestServerOutage(OutageCase):
+    """On a PostgreSQL server of its own, which is stopped and started."""
+
+    def setUp(self) -> None:
+        self.server = self.enterContext(postgres.running())
+        self.app = databases.new_app(self.server.url)
+        self.caller = InProcess(self.app.test_client())
+
+    def test_a_server_that_stops_and_comes_back(self) -> None:
+        token = self.add_token(self.add_user())
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.server.stop()
+        self.assert_nothing_works(token)
+        self.server.start()
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.logout(token).status, 200)
+
+    def test_a_restart_between_two_requests_is_not_noticed(self) -> None:
+        token = self.add_token(self.add_user())
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.server.stop()
+        self.server.start()
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.assertEqual(self.caller.login().status, 200)
+
+    def test_a_server_that_accepts_and_never_answers(self) -> None:
+        token = self.add_token(self.add_user())
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            self.caller = self.app_on(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+            self.assert_nothing_works(token)
+
+
+def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
+    """Hold the runner of the tests' own server to clean up."""
+    with postgres.running() as server:
+        folder = server.data.parent
+    assert not folder.exists()
