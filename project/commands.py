@@ -42,7 +42,10 @@ def run(manager: Manager) -> None:
     except CommandFailed as failure:
         sys.exit(f"error: {failure}")
     except exc.DBAPIError as error:
-        sys.exit(f"error: the database refused: {str(error.orig).splitlines()[0]}")
+        reason = str(error.orig).splitlines()[0]
+        lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in reason
+        remedy = "; is the schema there? Run: python manage.py db upgrade" if lacks_schema else ""
+        sys.exit(f"error: the database refused: {reason}{remedy}")
 
 
 def recreate_db(yes: bool = False) -> None:
@@ -100,7 +103,10 @@ class Database(Command):  # type: ignore[misc]  # the library has no types
     def run(self, arguments: list[str]) -> None:
         """Hand the arguments to Flask-Migrate; say what it changed and where the schema stands."""
         logging.basicConfig(format="%(message)s")
-        logging.getLogger("migrations").setLevel(logging.INFO)
+        applied = logging.getLogger("migrations")
+        applied.setLevel(logging.INFO)
+        applied.propagate = False
+        applied.addHandler(logging.StreamHandler(sys.stdout))
         migrations = flask_migrate.cli.db
         try:
             code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)
@@ -187,6 +193,8 @@ def _database() -> str:
 
 
 def _run_suite(*options: str) -> int:
+    if not (ROOT / "project" / "tests").is_dir():
+        raise CommandFailed("the tests are not here; a container's image comes without them.")
     # A process of its own: coverage must begin before `project` is imported.
     command = [sys.executable, "-m", "project.tests.run", *options]
     return subprocess.run(command, cwd=ROOT, check=False).returncode

@@ -7,7 +7,6 @@ configuration or raises ConfigError with every fault at once.
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,12 +16,10 @@ from typing import Any
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from project import instance
 from project.database import engine_options
+from project.instance import SHORTEST_SECRET, DamagedSecret
 
-SHORTEST_SECRET = 32
-"""Bytes; a key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
-
-SECRET_FILE = "secret_key"
 PLACEHOLDERS = (
     "change",
     "secret",
@@ -43,10 +40,6 @@ class ConfigError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
-
-
-class DamagedSecret(Exception):
-    """The instance folder's secret is not one that was made here."""
 
 
 def text(value: str) -> str:
@@ -283,10 +276,9 @@ def _derive(config: dict[str, Any]) -> list[str]:
     folder = Path(config["INSTANCE_PATH"] or Path(__file__).parent.parent / "instance").absolute()
     config["INSTANCE_PATH"] = str(folder)
     try:
-        config["SECRET_KEY"] = config["SECRET_KEY"] or kept_secret(folder)
-        config["SQLALCHEMY_DATABASE_URI"] = config[config["DATABASE_SETTING"]] or _kept_database(
-            folder, config["DATABASE_FILE"]
-        )
+        config["SECRET_KEY"] = config["SECRET_KEY"] or instance.kept_secret(folder)
+        url = config[config["DATABASE_SETTING"]]
+        url = url or instance.kept_database(folder, config["DATABASE_FILE"])
     except DamagedSecret as error:
         return [f"SECRET_KEY: {error}: set SECRET_KEY, or remove the file to have a new one made."]
     except OSError as error:
@@ -294,36 +286,6 @@ def _derive(config: dict[str, Any]) -> list[str]:
             f"INSTANCE_PATH: cannot write to {folder} ({error.strerror}): make it writable, or set "
             "INSTANCE_PATH to a folder that is."
         ]
-    options = engine_options(config["SQLALCHEMY_DATABASE_URI"])
-    config["SQLALCHEMY_ENGINE_OPTIONS"] = options | {"pool_pre_ping": True}
+    config["SQLALCHEMY_DATABASE_URI"] = url
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url) | {"pool_pre_ping": True}
     return []
-
-
-def _kept_database(folder: Path, name: str) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder / name}"
-
-
-def kept_secret(folder: Path) -> str:
-    """Return this installation's secret from the folder, made at the first call.
-
-    The file is written whole under another name and then linked: of several processes that start
-    at once the first link wins, and all read the same secret.
-    """
-    file = folder / SECRET_FILE
-    folder.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        draft = folder / f"{SECRET_FILE}.{secrets.token_hex(8)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(SHORTEST_SECRET))
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    secret = file.read_text().strip()
-    if len(secret) < SHORTEST_SECRET:
-        raise DamagedSecret(f"{file} holds less than {SHORTEST_SECRET} bytes")
-    return secret

@@ -33,6 +33,7 @@ from typing import ClassVar
 
 from flask import Flask, Response, current_app
 from sqlalchemy import exc
+from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
 
 from project.request_id import request_id
@@ -291,18 +292,11 @@ def _refusal_of(error: Exception) -> ServiceError:
 
 
 def _refusal_of_http(error: HTTPException) -> ServiceError:
-    match error.code:
-        case 404:
-            return NotFound()
-        case 405:
-            return MethodNotAllowed(list(getattr(error, "valid_methods", None) or ()))
-        case 413:
-            return PayloadTooLarge()
-        case 415:
-            return UnsupportedMediaType()
-        case code if code is not None and code < 500:
-            return BadRequest()
-    return InternalError()
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return MethodNotAllowed(list(error.valid_methods or ()))
+    if isinstance(error, exceptions.NotFound):
+        return NotFound()
+    return BadRequest() if (error.code or 500) < 500 else InternalError()
 
 
 def is_outage(error: Exception) -> bool:

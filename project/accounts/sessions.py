@@ -18,7 +18,8 @@ class Grant:
     """What a client gets for an open session."""
 
     auth_token: str
-    lifetime: timedelta
+    seconds: int
+    """How long the token lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def start(user_id: int) -> Grant:
     session = Session(user_id=user_id, created_at=now, expires_at=now + lifetime)
     db.session.add(session)
     db.session.flush()
-    return Grant(User.encode_auth_token(session), lifetime)
+    return Grant(User.encode_auth_token(session), int(lifetime.total_seconds()))
 
 
 def identify(token: str) -> Identity:

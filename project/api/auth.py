@@ -3,15 +3,16 @@
 from flask import Blueprint
 
 from project.accounts import login, registration, sessions
-from project.accounts.sessions import Grant, Identity
+from project.accounts.sessions import Identity
 from project.api.contract import accepts, answers
 from project.api.guard import authenticate
 from project.api.schemas import (
+    LoggedInAnswer,
+    LoggedOutAnswer,
     LoginRequest,
-    MessageAnswer,
+    RegisteredAnswer,
     RegisterRequest,
     StatusAnswer,
-    TokenAnswer,
     UserData,
 )
 from project.errors import InvalidCredentials, LogoutTokenMissing, Unavailable, UserExists
@@ -20,30 +21,30 @@ auth_blueprint = Blueprint("auth", __name__)
 
 
 @auth_blueprint.post("/auth/register")
-@answers(TokenAnswer, UserExists, Unavailable, status=201)
+@answers(RegisteredAnswer, UserExists, Unavailable, status=201)
 @accepts(RegisterRequest)
-def register_user(payload: RegisterRequest) -> TokenAnswer:
+def register_user(payload: RegisterRequest) -> RegisteredAnswer:
     """Register an account and log it in."""
     grant = registration.register(payload.username, payload.email, payload.password)
-    return _token_answer("Successfully registered.", grant)
+    return RegisteredAnswer(auth_token=grant.auth_token, expires_in=grant.seconds)
 
 
 @auth_blueprint.post("/auth/login")
-@answers(TokenAnswer, InvalidCredentials, Unavailable)
+@answers(LoggedInAnswer, InvalidCredentials, Unavailable)
 @accepts(LoginRequest)
-def login_user(payload: LoginRequest) -> TokenAnswer:
+def login_user(payload: LoginRequest) -> LoggedInAnswer:
     """Log in with e-mail address and password."""
     grant = login.login(payload.email, payload.password)
-    return _token_answer("Successfully logged in.", grant)
+    return LoggedInAnswer(auth_token=grant.auth_token, expires_in=grant.seconds)
 
 
 @auth_blueprint.get("/auth/logout")
-@answers(MessageAnswer)
+@answers(LoggedOutAnswer)
 @authenticate(missing=LogoutTokenMissing)
-def logout_user(identity: Identity) -> MessageAnswer:
+def logout_user(identity: Identity) -> LoggedOutAnswer:
     """End the token's session; its token is refused from then on."""
     sessions.end(identity.session_id)
-    return MessageAnswer(message="Successfully logged out.")
+    return LoggedOutAnswer()
 
 
 @auth_blueprint.get("/auth/status")
@@ -52,8 +53,3 @@ def logout_user(identity: Identity) -> MessageAnswer:
 def get_user_status(identity: Identity) -> StatusAnswer:
     """Tell who the token shows."""
     return StatusAnswer(admin=identity.admin, data=UserData.model_validate(identity))
-
-
-def _token_answer(message: str, grant: Grant) -> TokenAnswer:
-    seconds = int(grant.lifetime.total_seconds())
-    return TokenAnswer(message=message, auth_token=grant.auth_token, expires_in=seconds)

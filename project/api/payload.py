@@ -25,9 +25,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # What pydantic calls a fault, in the words of this service's contract. A fault that is not here was
 # raised by a rule of ours and brings its own.
+UNREADABLE = "This contains a NUL or half a character."
 FAULTS = {
     "missing": ("missing", "This field is required."),
     "string_type": ("wrong_type", "This must be a string."),
+    "string_unicode": ("unreadable", UNREADABLE),
     "string_too_short": ("too_short", "This is too short."),
     "string_too_long": ("too_long", "This is too long."),
     "int_parsing": ("wrong_type", "This must be a whole number."),

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from project.accounts.directory import LARGEST_ID, Position
+from project.api.payload import UNREADABLE
 from project.security.hashing import LONGEST_PASSWORD
 from project.security.identifiers import is_visible
 
@@ -35,7 +36,7 @@ POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
 def _check_readable(text: str) -> str:
     # JSON can spell both; PostgreSQL has no NUL in text, and UTF-8 has no lone surrogate.
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise PydanticCustomError("unreadable", "This contains a NUL or half a character.")
+        raise PydanticCustomError("unreadable", UNREADABLE)
     return text
 
 
@@ -75,18 +76,21 @@ def _iso8601(moment: datetime) -> str:
 
 Text = Annotated[str, AfterValidator(_check_readable)]
 Username = Annotated[
-    Text,
+    str,
     Field(min_length=1, max_length=LONGEST_USERNAME, examples=["michael"]),
+    AfterValidator(_check_readable),
     AfterValidator(_check_username),
 ]
 Email = Annotated[
-    Text,
+    str,
     Field(min_length=1, max_length=LONGEST_EMAIL, examples=["michael@example.com"]),
+    AfterValidator(_check_readable),
     AfterValidator(_check_email),
 ]
 NewPassword = Annotated[
-    Text,
+    str,
     Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["correct horse battery staple"]),
+    AfterValidator(_check_readable),
 ]
 Moment = Annotated[
     datetime,
@@ -133,19 +137,43 @@ class Answer(BaseModel):
     status: Literal["success"] = "success"
 
 
-class MessageAnswer(Answer):
-    """A success that says so."""
+class PongAnswer(Answer):
+    """The process answers."""
 
-    message: Annotated[str, Field(examples=["pong!"])]
+    message: Literal["pong!"] = "pong!"
 
 
 class TokenAnswer(Answer):
     """An open session."""
 
-    message: Annotated[str, Field(examples=["Successfully logged in."])]
+    message: str
     auth_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: Annotated[int, Field(description="Seconds.", examples=[2592000])]
+
+
+class RegisteredAnswer(TokenAnswer):
+    """A new account with its first session."""
+
+    message: Literal["Successfully registered."] = "Successfully registered."
+
+
+class LoggedInAnswer(TokenAnswer):
+    """A new session."""
+
+    message: Literal["Successfully logged in."] = "Successfully logged in."
+
+
+class LoggedOutAnswer(Answer):
+    """The session has ended."""
+
+    message: Literal["Successfully logged out."] = "Successfully logged out."
+
+
+class UserAddedAnswer(Answer):
+    """A new account of somebody else."""
+
+    message: Annotated[str, Field(examples=["michael@example.com was added!"])]
 
 
 class UserData(BaseModel):

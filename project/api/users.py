@@ -9,9 +9,10 @@ from project.accounts.sessions import Identity
 from project.api.contract import accepts, accepts_query, answers
 from project.api.guard import authenticate_unless_public, require_admin
 from project.api.schemas import (
-    MessageAnswer,
     PageRequest,
+    PongAnswer,
     RegisterRequest,
+    UserAddedAnswer,
     UserAnswer,
     UserData,
     UserList,
@@ -27,10 +28,10 @@ users_blueprint = Blueprint("users", __name__)
 
 
 @users_blueprint.get("/ping")
-@answers(MessageAnswer)
-def ping_pong() -> MessageAnswer:
+@answers(PongAnswer)
+def ping_pong() -> PongAnswer:
     """Tell that the process answers."""
-    return MessageAnswer(message="pong!")
+    return PongAnswer()
 
 
 @users_blueprint.get("/users")
@@ -66,10 +67,10 @@ def get_single_user(caller: Identity | None, user_id: str) -> UserAnswer:
 
 
 @users_blueprint.post("/users")
-@answers(MessageAnswer, EmailExists, UserExists, status=201)
+@answers(UserAddedAnswer, EmailExists, UserExists, status=201)
 @require_admin
 @accepts(RegisterRequest)
-def add_user(payload: RegisterRequest) -> MessageAnswer:
+def add_user(payload: RegisterRequest) -> UserAddedAnswer:
     """Make an account for somebody else; for administrators."""
     registration.add_user(payload.username, payload.email, payload.password)
-    return MessageAnswer(message=f"{payload.email} was added!")
+    return UserAddedAnswer(message=f"{payload.email} was added!")

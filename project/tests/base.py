@@ -67,6 +67,8 @@ class BaseTestCase(TestCase):
         """Hold an "Invalid payload." to its faults: the field and the code of each."""
         body = self.assert_refused(reply, 400, "Invalid payload.", "invalid_payload")
         self.assertEqual([(fault["field"], fault["code"]) for fault in body["errors"]], [*faults])
+        for fault in body["errors"]:
+            self.assertRegex(fault["message"], r"^(This|A) .*\.$")
 
     def _assert_envelope(self, reply: Reply, status: int, outcome: str, message: str | None) -> Any:
         self.assertEqual(

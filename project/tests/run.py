@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,6 +40,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--coverage", action="store_true", help="measure branch coverage")
     coverage = parser.parse_args().coverage
+    if find_spec("pytest") is None or find_spec("xdist") is None:
+        sys.exit("error: the suite needs more packages: pip install -r requirements-dev.txt")
     results = {database: _run(database, coverage) for database in DATABASES}
     code = _report_coverage() if coverage else 0
     print()
@@ -57,14 +60,14 @@ def _run(database: str, coverage: bool) -> Result:
     command += ["-q", "-n", PROCESSES, "--dist", "worksteal", f"--junit-xml={report}"]
     print(f"\n=== The suite on {database} ===", flush=True)
     code = subprocess.run(command, check=False, env=_environment()).returncode
-    return _read(report, code)
+    return read(report, code)
 
 
 def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _read(report: Path, code: int) -> Result:
+def read(report: Path, code: int) -> Result:
     """Return what the report holds; a run that broke off, or ran nothing, has failed."""
     if not report.exists():
         return Result(failed=1)

@@ -1,6 +1,7 @@
 """Real server processes, each with two workers."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from project.tests import databases
 from project.tests.postgres import free_port
 
 ROOT = Path(__file__).parent.parent.parent
-WORKERS = "2"
-STARTED = {"granian": "Started worker", "gunicorn": "Booting worker"}
-"""What a server says once for each worker; connections queue from then on."""
+WORKERS = 2
+STARTED = {
+    "granian": ("Started worker", WORKERS),
+    "gunicorn": ("Booting worker", WORKERS),
+    "runserver": ("Running on", 1),
+}
+"""What a server says, and how often, before connections to it are accepted or queue."""
 
 
 def environment(url: str, **settings: str) -> dict[str, str]:
@@ -34,46 +39,48 @@ def environment(url: str, **settings: str) -> dict[str, str]:
 
 def command(kind: str, port: int) -> list[str]:
     """Return how this kind of server is started."""
-    if kind == "granian":
-        program = [sys.executable, "manage.py", "serve", "--workers", WORKERS]
-        return [*program, "--port", str(port)]
-    return [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-w",
-        WORKERS,
-        "-b",
-        f"127.0.0.1:{port}",
-        "manage:app",
-    ]
+    if kind == "gunicorn":
+        program = ["-m", "gunicorn", "-w", str(WORKERS), "-b", f"127.0.0.1:{port}", "manage:app"]
+    elif kind == "granian":
+        program = ["manage.py", "serve", "--workers", str(WORKERS), "--port", str(port)]
+    else:
+        program = ["manage.py", kind, "--port", str(port)]
+    return [sys.executable, *program]
 
 
 @contextmanager
 def running(kind: str, url: str, **settings: str) -> Iterator[str]:
     """Serve this database for as long as the block lasts; yield the server's URL."""
+    with started(kind, environment(url, **settings)) as (server, _):
+        yield server
+
+
+@contextmanager
+def started(kind: str, settings: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Serve in this environment; yield the server's URL and the lines it has said so far."""
     port = free_port()
     process = subprocess.Popen(
         command(kind, port),
         cwd=ROOT,
-        env=environment(url, **settings),
+        env=settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     try:
-        _wait_for_workers(kind, process)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", _read_until_started(kind, process)
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # the reloader of `runserver` leaves its child alone
         process.communicate(timeout=30)
 
 
-def _wait_for_workers(kind: str, process: subprocess.Popen[str]) -> None:
+def _read_until_started(kind: str, process: subprocess.Popen[str]) -> list[str]:
+    sign, times = STARTED[kind]
+    said: list[str] = []
     assert process.stdout is not None
-    said = []
     for line in process.stdout:
         said.append(line)
-        if sum(STARTED[kind] in earlier for earlier in said) == int(WORKERS):
-            return
+        if sum(sign in earlier for earlier in said) == times:
+            return said
     raise AssertionError(f"{kind} ended before it served:\n{''.join(said)}")

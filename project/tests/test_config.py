@@ -10,7 +10,7 @@ from unittest import TestCase
 
 import pytest
 
-from project import config, create_app
+from project import config, create_app, instance
 from project.config import SETTINGS, ConfigError
 
 GOOD_SECRET = "f3b1c4d5e6a798071625344352617081"
@@ -67,7 +67,7 @@ class TestDevelopmentConfig(ConfigCase):
 
     def test_processes_that_start_at_once_share_the_secret(self) -> None:
         with ThreadPoolExecutor(16) as crowd:
-            secrets = set(crowd.map(lambda _: config.kept_secret(self.folder), range(64)))
+            secrets = set(crowd.map(lambda _: instance.kept_secret(self.folder), range(64)))
         self.assertEqual(len(secrets), 1)
 
     def test_a_damaged_secret_is_not_used(self) -> None:

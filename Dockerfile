@@ -1,0 +1,27 @@
+# Two stages: what was needed to install stays behind.
+FROM python:3.11-slim-bookworm AS packages
+WORKDIR /service
+RUN python -m venv /service/.venv
+ENV PATH=/service/.venv/bin:$PATH
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home users \
+    && install --directory --owner users /service/instance
+WORKDIR /service
+ENV PATH=/service/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    APP_SETTINGS=project.config.ProductionConfig
+COPY --from=packages /service/.venv .venv
+COPY manage.py gunicorn.conf.py entrypoint.sh ./
+COPY migrations migrations
+COPY project project
+# Else every start of a worker compiles again: the user may not write here.
+RUN python -m compileall -q project migrations manage.py
+USER 10001
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '5000') + '/ping', timeout=2)"]
+ENTRYPOINT ["./entrypoint.sh"]
+CMD ["serve"]

@@ -1,0 +1,49 @@
+"""The instance folder: what belongs to this installation alone and is made when first needed."""
+
+import os
+import secrets
+from pathlib import Path
+
+SHORTEST_SECRET = 32
+"""Bytes; a key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
+
+SECRET_FILE = "secret_key"
+
+
+class DamagedSecret(Exception):
+    """The folder's secret is not one that was made here."""
+
+
+def kept_database(folder: Path, name: str) -> str:
+    """Return the URL of the folder's database; the folder is made, the file is not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / name}"
+
+
+def kept_secret(folder: Path) -> str:
+    """Return this installation's secret from the folder, made at the first call.
+
+    The file is written whole under another name and then linked: of several processes that start
+    at once the first link wins, and all read the same secret. Raises OSError where the folder
+    cannot be written, and DamagedSecret.
+    """
+    file = folder / SECRET_FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        _make(file, folder / f"{SECRET_FILE}.{secrets.token_hex(8)}")
+    secret = file.read_text().strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise DamagedSecret(f"{file} holds less than {SHORTEST_SECRET} bytes")
+    return secret
+
+
+def _make(file: Path, draft: Path) -> None:
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(secrets.token_hex(SHORTEST_SECRET))
+    try:
+        file.hardlink_to(draft)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()

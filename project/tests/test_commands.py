@@ -1,0 +1,300 @@
+"""manage.py, typed as a developer or an operator types it."""
+
+import os
+import pty
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from unittest import TestCase
+
+import pytest
+from sqlalchemy import select, text
+
+from project.api.models import User
+from project.extensions import bcrypt, db
+from project.tests import databases, run, servers
+from project.tests.base import BaseTestCase
+from project.tests.utils import InProcess, OverHTTP
+
+ROOT = servers.ROOT
+PRODUCTION = {
+    "APP_SETTINGS": "project.config.ProductionConfig",
+    "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
+    "BCRYPT_LOG_ROUNDS": "4",
+}
+
+
+def manage(
+    *arguments: str, typed: str = "", environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Type a command."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class TestDatabaseCommands(BaseTestCase):
+    """Commands that work on a database, which is empty when they begin."""
+
+    def setUp(self) -> None:
+        self.url = databases.new_database()
+        self.app = databases.bare_app(self.url)
+
+    def manage(self, *arguments: str, typed: str = "", **settings: str) -> str:
+        """Type a command that does its work; return what it printed."""
+        done = manage(
+            *arguments, typed=typed, environment=servers.environment(self.url, **settings)
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        return done.stdout
+
+    def manage_in_vain(self, *arguments: str, typed: str = "", **settings: str) -> str:
+        """Type a command that cannot do its work; return the one line that says why."""
+        done = manage(
+            *arguments, typed=typed, environment=servers.environment(self.url, **settings)
+        )
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, "")
+        (line,) = done.stderr.splitlines()
+        return line
+
+    def users(self) -> list[tuple[str, str, bool]]:
+        """Return the users' names, addresses and whether they are administrators."""
+        with self.app.app_context():
+            rows = db.session.execute(select(User.username, User.email, User.admin))
+            return [(row.username, row.email, row.admin) for row in rows]
+
+    def test_recreate_db_builds_the_schema_and_drops_what_there_was(self) -> None:
+        self.assertIn("built the schema", self.manage("recreate_db"))
+        self.add_user()
+        with self.app.app_context():
+            db.session.execute(text("CREATE TABLE of_another_branch (id INTEGER)"))
+            db.session.commit()
+        self.assertIn("Dropped 4 tables", self.manage("recreate_db"))
+        self.assertEqual(self.users(), [])
+        self.assertIn("Dropped 3 tables", self.manage("recreate_db"))
+
+    def test_seed_db_twice_changes_nothing(self) -> None:
+        self.manage("recreate_db")
+        self.assertIn("Made michael ", self.manage("seed_db"))
+        self.assertIn("Kept michael ", self.manage("seed_db"))
+        self.assertEqual(
+            self.users(),
+            [
+                ("michael", "michael@example.com", False),
+                ("michaelherman", "michaelherman@example.com", False),
+            ],
+        )
+        with self.app.app_context():
+            hashes = db.session.scalars(select(User.password))
+            self.assertTrue(all(bcrypt.check_password_hash(kept, "test") for kept in hashes))
+
+    def test_seed_db_without_a_schema_says_what_is_missing(self) -> None:
+        self.assertRegex(self.manage_in_vain("seed_db"), r"^error: .*users.*db upgrade")
+
+    def test_both_refuse_in_production_unless_told(self) -> None:
+        production = {**PRODUCTION, "DATABASE_URL": self.url}
+        for command in ("recreate_db", "seed_db"):
+            line = self.manage_in_vain(command, **production)
+            self.assertRegex(line, rf"^error: {command} .* production.* --yes")
+        self.manage("recreate_db", "--yes", **production)
+        self.manage("seed_db", "--yes", **production)
+        self.assertEqual(len(self.users()), 2)
+
+    def test_create_admin_reads_the_password_from_standard_input(self) -> None:
+        self.manage("db", "upgrade")
+        said = self.manage("create_admin", "root", "root@example.com", typed="a password\n")
+        self.assertEqual(said, "Made the administrator root <root@example.com>.\n")
+        self.assertEqual(self.users(), [("root", "root@example.com", True)])
+        self.caller = InProcess(self.app.test_client())
+        self.assertEqual(self.caller.login("root@example.com", "a password").status, 200)
+
+    def test_create_admin_says_why_not(self) -> None:
+        self.manage("db", "upgrade")
+        self.manage("seed_db")
+        for arguments, typed, why in (
+            (("root", "michael@example.com"), "x\n", "That email already exists"),
+            (("Michael", "root@example.com"), "x\n", "That user already exists"),
+            (("root", "root"), "x\n", "email: This is not an e-mail address"),
+            (("root", "root@example.com"), "", "password: This is too short"),
+        ):
+            line = self.manage_in_vain("create_admin", *arguments, typed=typed)
+            self.assertRegex(line, f"^error: no administrator was made. .*{why}")
+        self.assertEqual(len(self.users()), 2)
+
+    def test_db_goes_up_and_down_and_says_so(self) -> None:
+        done = manage("db", "upgrade", environment=servers.environment(self.url))
+        self.assertRegex(
+            done.stdout, r"^Applied 0001: Make users and sessions\.\n.* is at revision 0001\.\n$"
+        )
+        self.assertIn("0001 (head)", self.manage("db", "current"))
+        self.assertIn("No new upgrade operations", self.manage("db", "check"))
+        self.assertRegex(self.manage("db", "upgrade"), r"is at revision 0001\.\n$")
+        done = manage("db", "downgrade", "base", environment=servers.environment(self.url))
+        self.assertRegex(done.stdout, r"is at revision none\.\n$")
+        self.assertIn("Usage: manage.py db upgrade", self.manage("db", "upgrade", "--help"))
+        self.assertRegex(self.manage_in_vain("db", "nonsense"), "^error: No such command")
+
+    def test_a_password_of_the_database_is_never_printed(self) -> None:
+        url = "postgresql://u:hunter2@127.0.0.1:1/x"
+        for command in (["db", "upgrade"], ["seed_db"], ["recreate_db"]):
+            done = manage(*command, environment=servers.environment(url))
+            self.assertNotIn("hunter2", done.stdout + done.stderr)
+            self.assertRegex(done.stderr, "^error: .*refused")
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+
+
+@pytest.mark.any_database
+class TestCommands(TestCase):
+    """What starts, or does not."""
+
+    def setUp(self) -> None:
+        self.environment = servers.environment(databases.new_database())
+
+    def test_a_bad_configuration_is_told_line_by_line(self) -> None:
+        environment = self.environment | {
+            "APP_SETTINGS": PRODUCTION["APP_SETTINGS"],
+            "SECRET_KEY": "",
+        }
+        for command in ([sys.executable, "manage.py", "shell"], servers.command("gunicorn", 1)):
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            self.assertNotEqual(done.returncode, 0)
+            told = done.stderr + done.stdout
+            self.assertIn("DATABASE_URL is not set: set it to", told)
+            self.assertIn("SECRET_KEY is not set: set it to", told)
+            self.assertNotIn("Traceback", told)
+
+    def test_a_port_in_use_is_one_line(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            for command in ("serve", "runserver"):
+                done = manage(command, "--port", port, environment=self.environment)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(
+                    done.stderr,
+                    rf"^error: cannot listen on 127\.0\.0\.1:{port} \(Address already in use\)",
+                )
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_an_address_that_cannot_be(self) -> None:
+        for arguments, why in (
+            (["serve", "--port", "x"], "whole number"),
+            (["serve", "--workers", "0x2"], "whole number"),
+            (["serve", "--port", "99999"], "cannot listen"),
+            (["serve", "--host", "203.0.113.1"], "cannot listen"),
+            (["serve", "--host", "no such host"], "cannot listen"),
+        ):
+            done = manage(*arguments, environment=self.environment)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, f"^error: .*{why}")
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_serving_an_old_schema_is_warned_of(self) -> None:
+        with servers.started("granian", self.environment) as (_, said):
+            self.assertRegex(
+                "".join(said), r"warning: .* not at the latest migration; run: .*db upgrade"
+            )
+
+    def test_serving_without_a_database_is_warned_of(self) -> None:
+        environment = servers.environment("postgresql://u:p@127.0.0.1:1/x")
+        with servers.started("granian", environment) as (_, said):
+            self.assertRegex("".join(said), "warning: .* cannot be reached yet")
+
+    def test_runserver_serves(self) -> None:
+        with servers.started("runserver", self.environment) as (url, _):
+            answer = OverHTTP(url).get("/ping")
+        self.assertEqual(answer.body["message"], "pong!")
+
+    def test_shell_knows_the_app(self) -> None:
+        done = manage("shell", typed="print(app.name)\n", environment=self.environment)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("project", done.stdout)
+
+    def test_the_password_is_asked_for_on_a_terminal_and_not_shown(self) -> None:
+        manage("db", "upgrade", environment=self.environment)
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "create_admin", "root", "root@example.com"],
+            cwd=ROOT, env=self.environment, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        said = b""
+        while not said.endswith(b"Password: "):
+            said += os.read(ours, 1024)
+        os.write(ours, b"hidden words\n")
+        while b"Made the administrator" not in said:
+            said += os.read(ours, 1024)
+        self.assertEqual(process.wait(30), 0)
+        os.close(ours)
+        self.assertNotIn(b"hidden", said)
+
+    def test_nothing_typed_lists_every_command(self) -> None:
+        done = manage(environment=self.environment)
+        self.assertEqual(done.returncode, 2)
+        for command in (
+            "runserver",
+            "shell",
+            "test",
+            "cov",
+            "recreate_db",
+            "seed_db",
+            "create_admin",
+        ):
+            self.assertRegex(done.stdout, rf"(?m)^ +{command} +\w")
+
+
+@pytest.mark.any_database
+class TestRunner(TestCase):
+    """The suite's own runner does not take nothing for success."""
+
+    def result(self, content: str) -> run.Result:
+        """Return what the runner makes of a suite of this content."""
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "test_it.py").write_text(content)
+        report = folder / "report.xml"
+        options = ["-c", os.devnull, "-p", "no:cacheprovider", f"--junit-xml={report}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, str(folder)],
+            capture_output=True,
+            check=False,
+        )
+        return run.read(report, done.returncode)
+
+    def test_results_are_counted(self) -> None:
+        content = "import pytest\ndef test_a(): pass\ndef test_b(): assert 1 > 2\n"
+        content += "@pytest.mark.skip\ndef test_c(): pass\n"
+        self.assertEqual(self.result(content), run.Result(1, 1, 1))
+
+    def test_a_suite_that_runs_nothing_or_breaks_off_has_failed(self) -> None:
+        for content in (
+            "",
+            "import nonsense\n",
+            "import os\ndef test_a(): os._exit(0)\n",
+            "import pytest\n@pytest.mark.skip\ndef test_c(): pass\n",
+            "import pytest\ndef test_a(): pass\ndef test_b(): pytest.exit('enough', 3)\n",
+        ):
+            with self.subTest(content):
+                self.assertGreaterEqual(self.result(content).failed, 1)
+
+    def test_results_add_up_to_the_closing_line(self) -> None:
+        total = run.Result(1, 2, 3) + run.Result(10, 20, 30)
+        self.assertEqual(str(total), "11 passed, 22 failed, 33 skipped")

@@ -1,0 +1,88 @@
+"""The entrypoint, the image's list of files and the pinned requirements."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from unittest import TestCase
+
+import pytest
+
+from project.tests import databases, servers
+
+ROOT = servers.ROOT
+ARGUMENTS = 'printf "%s\\n" "$@"\n'
+
+
+@pytest.mark.any_database
+class TestPackaging(TestCase):
+    """Held without a container engine."""
+
+    def enter(self, *arguments: str, **environment: str) -> list[str]:
+        """Run the entrypoint with a `python` that prints what it is called with."""
+        folder = Path(databases.folder()) / "bin"
+        folder.mkdir(exist_ok=True)
+        python = folder / "python"
+        python.write_text(f"#!/bin/sh\n{ARGUMENTS}")
+        python.chmod(0o755)
+        path = f"{folder}:{os.environ['PATH']}"
+        done = subprocess.run(
+            [ROOT / "entrypoint.sh", *arguments],
+            env={"PATH": path, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    def test_the_entrypoint_serves_where_nothing_is_said(self) -> None:
+        served = ["manage.py", "serve", "--host", "0.0.0.0", "--port", "5000", "--workers", "2"]
+        self.assertEqual(self.enter(), served)
+        self.assertEqual(self.enter("serve"), served)
+
+    def test_the_entrypoint_takes_port_and_workers_from_the_environment(self) -> None:
+        said = self.enter("serve", PORT="8000", WEB_CONCURRENCY="4")
+        self.assertEqual(said[-4:], ["--port", "8000", "--workers", "4"])
+
+    def test_the_entrypoint_migrates_by_an_explicit_command(self) -> None:
+        self.assertEqual(self.enter("migrate"), ["manage.py", "db", "upgrade"])
+        self.assertNotIn("upgrade", self.enter())
+
+    def test_the_entrypoint_runs_any_other_command(self) -> None:
+        self.assertEqual(self.enter("python", "manage.py", "shell"), ["manage.py", "shell"])
+
+    def test_the_entrypoint_migrates_and_serves_for_real(self) -> None:
+        url = databases.new_database()
+        environment = servers.environment(url)
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        done = subprocess.run(
+            [ROOT / "entrypoint.sh", "migrate"],
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        self.assertIn("is at revision", done.stdout)
+
+    def test_every_version_is_pinned(self) -> None:
+        for name in ("requirements.txt", "requirements-dev.txt"):
+            for line in (ROOT / name).read_text().splitlines():
+                if line and not line.startswith(("#", "-r ")):
+                    self.assertRegex(line, r"^[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*$")
+
+    def test_the_image_holds_what_the_service_runs_on(self) -> None:
+        ignored = (ROOT / ".dockerignore").read_text().splitlines()
+        self.assertEqual(ignored[0], "*")
+        allowed = {line[1:] for line in ignored if line.startswith("!")}
+        copied = set(re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M))
+        self.assertEqual({name for line in copied for name in line.split()}, allowed)
+
+    def test_gunicorns_settings_are_ones_it_knows(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "gunicorn", "--print-config", "manage:app"],
+            cwd=ROOT,
+            env=servers.environment("sqlite:////tmp/never.sqlite"),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertRegex(done.stdout, r"control_socket_disable\s+= True")
+        self.assertRegex(done.stdout, r"limit_request_line\s+= 8190")
