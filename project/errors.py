@@ -274,7 +274,7 @@ def init_app(app: Flask) -> None:
 def answer(error: Exception) -> Response:
     """Return the answer to whatever was raised."""
     refusal = _refusal_of(error)
-    body = current_app.json.dumps(refusal.body())
+    body = current_app.json.dumps(refusal.body(), separators=(",", ":"))
     return Response(body, refusal.status, refusal.headers(), mimetype="application/json")
 
 

@@ -16,7 +16,7 @@ class DamagedSecret(Exception):
 
 def kept_database(folder: Path, name: str) -> str:
     """Return the URL of the folder's database; the folder is made, the file is not."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     return f"sqlite:///{folder / name}"
 
 
@@ -28,13 +28,18 @@ def kept_secret(folder: Path) -> str:
     cannot be written, and DamagedSecret.
     """
     file = folder / SECRET_FILE
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     if not file.exists():
         _make(file, folder / f"{SECRET_FILE}.{secrets.token_hex(8)}")
     secret = file.read_text().strip()
     if len(secret) < SHORTEST_SECRET:
         raise DamagedSecret(f"{file} holds less than {SHORTEST_SECRET} bytes")
     return secret
+
+
+def _make_folder(folder: Path) -> None:
+    # For its owner alone: the database in it holds password hashes.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _make(file: Path, draft: Path) -> None:

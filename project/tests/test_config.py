@@ -61,6 +61,7 @@ class TestDevelopmentConfig(ConfigCase):
         secrets = {self.load()["SECRET_KEY"] for _ in range(2)}
         self.assertEqual(len(secrets), 1)
         self.assertGreaterEqual(len(secrets.pop()), 32)
+        self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
         files = list(self.folder.iterdir())
         self.assertEqual([file.name for file in files], ["secret_key"])
         self.assertEqual(stat.S_IMODE(files[0].stat().st_mode), 0o600)
