@@ -28,7 +28,9 @@ class UsersService(Flask):
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
         allowed = ", ".join(sorted(super().make_default_options_response().allow))
         body = {"status": "success", "message": f"Allowed methods: {allowed}."}
-        return JSONResponse(self.json.dumps(body, separators=(",", ":")), headers={"Allow": allowed})
+        return JSONResponse(
+            self.json.dumps(body, separators=(",", ":")), headers={"Allow": allowed}
+        )
 
 
 def create_app(settings: str | type[BaseConfig] | None = None, **overrides: object) -> Flask:

@@ -1,5 +1,6 @@
 """What a request costs the database, counted on the wire."""
 
+from project.extensions import db, reads
 from project.tests import databases, utils, wire
 from project.tests.base import BaseTestCase
 from project.tests.utils import InProcess
@@ -18,6 +19,13 @@ class TestStatements(BaseTestCase):
         self.caller.login()
         self.caller.status(self.token)
         self.sent.clear()
+        self.addCleanup(self.dispose)
+
+    def dispose(self) -> None:
+        """Close the connections before the wire between is cut."""
+        with self.app.app_context():
+            db.engine.dispose()
+            reads.engine.dispose()
 
     def test_status_sends_one_statement(self) -> None:
         self.assertEqual(self.caller.status(self.token).status, 200)

@@ -5,7 +5,9 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from sqlalchemy import Engine, event, make_url
 
@@ -40,48 +42,56 @@ def _watch_sqlite(url: str) -> Iterator[tuple[str, list[str]]]:
 @contextmanager
 def _watch_postgresql(url: str) -> Iterator[tuple[str, list[str]]]:
     """Stand between the service and its server, and read along."""
-    sent: list[str] = []
     target = make_url(url)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        address = (str(target.host), target.port or 5432)
-        threading.Thread(target=_accept, args=(listener, address, sent), daemon=True).start()
-        through = target.set(host="127.0.0.1", port=port)
+    with ExitStack() as ends:
+        listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
+        wire = Wire((str(target.host), target.port or 5432), ends)
+        threading.Thread(target=wire.accept, args=(listener,), daemon=True).start()
+        through = target.set(host="127.0.0.1", port=listener.getsockname()[1])
         plain = through.update_query_dict({"sslmode": "disable", "gssencmode": "disable"})
-        yield plain.render_as_string(hide_password=False), sent
+        yield plain.render_as_string(hide_password=False), wire.sent
+        # Wakes the thread that accepts; closing alone would leave it waiting.
+        listener.shutdown(socket.SHUT_RDWR)
 
 
-def _accept(listener: socket.socket, address: tuple[str, int], sent: list[str]) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:  # the test is over
-            return
-        server = socket.create_connection(address)
-        for target, arguments in ((_requests, (client, server, sent)), (_copy, (server, client))):
-            threading.Thread(target=target, args=arguments, daemon=True).start()
+@dataclass
+class Wire:
+    """A proxy before a PostgreSQL server that notes the statements which pass."""
+
+    address: tuple[str, int]
+    ends: ExitStack
+    sent: list[str] = field(default_factory=list)
+
+    def accept(self, listener: socket.socket) -> None:
+        """Serve every client until the listener is shut."""
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self.address)
+            for end in (client, server):
+                self.ends.callback(end.close)
+            for copy in (self.forward, self.give_back):
+                threading.Thread(target=copy, args=(client, server), daemon=True).start()
+
+    def forward(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on the client's messages (PostgreSQL's protocol 3.0) and note the statements."""
+        with client.makefile("rb") as stream, suppress(OSError):
+            server.sendall(_message(stream))  # the start-up message has no type
+            while kind := stream.read(1):
+                message = _message(stream)
+                if kind in (b"Q", b"P"):
+                    self.sent.append(message[4:].strip(b"\0").decode())
+                server.sendall(kind + message)
+
+    def give_back(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on the server's messages as they come."""
+        with suppress(OSError):
+            while data := server.recv(65536):
+                client.sendall(data)
 
 
-def _requests(client: socket.socket, server: socket.socket, sent: list[str]) -> None:
-    """Forward the client's messages (PostgreSQL's protocol 3.0) and note the statements."""
-    stream = client.makefile("rb")
-    server.sendall(_message(stream.read(4), stream.read))  # the start-up message has no type
-    while kind := stream.read(1):
-        message = _message(stream.read(4), stream.read)
-        if kind in (b"Q", b"P"):
-            sent.append(message[4:].strip(b"\0").decode())
-        server.sendall(kind + message)
-    server.close()
-
-
-def _message(length: bytes, read: object) -> bytes:
-    assert callable(read)
-    return length + bytes(read(struct.unpack("!I", length)[0] - 4))
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:  # the other end is gone
-        return
+def _message(stream: BinaryIO) -> bytes:
+    length = stream.read(4)
+    return length + stream.read(struct.unpack("!I", length)[0] - 4)
