@@ -11,7 +11,6 @@ The exceptions:
 """
 
 import base64
-import binascii
 import math
 import re
 from dataclasses import dataclass, field
@@ -113,17 +112,14 @@ def _open(token: str) -> tuple[object, object]:
 
 
 def _canonical(segment: str) -> bytes:
-    """Return a segment's bytes, refusing every spelling of them but one.
+    """Return a segment's bytes; raises ValueError for every spelling of them but one.
 
     The last character of a base64url text can have unused bits, so that one signature has several
     spellings (RFC 4648, section 3.5).
     """
-    try:
-        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    except binascii.Error as error:
-        raise TokenRejected("not base64url") from error
+    raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     if base64.urlsafe_b64encode(raw).rstrip(b"=") != segment.encode("ascii"):
-        raise TokenRejected("not canonical base64url")
+        raise ValueError("not canonical base64url")
     return raw
 
 

@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 import time_machine
 from sqlalchemy import text
 
+from project.accounts import sessions
 from project.api.models import Session, User
+from project.errors import SessionEnded
 from project.extensions import bcrypt, db
+from project.tests import utils
 from project.tests.contract import EXPIRED_TOKEN, INVALID_TOKEN, USER_EXISTS, AuthContract
 from project.tests.utils import PASSWORD
 
@@ -21,6 +24,13 @@ class TestAuthBlueprint(AuthContract):
         with time_machine.travel(datetime(2026, 11, 22, tzinfo=UTC), tick=False):
             tokens = {self.caller.login().body["auth_token"] for _ in range(2)}
         self.assertEqual(len(tokens), 2)
+
+    def test_of_two_logouts_at_once_one_ends_the_session(self) -> None:
+        with self.app.app_context():
+            identity = sessions.identify(utils.add_token(utils.add_user().id))
+            sessions.end(identity.session_id)
+            with self.assertRaises(SessionEnded):
+                sessions.end(identity.session_id)
 
     def test_logout_leaves_the_users_other_sessions(self) -> None:
         user_id = self.add_user()

@@ -136,6 +136,28 @@ class TestDocument(BaseTestCase):
             with self.subTest(f"{method} {path} {reply.status}"):
                 self.assert_true_of(method, path, reply)
 
+    def test_the_pages_files_are_served_and_may_be_kept(self) -> None:
+        for asset, media_type in (
+            ("docs.js", "text/javascript"),
+            ("swagger-ui-bundle.js", "text/javascript"),
+            ("swagger-ui.css", "text/css"),
+            ("favicon-32x32.png", "image/png"),
+        ):
+            reply = self.caller.get(f"/docs/{asset}")
+            self.assertEqual(reply.status, 200)
+            self.assertTrue(reply.headers["Content-Type"].startswith(media_type))
+            self.assertIn("max-age=3600", reply.headers["Cache-Control"])
+            tag = {"If-None-Match": reply.headers["ETag"]}
+            self.assertEqual(self.caller.get(f"/docs/{asset}", **tag).status, 304)
+
+    def test_the_page_may_run_nothing_but_its_own_files(self) -> None:
+        reply = self.caller.get("/docs")
+        self.assertTrue(reply.headers["Content-Type"].startswith("text/html"))
+        policy = reply.headers["Content-Security-Policy"]
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertNotIn("http", policy)
+
     def test_the_request_examples_are_good_requests(self) -> None:
         for name, path in (("RegisterRequest", "/auth/register"), ("LoginRequest", "/auth/login")):
             properties = self.document["components"]["schemas"][name]["properties"]

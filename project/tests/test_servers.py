@@ -71,6 +71,10 @@ class ServedCase(AuthContract, BadInput):
         reply = self.send_raw(b"Content-Length: 100\r\n\r\n" + body)
         self.assert_refused(reply, 400, "Bad request.", "bad_request")
 
+    def test_a_body_that_is_far_too_large_is_not_even_read(self) -> None:
+        reply = self.send_raw(b"Content-Length: 99999999\r\n\r\n")
+        self.assert_refused(reply, 413, "Payload too large.", "payload_too_large")
+
     def send_raw(self, rest: bytes) -> Reply:
         """Send a login whose last header field and body are these bytes, and nothing more."""
         address = urlsplit(self.url)

@@ -172,8 +172,8 @@ class TestTokens(TestCase):
             f"{head}..{payload}.{signature}", f"{head}=.{payload}.{signature}",
             token.replace(".", ".."),
             f"{head}.{payload}.{signature[:5]}\n{signature[5:]}", f"{head}.{payload}.{signature}A",
-            token.replace(".", "\u2024"), f"{head}.{payload}.{signature[:-1]}é", "A" * 5, ".",
-            "..", "",
+            token.replace(".", "\u2024"), f"{head}.{payload}.{signature[:-1]}é", "A" * 5,
+            "A.A.A", ".", "..", "",
         ):  # fmt: skip
             self.assert_rejected(spelling)
 

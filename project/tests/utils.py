@@ -119,7 +119,9 @@ class InProcess(Caller):
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         """Send a request as it stands."""
-        answer = self.client.open(path, method=method, data=body, headers=dict(headers))
+        answer = self.client.open(
+            path, method=method, data=body, headers=dict(headers), buffered=True
+        )
         return Reply(answer.status_code, answer.headers, answer.data)
 
 
