@@ -39,6 +39,9 @@ from werkzeug.exceptions import HTTPException
 from project.request_id import request_id
 
 REALM = 'Bearer realm="users"'
+# PostgreSQL's undefined_table and undefined_column; SQLite calls both operational errors.
+SCHEMA_MISSING = {"42P01", "42703"}
+
 RETRY_AFTER = 1
 """Seconds after which a client may try again when the service was unavailable."""
 
@@ -300,7 +303,9 @@ def _refusal_of_http(error: HTTPException) -> ServiceError:
 
 
 def is_outage(error: Exception) -> bool:
-    """Tell whether the database could not be reached, was too slow or cut the connection."""
+    """Tell whether the database could not do its part: away, too slow, or without its schema."""
     if isinstance(error, exc.OperationalError | exc.TimeoutError):
         return True
-    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "pgcode", None) in SCHEMA_MISSING

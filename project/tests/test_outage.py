@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import IntegrityError
 
 from project.extensions import db
 from project.tests import databases, postgres
 from project.tests.base import BaseTestCase
-from project.tests.utils import PASSWORD, InProcess, Reply
+from project.tests.utils import PASSWORD, InProcess, Reply, add_user
 
 UNAVAILABLE = "Service unavailable. Try again later."
 LONGEST = 2.0
@@ -72,6 +73,17 @@ class TestOutage(OutageCase):
             url = "sqlite:////nonexistent/folder/users.sqlite"
         self.caller = self.app_on(url)
         self.assert_nothing_works(token)
+
+    def test_a_database_without_its_schema(self) -> None:
+        token = self.add_token(self.add_user())
+        self.caller = self.app_on(databases.new_database())
+        self.assert_nothing_works(token)
+
+    def test_no_message_of_the_database_holds_a_hash(self) -> None:
+        self.add_user()
+        with self.app.app_context(), self.assertRaises(IntegrityError) as caught:
+            add_user()
+        self.assertNotIn("$2b$", str(caught.exception))
 
     def test_a_fault_of_ours_is_a_500_in_the_envelope_and_in_the_log(self) -> None:
         self.add_user()
