@@ -3,5 +3,9 @@
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
-# A longer path than gunicorn's default is still answered by the service, in its envelope.
+# One login's hash must not keep everybody else waiting.
+threads = 16
+
+# What is longer than gunicorn's defaults is still answered by the service, in its envelope.
 limit_request_line = 8190
+limit_request_field_size = 65536

@@ -2,7 +2,7 @@
 
 import sys
 
-from flask_script_ng import Manager
+from flask_script_ng import Manager, Shell
 
 from project import commands, create_app
 from project.config import ConfigError
@@ -18,6 +18,7 @@ except ConfigError as error:
 
 manager = Manager(app)
 manager.add_command("runserver", commands.DevelopmentServer())
+manager.add_command("shell", Shell(make_context=commands.shell_context))
 manager.add_command("db", commands.Database())
 manager.command(commands.recreate_db)
 manager.command(commands.seed_db)

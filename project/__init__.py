@@ -1,5 +1,7 @@
 """users: accounts and tokens for every other service of a product."""
 
+import re
+
 from flask import Flask, Response
 
 from project import config, errors
@@ -58,11 +60,15 @@ def _init_extensions(app: Flask) -> None:
     migrate.init_app(app, db)
     cors.init_app(
         app,
-        origins=app.config["CORS_ORIGINS"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+        # As patterns: the extension would take some origins for patterns by itself.
+        origins=[_pattern(origin) for origin in app.config["CORS_ORIGINS"]],
         send_wildcard=True,
         expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
         max_age=600,
     )
     errors.init_app(app)
     headers.init_app(app)
+
+
+def _pattern(origin: str) -> str | re.Pattern[str]:
+    return origin if origin == "*" else re.compile(re.escape(origin) + r"\Z")

@@ -17,6 +17,7 @@ from flask_script_ng import Command, Manager, Server
 from sqlalchemy import MetaData, exc
 
 from project.accounts import registration
+from project.api.models import Session, User
 from project.api.payload import validate
 from project.api.schemas import RegisterRequest
 from project.errors import InvalidPayload, UserExists
@@ -140,11 +141,19 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
         raise CommandFailed("--port and --workers take a whole number.")
     check_port(host, int(port))
     _warn_of_pending_migrations()
-    print(f"Serving {_database()} on http://{host}:{port}; try it at /docs.", flush=True)
+    chosen = current_app.config["APP_SETTINGS"]
+    print(
+        f"Serving {_database()} by {chosen} on http://{host}:{port}; try it at /docs.", flush=True
+    )
     options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
     options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
+
+
+def shell_context() -> dict[str, object]:
+    """Return what the shell knows by name."""
+    return {"app": current_app, "db": db, "User": User, "Session": Session}
 
 
 def check_port(host: str, port: int) -> None:
@@ -182,8 +191,8 @@ def _applied_revisions() -> tuple[str, ...]:
 def _refuse_in_production(command: str, yes: bool) -> None:
     if current_app.config["STRICT"] and not yes:
         raise CommandFailed(
-            f"{command} changes the data of {_database()}, which is in production; if that is what "
-            "you want, add --yes."
+            f"{command} changes the data of {_database()}, and APP_SETTINGS chooses "
+            f"{current_app.config['APP_SETTINGS']}; if that is what you want, add --yes."
         )
 
 

@@ -31,6 +31,7 @@ PLACEHOLDERS = (
     "your",
 )
 FEWEST_DISTINCT_CHARACTERS = 8
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
 DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 
 
@@ -67,9 +68,12 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def names(value: str) -> list[str]:
-    """Read a list of names, separated by commas."""
-    return [name.strip() for name in value.split(",") if name.strip()]
+def origins(value: str) -> list[str]:
+    """Read a list of origins (RFC 6454, section 6.2), separated by commas; `*` stands for all."""
+    listed = [origin.strip() for origin in value.split(",") if origin.strip()]
+    if not listed or not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in listed):
+        raise ValueError("must list origins like https://app.example.com, without a path, or be *")
+    return listed
 
 
 def database_url(value: str) -> str:
@@ -93,9 +97,10 @@ def database_url(value: str) -> str:
 
 
 def _sqlite_url(url: URL) -> str:
-    if url.database in (None, "", ":memory:"):
-        raise ValueError("names no file; a database in memory is a new one for every connection")
-    return url.render_as_string(hide_password=False)
+    if not url.database or url.database == ":memory:":
+        raise ValueError("names no file; give sqlite:////folder/users.sqlite")
+    # Each extension would look for a relative path in a folder of its own.
+    return url.set(database=str(Path(url.database).absolute())).render_as_string()
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ SETTINGS = (
         "The cost of a password hash; one more doubles the time."),
     Setting("USERS_PUBLIC", switch, False,
         "Whether everybody may read `/users`, e-mail addresses included."),
-    Setting("CORS_ORIGINS", names, ["*"],
+    Setting("CORS_ORIGINS", origins, ["*"],
         "The origins whose pages may call the service, separated by commas; no cookie is used."),
 )  # fmt: skip
 
@@ -198,9 +203,10 @@ def load(
     environment = os.environ if environment is None else environment
     config_class = _config_class(settings or environment.get("APP_SETTINGS") or DEFAULT_CONFIG)
     config = {name: getattr(config_class, name) for name in dir(config_class) if name.isupper()}
-    faults = [*_take(config, environment), *_take(config, overrides or {}), *check(config)]
-    if not faults:
-        faults += _derive(config)
+    config["APP_SETTINGS"] = config_class.__name__
+    unread = _take(config, environment) | _take(config, overrides or {})
+    # Of a setting that could not be read, that alone is said.
+    faults = [*(check(config) | unread).values()] or _derive(config)
     if faults:
         raise ConfigError(faults)
     return config
@@ -216,9 +222,12 @@ def _config_class(settings: str | type[BaseConfig]) -> type[BaseConfig]:
         raise ConfigError([f"APP_SETTINGS is unknown: set it to one of {known}."]) from None
 
 
-def _take(config: dict[str, Any], values: Mapping[str, object]) -> list[str]:
-    """Take values into the configuration; a text is read first, and an empty one says nothing."""
-    faults = []
+def _take(config: dict[str, Any], values: Mapping[str, object]) -> dict[str, str]:
+    """Take values into the configuration; a text is read first, and an empty one says nothing.
+
+    Returns the fault of each setting that cannot be read.
+    """
+    faults = {}
     for setting in SETTINGS:
         value = values.get(setting.name, "")
         if value == "":
@@ -226,32 +235,30 @@ def _take(config: dict[str, Any], values: Mapping[str, object]) -> list[str]:
         try:
             config[setting.name] = setting.read(value) if isinstance(value, str) else value
         except ValueError as error:
-            faults.append(f"{setting.name} {error}.")
+            faults[setting.name] = f"{setting.name} {error}."
     return faults
 
 
-def check(config: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with these settings, a line a fault."""
-    faults = []
+def check(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with these settings: the fault of each, with its remedy."""
+    faults = {}
     if not config["TOKEN_EXPIRATION_DAYS"] and not config["TOKEN_EXPIRATION_SECONDS"]:
-        faults.append(
+        faults["TOKEN_EXPIRATION_DAYS"] = (
             "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0: set one of them, "
             "or every token is born expired."
         )
-    if config["STRICT"]:
-        faults += _check_strictly(config)
-    return faults
+    return faults | (_check_strictly(config) if config["STRICT"] else {})
 
 
-def _check_strictly(config: Mapping[str, Any]) -> list[str]:
-    faults = []
+def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
+    faults = {}
     if not config["DATABASE_URL"]:
-        faults.append(
+        faults["DATABASE_URL"] = (
             "DATABASE_URL is not set: set it to postgresql://user:password@host:5432/name."
         )
     if weakness := _weakness(config["SECRET_KEY"]):
         remedy = 'set it to the output of: python -c "import secrets; print(secrets.token_hex(32))"'
-        faults.append(f"SECRET_KEY {weakness}: {remedy}")
+        faults["SECRET_KEY"] = f"SECRET_KEY {weakness}: {remedy}"
     return faults
 
 

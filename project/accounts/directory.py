@@ -10,10 +10,12 @@ from project.api.models import User
 from project.database import Moment
 from project.errors import UserNotFound
 from project.extensions import reads
+from project.security import identifiers
 
 LARGEST_ID = 2**31 - 1
 
 USERS = select(User.id, User.username, User.email, User.active, User.admin, User.created_at)
+BY_EMAIL = select(User.id).where(User.email_key == bindparam("email_key"))
 NEWEST_FIRST = USERS.order_by(User.created_at.desc(), User.id.desc())
 BY_ID = USERS.where(User.id == bindparam("id"))
 FIRST_PAGE = NEWEST_FIRST.limit(bindparam("rows"))
@@ -40,6 +42,11 @@ def get(user_id: int) -> Account:
     if user is None:
         raise UserNotFound
     return user
+
+
+def knows_email(email: str) -> bool:
+    """Tell whether an account has this address."""
+    return reads.first(BY_EMAIL, email_key=identifiers.email_key(email)) is not None
 
 
 def all_users() -> Sequence[Account]:

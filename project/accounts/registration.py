@@ -2,7 +2,7 @@
 
 from sqlalchemy.exc import IntegrityError
 
-from project.accounts import sessions
+from project.accounts import directory, sessions
 from project.accounts.sessions import Grant
 from project.api.models import User
 from project.errors import EmailExists, UserExists
@@ -11,10 +11,7 @@ from project.extensions import db
 
 def register(username: str, email: str, password: str) -> Grant:
     """Make an account and log it in. Raises UserExists, whichever of the two is taken."""
-    try:
-        user = _insert(User(username=username, email=email, password=password))
-    except EmailExists:
-        raise UserExists from None
+    user = _insert(User(username=username, email=email, password=password))
     grant = sessions.start(user.id)
     db.session.commit()
     return grant
@@ -22,7 +19,13 @@ def register(username: str, email: str, password: str) -> Grant:
 
 def add_user(username: str, email: str, password: str, *, admin: bool = False) -> User:
     """Make an account for somebody else. Raises EmailExists, or UserExists for the username."""
-    user = _insert(User(username=username, email=email, password=password, admin=admin))
+    try:
+        user = _insert(User(username=username, email=email, password=password, admin=admin))
+    except UserExists:
+        # Where both are taken each database names the key that it happened to look at first.
+        if directory.knows_email(email):
+            raise EmailExists from None
+        raise
     db.session.commit()
     return user
 
@@ -31,13 +34,7 @@ def _insert(user: User) -> User:
     db.session.add(user)
     try:
         db.session.flush()
-    except IntegrityError as error:
+    except IntegrityError:
         db.session.rollback()
-        raise _taken(error) from None
+        raise UserExists from None
     return user
-
-
-def _taken(error: IntegrityError) -> UserExists:
-    # Both databases name the index in the first line; PostgreSQL's second line holds the value.
-    reason = str(error.orig).splitlines()[0]
-    return EmailExists() if User.email_key.key in reason else UserExists()

@@ -1,1 +1,1 @@
-"""Speaks HTTP: the only place that touches `flask.request` and status codes."""
+"""Speaks HTTP: the place of views, and of reading requests."""

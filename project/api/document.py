@@ -111,7 +111,7 @@ def _success(operation: Operation) -> Schema:
 def _refusals(operation: Operation) -> Schema:
     """Return an answer a status, with an example a code."""
     known: set[type[ServiceError]] = {*operation.refusals, InternalError}
-    refusals = sorted(known, key=lambda error: error.status)
+    refusals = sorted(known, key=lambda error: (error.status, error.code))
     return {
         str(status): _refusal(HTTPStatus(status).phrase, list(members))
         for status, members in groupby(refusals, key=lambda error: error.status)

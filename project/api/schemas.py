@@ -134,6 +134,8 @@ class PageRequest(BaseModel):
 class Answer(BaseModel):
     """What every success has."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     status: Literal["success"] = "success"
 
 

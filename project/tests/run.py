@@ -53,7 +53,11 @@ def main() -> int:
 
 
 def _run(database: str, coverage: bool) -> Result:
-    report = Path(tempfile.mkdtemp(prefix="users-results-")) / "report.xml"
+    with tempfile.TemporaryDirectory(prefix="users-results-") as folder:
+        return _run_into(Path(folder) / "report.xml", database, coverage)
+
+
+def _run_into(report: Path, database: str, coverage: bool) -> Result:
     program = ["coverage", "run", "-m", "pytest"] if coverage else ["pytest"]
     command = [sys.executable, "-m", *program, f"--database={database}"]
     # A test is one unit of work: a class whose tests are slow would else hold one process up.

@@ -71,8 +71,14 @@ def started(kind: str, settings: dict[str, str]) -> Iterator[tuple[str, list[str
     try:
         yield f"http://127.0.0.1:{port}", _read_until_started(kind, process)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)  # the reloader of `runserver` leaves its child alone
-        process.communicate(timeout=30)
+        _stop(kind, process)
+
+
+def _stop(kind: str, process: subprocess.Popen[str]) -> None:
+    if kind == "runserver":  # whose reloader would leave its child behind
+        os.killpg(process.pid, signal.SIGTERM)
+    process.terminate()
+    process.communicate(timeout=30)
 
 
 def _read_until_started(kind: str, process: subprocess.Popen[str]) -> list[str]:

@@ -27,7 +27,7 @@ ARROWS = {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
     },
     "api": {"accounts", "api", "errors", "request_id", "security"},
-    "commands": {"accounts", "api", "errors", "extensions"},
+    "commands": {"accounts", "api", "api.models", "errors", "extensions"},
     "__init__": {"api", "config", "errors", "extensions"},
 }  # fmt: skip
 

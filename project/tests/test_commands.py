@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import socket
 import subprocess
 import sys
@@ -106,7 +107,7 @@ class TestDatabaseCommands(BaseTestCase):
         production = {**PRODUCTION, "DATABASE_URL": self.url}
         for command in ("recreate_db", "seed_db"):
             line = self.manage_in_vain(command, **production)
-            self.assertRegex(line, rf"^error: {command} .* production.* --yes")
+            self.assertRegex(line, rf"^error: {command} .* ProductionConfig.* --yes")
         self.manage("recreate_db", "--yes", **production)
         self.manage("seed_db", "--yes", **production)
         self.assertEqual(len(self.users()), 2)
@@ -144,6 +145,23 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertRegex(done.stdout, r"is at revision none\.\n$")
         self.assertIn("Usage: manage.py db upgrade", self.manage("db", "upgrade", "--help"))
         self.assertRegex(self.manage_in_vain("db", "nonsense"), "^error: No such command")
+
+    def test_db_migrate_writes_what_has_changed_and_nothing_else(self) -> None:
+        self.manage("recreate_db")
+        copy = Path(self.enterContext(tempfile.TemporaryDirectory())) / "migrations"
+        shutil.copytree(ROOT / "migrations", copy)
+        before = set(copy.rglob("*.py"))
+        migrate = ("db", "migrate", "--directory", str(copy), "--message", "again")
+        done = manage(*migrate, environment=servers.environment(self.url))
+        self.assertEqual((done.returncode, done.stdout), (0, "Nothing has changed.\n"))
+        self.assertEqual(set(copy.rglob("*.py")), before)
+        with self.app.app_context():
+            db.session.execute(text("ALTER TABLE sessions DROP COLUMN ended_at"))
+            db.session.commit()
+        manage(*migrate, environment=servers.environment(self.url))
+        (written,) = set(copy.rglob("*.py")) - before
+        self.assertIn("'ended_at', sa.DateTime(timezone=True)", written.read_text())
+        self.manage("db", "upgrade", "--directory", str(copy))
 
     def test_a_password_of_the_database_is_never_printed(self) -> None:
         url = "postgresql://u:hunter2@127.0.0.1:1/x"
@@ -224,7 +242,9 @@ class TestCommands(TestCase):
         self.assertEqual(answer.body["message"], "pong!")
 
     def test_shell_knows_the_app(self) -> None:
-        done = manage("shell", typed="print(app.name)\n", environment=self.environment)
+        done = manage(
+            "shell", typed="print(app.name, db, User.__name__)\n", environment=self.environment
+        )
         self.assertEqual(done.returncode, 0)
         self.assertIn("project", done.stdout)
 

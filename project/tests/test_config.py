@@ -129,9 +129,12 @@ class TestProductionConfig(ConfigCase):
         for settings in (PRODUCTION, STAGING):
             faults = self.faults(settings, BCRYPT_LOG_ROUNDS="x")
             self.assertEqual(len(faults), 3)
-            self.assertRegex(faults[0], "^BCRYPT_LOG_ROUNDS must be a whole number from 4 to 20")
-            self.assertRegex(faults[1], "^DATABASE_URL is not set: set it to postgresql://")
-            self.assertRegex(faults[2], "^SECRET_KEY is not set: set it to the output of: python")
+            self.assertRegex(faults[0], "^DATABASE_URL is not set: set it to postgresql://")
+            self.assertRegex(faults[1], "^SECRET_KEY is not set: set it to the output of: python")
+            self.assertRegex(faults[2], "^BCRYPT_LOG_ROUNDS must be a whole number from 4 to 20")
+            self.assertRegex(
+                self.faults(settings, DATABASE_URL="x")[0], "^DATABASE_URL is not a URL"
+            )
 
     def test_guessable_secrets_are_refused(self) -> None:
         for secret, why in (
@@ -180,6 +183,10 @@ class TestSettings(ConfigCase):
             ("DATABASE_URL", "sqlite://", "names no file"),
             ("DATABASE_URL", "sqlite:///:memory:", "names no file"),
             ("DATABASE_TEST_URL", "http://x/y", "must start with"),
+            ("CORS_ORIGINS", " , ", "must list origins"),
+            ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
+            ("CORS_ORIGINS", "https://a.example/", "must list origins"),
+            ("CORS_ORIGINS", "localhost:3000", "must list origins"),
         ):
             with self.subTest(f"{name}={value}"):
                 (fault,) = self.faults(**{name: value})
@@ -206,6 +213,10 @@ class TestSettings(ConfigCase):
         self.assertEqual(loaded["CORS_ORIGINS"], ["https://a.example", "https://b.example"])
         self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 5)
 
+    def test_a_relative_path_is_one_file_for_every_part(self) -> None:
+        url = self.load(DATABASE_URL="sqlite:///here.sqlite")["SQLALCHEMY_DATABASE_URI"]
+        self.assertEqual(url, f"sqlite:///{Path('here.sqlite').absolute()}")
+
     def test_an_empty_value_says_nothing(self) -> None:
         empty = {setting.name: "" for setting in SETTINGS} | {"INSTANCE_PATH": str(self.folder)}
         self.assertEqual(self.load(**empty, APP_SETTINGS=""), self.load())
@@ -216,14 +227,21 @@ class TestSettings(ConfigCase):
 
     def test_cors_answers_the_configured_origins_alone(self) -> None:
         app = create_app(
-            DEVELOPMENT, INSTANCE_PATH=str(self.folder), CORS_ORIGINS=["https://a.example"]
+            DEVELOPMENT,
+            INSTANCE_PATH=str(self.folder),
+            CORS_ORIGINS="https://a.example,http://[::1]:3000",
         )
         for origin, allowed in (
-            ("https://a.example", "https://a.example"),
-            ("https://b.example", None),
+            ("https://a.example", True),
+            ("http://[::1]:3000", True),
+            ("https://b.example", False),
+            ("https://a.example.evil.net", False),
+            ("https://aXexample", False),
+            ("http://a.example", False),
         ):
             answer = app.test_client().get("/ping", headers={"Origin": origin})
-            self.assertEqual(answer.headers.get("Access-Control-Allow-Origin"), allowed)
+            given = answer.headers.get("Access-Control-Allow-Origin")
+            self.assertEqual(given, origin if allowed else None)
 
     def test_a_browser_on_any_origin_may_call_where_none_is_configured(self) -> None:
         app = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder))
@@ -232,13 +250,12 @@ class TestSettings(ConfigCase):
             headers={
                 "Origin": "https://any.example",
                 "Access-Control-Request-Method": "POST",
-                "Access-Control-Request-Headers": "authorization,content-type",
+                "Access-Control-Request-Headers": "authorization,content-type,x-more",
             },
         )
         self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "*")
-        self.assertEqual(
-            answer.headers["Access-Control-Allow-Headers"], "authorization, content-type"
-        )
+        allowed = answer.headers["Access-Control-Allow-Headers"]
+        self.assertEqual(allowed, "authorization, content-type, x-more")
         self.assertIn("POST", answer.headers["Access-Control-Allow-Methods"])
         self.assertNotIn("Access-Control-Allow-Credentials", answer.headers)
         self.assertEqual(answer.json and answer.json["status"], "success")

@@ -113,15 +113,14 @@ class TestUsersBlueprint(BaseTestCase):
         self.assert_refused(reply, 401, "Provide a valid auth token.", "token_missing")
         self.assertEqual(self.caller.login("new@example.com", "test").status, 404)
 
-    def test_adding_a_taken_email_says_so(self) -> None:
-        payload = NEW_USER | {"email": "michael@example.com"}
-        reply = self.caller.post("/users", payload, self.admin)
-        self.assert_refused(reply, 400, "Sorry. That email already exists.", "email_exists")
+    def test_adding_a_taken_email_says_so_also_where_the_username_is_taken(self) -> None:
+        for username in ("new", "michael"):
+            payload = NEW_USER | {"username": username, "email": "michael@example.com"}
+            reply = self.caller.post("/users", payload, self.admin)
+            self.assert_refused(reply, 400, "Sorry. That email already exists.", "email_exists")
 
     def test_adding_a_taken_username_says_so(self) -> None:
-        # Named like the index of the addresses, which PostgreSQL's message quotes.
-        self.add_user("uq_users_email_key", "index@example.com")
-        payload = NEW_USER | {"username": "uq_users_email_key"}
+        payload = NEW_USER | {"username": "MICHAEL"}
         reply = self.caller.post("/users", payload, self.admin)
         self.assert_refused(reply, 400, "Sorry. That user already exists.", "user_exists")
 
