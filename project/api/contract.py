@@ -6,7 +6,7 @@ is made; so what is documented is what is done.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from flask import Response
@@ -54,27 +54,24 @@ def describe(view: View, refusals: Refusals = (), **changes: Any) -> View:
 
 def accepts(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body to the view as this model."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def accept(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, read_json(model), **kwargs)
-
-        refusals = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
-        return describe(accept, refusals, body=model)
-
-    return decorate
+    refusals = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
+    return _passes(partial(read_json, model), refusals, body=model)
 
 
 def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's query to the view as this model."""
+    return _passes(partial(read_query, model), (InvalidPayload,), query=model)
 
+
+def _passes(
+    read: Callable[[], BaseModel], refusals: Refusals, **described: Any
+) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def accept(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, read_query(model), **kwargs)
+            return view(*args, read(), **kwargs)
 
-        return describe(accept, (InvalidPayload,), query=model)
+        return describe(accept, refusals, **described)
 
     return decorate
 
