@@ -20,6 +20,7 @@ from project import instance
 from project.database import engine_options
 from project.instance import SHORTEST_SECRET, DamagedSecret
 
+LONGEST_DURATION = timedelta(days=36500)
 PLACEHOLDERS = (
     "change",
     "secret",
@@ -66,6 +67,15 @@ def whole(least: int, most: int) -> Callable[[str], int]:
         return int(value)
 
     return read
+
+
+def duration(value: str) -> timedelta:
+    """Read a whole number of days, hours, minutes or seconds."""
+    form = re.fullmatch(r"([1-9][0-9]{0,7})([dhms])", value, re.ASCII)
+    if form is None:
+        raise ValueError("must be a duration like 90d, 12h, 30m or 45s")
+    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    return min(timedelta(**{units[form[2]]: int(form[1])}), LONGEST_DURATION)
 
 
 def origins(value: str) -> list[str]:
@@ -130,6 +140,10 @@ SETTINGS = (
         "How long a token lives: days, to which the seconds are added."),
     Setting("TOKEN_EXPIRATION_SECONDS", whole(0, 86400), 0,
         "How long a token lives: seconds, added to the days."),
+    Setting("SESSION_LIFETIME", duration, timedelta(days=365),
+        "How long a session can be kept open by refreshing, like `90d` or `12h`."),
+    Setting("SESSION_IDLE_LIFETIME", duration, timedelta(days=60),
+        "How long a session that is not refreshed stays open: the life of a refresh token."),
     Setting("BCRYPT_LOG_ROUNDS", whole(4, 20), 12,
         "The cost of a password hash; one more doubles the time."),
     Setting("USERS_PUBLIC", switch, False,
@@ -247,7 +261,17 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
             "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0: set one of them, "
             "or every token is born expired."
         )
+    if _token_lifetime(config) > config["SESSION_LIFETIME"]:
+        faults["SESSION_LIFETIME"] = (
+            "SESSION_LIFETIME is shorter than the life of a token: make it longer, or "
+            "TOKEN_EXPIRATION_DAYS less."
+        )
     return faults | (_check_strictly(config) if config["STRICT"] else {})
+
+
+def _token_lifetime(config: Mapping[str, Any]) -> timedelta:
+    days, seconds = config["TOKEN_EXPIRATION_DAYS"], config["TOKEN_EXPIRATION_SECONDS"]
+    return timedelta(days=days, seconds=seconds)
 
 
 def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
@@ -277,9 +301,7 @@ def _weakness(secret: str | None) -> str | None:
 
 def _derive(config: dict[str, Any]) -> list[str]:
     """Complete a sound configuration by what follows from it; returns what stands in the way."""
-    config["TOKEN_LIFETIME"] = timedelta(
-        days=config["TOKEN_EXPIRATION_DAYS"], seconds=config["TOKEN_EXPIRATION_SECONDS"]
-    )
+    config["TOKEN_LIFETIME"] = _token_lifetime(config)
     folder = Path(config["INSTANCE_PATH"] or Path(__file__).parent.parent / "instance").absolute()
     config["INSTANCE_PATH"] = str(folder)
     try:

@@ -13,6 +13,7 @@ The family; each member has a status, a code and a message, and is raised where 
     │   ├── TokenInvalid        401 token_invalid
     │   │   ├── TokenBlank      401 token_invalid: a header without a token
     │   │   └── SessionEnded    401 session_ended
+    │   │       └── RefreshReused   401 refresh_reused
     │   ├── TokenExpired        401 token_expired
     │   ├── UserInactive        401 user_inactive
     │   └── NotPermitted        401 not_permitted
@@ -154,6 +155,12 @@ class SessionEnded(TokenInvalid):
     """The token's session was ended, or is gone with its user."""
 
     code = "session_ended"
+
+
+class RefreshReused(SessionEnded):
+    """A refresh token was used again too late; two may have it, so its session has been ended."""
+
+    code = "refresh_reused"
 
 
 class TokenExpired(Unauthorized):

@@ -4,7 +4,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from project.accounts import passwords, sessions
-from project.accounts.sessions import Grant
+from project.accounts.grants import Grant
 from project.api.models import User
 from project.errors import InvalidCredentials
 from project.extensions import db, reads

@@ -3,7 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 
 from project.accounts import directory, sessions
-from project.accounts.sessions import Grant
+from project.accounts.grants import Grant
 from project.api.models import User
 from project.errors import EmailExists, UserExists
 from project.extensions import db

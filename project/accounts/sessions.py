@@ -1,25 +1,18 @@
 """Sessions: opened by a login, shown by a token, ended by a logout."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from flask import current_app
 from sqlalchemy import bindparam, select, update
 
+from project.accounts import grants
+from project.accounts.grants import Grant
 from project.api.models import Session, User
 from project.clock import utcnow
 from project.errors import SessionEnded, UserInactive
 from project.extensions import db, reads
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a client gets for an open session."""
-
-    auth_token: str
-    seconds: int
-    """How long the token lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +46,11 @@ def start(user_id: int) -> Grant:
     Raises IntegrityError where the user is gone.
     """
     now = utcnow()
-    lifetime: timedelta = current_app.config["TOKEN_LIFETIME"]
-    session = Session(user_id=user_id, created_at=now, expires_at=now + lifetime)
+    ends_at = now + current_app.config["SESSION_LIFETIME"]
+    session = Session(user_id=user_id, created_at=now, refreshed_at=now, expires_at=ends_at)
     db.session.add(session)
     db.session.flush()
-    return Grant(User.encode_auth_token(session), int(lifetime.total_seconds()))
+    return grants.make(user_id, session.id, session.generation, ends_at)
 
 
 def identify(token: str) -> Identity:

@@ -1,21 +1,31 @@
 """Registering, logging in and out, and asking who one is."""
 
+from dataclasses import asdict
+
 from flask import Blueprint
 
-from project.accounts import login, registration, sessions
+from project.accounts import login, refresh, registration, sessions
 from project.accounts.sessions import Identity
 from project.api.contract import accepts, answers
-from project.api.guard import authenticate
+from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
     LoggedInAnswer,
     LoggedOutAnswer,
     LoginRequest,
+    RefreshedAnswer,
+    RefreshRequest,
     RegisteredAnswer,
     RegisterRequest,
     StatusAnswer,
     UserData,
 )
-from project.errors import InvalidCredentials, LogoutTokenMissing, Unavailable, UserExists
+from project.errors import (
+    InvalidCredentials,
+    LogoutTokenMissing,
+    RefreshReused,
+    Unavailable,
+    UserExists,
+)
 
 auth_blueprint = Blueprint("auth", __name__)
 
@@ -26,7 +36,7 @@ auth_blueprint = Blueprint("auth", __name__)
 def register_user(payload: RegisterRequest) -> RegisteredAnswer:
     """Register an account and log it in."""
     grant = registration.register(payload.username, payload.email, payload.password)
-    return RegisteredAnswer(auth_token=grant.auth_token, expires_in=grant.seconds)
+    return RegisteredAnswer(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/login")
@@ -35,7 +45,19 @@ def register_user(payload: RegisterRequest) -> RegisteredAnswer:
 def login_user(payload: LoginRequest) -> LoggedInAnswer:
     """Log in with e-mail address and password."""
     grant = login.login(payload.email, payload.password)
-    return LoggedInAnswer(auth_token=grant.auth_token, expires_in=grant.seconds)
+    return LoggedInAnswer(**asdict(grant))
+
+
+@auth_blueprint.post("/auth/refresh")
+@answers(RefreshedAnswer, *TOKEN_REFUSALS, RefreshReused)
+@accepts(RefreshRequest)
+def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
+    """Get new tokens for a refresh token; one that was used before is a theft and ends the session.
+
+    For 30 seconds the token of one refresh ago gets the current tokens again: two tabs that refresh
+    at once both stay logged in.
+    """
+    return RefreshedAnswer(**asdict(refresh.refresh(payload.refresh_token)))
 
 
 @auth_blueprint.get("/auth/logout")

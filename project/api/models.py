@@ -48,22 +48,15 @@ class User(Base):
         )
 
     @staticmethod
-    def encode_auth_token(session: "Session") -> str:
-        """Return the token that opens this session of its user."""
-        claims = Claims(
-            user_id=session.user_id,
-            session_id=session.id,
-            purpose=Purpose.ACCESS,
-            issued_at=session.created_at,
-            expires_at=session.expires_at,
-        )
+    def encode_auth_token(claims: Claims) -> str:
+        """Return the signed token that says this."""
         return tokens.encode(claims, _signing_key())
 
     @staticmethod
-    def decode_auth_token(token: str) -> Claims:
+    def decode_auth_token(token: str, purpose: Purpose = Purpose.ACCESS) -> Claims:
         """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
         try:
-            return tokens.decode(token, _signing_key(), Purpose.ACCESS, utcnow())
+            return tokens.decode(token, _signing_key(), purpose, utcnow())
         except tokens.TokenOutdated:
             raise TokenExpired from None
         except tokens.TokenRejected:
@@ -71,7 +64,10 @@ class User(Base):
 
 
 class Session(Base):
-    """One login: it opens with a token and ends by logout, or when its time has passed."""
+    """One login: it opens with tokens, is kept open by refreshing, and ends by logout or in time.
+
+    `generation` counts the refreshes, and `refreshed_at` is when the last one was.
+    """
 
     __tablename__ = "sessions"
 
@@ -79,6 +75,8 @@ class Session(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
+    generation: Mapped[int] = mapped_column(default=0)
+    refreshed_at: Mapped[datetime] = mapped_column(Moment)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
 
 

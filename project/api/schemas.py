@@ -120,6 +120,12 @@ class LoginRequest(Request):
     password: Annotated[Text, Field(examples=["correct horse battery staple"])]
 
 
+class RefreshRequest(Request):
+    """A refresh token."""
+
+    refresh_token: Annotated[Text, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
+
+
 class PageRequest(BaseModel):
     """Which part of a list."""
 
@@ -146,12 +152,14 @@ class PongAnswer(Answer):
 
 
 class TokenAnswer(Answer):
-    """An open session."""
+    """An open session: the token for every request, and the one that gets the next two."""
 
     message: str
     auth_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: Annotated[int, Field(description="Seconds.", examples=[2592000])]
+    refresh_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
+    refresh_expires_in: Annotated[int, Field(description="Seconds.", examples=[5184000])]
 
 
 class RegisteredAnswer(TokenAnswer):
@@ -164,6 +172,12 @@ class LoggedInAnswer(TokenAnswer):
     """A new session."""
 
     message: Literal["Successfully logged in."] = "Successfully logged in."
+
+
+class RefreshedAnswer(TokenAnswer):
+    """New tokens of the same session."""
+
+    message: Literal["Successfully refreshed."] = "Successfully refreshed."
 
 
 class LoggedOutAnswer(Answer):

@@ -31,6 +31,7 @@ LONGEST_TOKEN = 2048
 COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 HEX_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+MOST = 2**31 - 1
 LATEST_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
 _signer = jwt.PyJWS()
@@ -48,6 +49,7 @@ class Purpose(StrEnum):
     """What a token is for; its `aud` claim."""
 
     ACCESS = "access"
+    REFRESH = "refresh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Claims:
     purpose: Purpose
     issued_at: datetime
     expires_at: datetime
+    generation: int | None = None
+    """Of a refresh token alone: how often its session had been refreshed when it was made."""
     token_id: UUID = field(default_factory=uuid4)
 
 
@@ -68,7 +72,7 @@ def encode(claims: Claims, key: bytes) -> str:
     A claim of time has whole seconds; `exp` is rounded up, so that a token lives no shorter than
     its client was told.
     """
-    payload = {
+    payload: dict[str, str | int] = {
         "sub": str(claims.user_id),
         "sid": claims.session_id.hex,
         "jti": claims.token_id.hex,
@@ -76,6 +80,8 @@ def encode(claims: Claims, key: bytes) -> str:
         "exp": math.ceil(claims.expires_at.timestamp()),
         "aud": claims.purpose.value,
     }
+    if claims.generation is not None:
+        payload["gen"] = claims.generation
     return jwt.encode(payload, key, algorithm=ALGORITHM)
 
 
@@ -127,12 +133,14 @@ def _typed(payload: object) -> Claims:
     """Return the claims of a payload that has all of them, each of its type."""
     if not isinstance(payload, dict):
         raise TokenRejected("the payload is not an object")
+    purpose = _purpose(payload)
     return Claims(
         user_id=int(_text(payload, "sub", USER_ID)),
         session_id=UUID(_text(payload, "sid", HEX_ID)),
-        purpose=_purpose(payload),
-        issued_at=_time(payload, "iat"),
-        expires_at=_time(payload, "exp"),
+        purpose=purpose,
+        issued_at=datetime.fromtimestamp(_whole(payload, "iat", LATEST_TIME), UTC),
+        expires_at=datetime.fromtimestamp(_whole(payload, "exp", LATEST_TIME), UTC),
+        generation=_whole(payload, "gen", MOST) if purpose is Purpose.REFRESH else None,
         token_id=UUID(_text(payload, "jti", HEX_ID)),
     )
 
@@ -144,12 +152,12 @@ def _text(payload: dict[str, object], name: str, form: re.Pattern[str]) -> str:
     return value
 
 
-def _time(payload: dict[str, object], name: str) -> datetime:
+def _whole(payload: dict[str, object], name: str, most: int) -> int:
     value = payload.get(name)
     # type() and not isinstance(): a JSON true is an int to Python.
-    if type(value) is not int or not 0 <= value <= LATEST_TIME:
+    if type(value) is not int or not 0 <= value <= most:
         raise TokenRejected(f"{name} is missing or malformed")
-    return datetime.fromtimestamp(value, UTC)
+    return value
 
 
 def _purpose(payload: dict[str, object]) -> Purpose:

@@ -183,6 +183,9 @@ class TestSettings(ConfigCase):
             ("DATABASE_URL", "sqlite://", "names no file"),
             ("DATABASE_URL", "sqlite:///:memory:", "names no file"),
             ("DATABASE_TEST_URL", "http://x/y", "must start with"),
+            ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
+            ("SESSION_IDLE_LIFETIME", "0d", "must be a duration like 90d"),
+            ("SESSION_LIFETIME", "29d", "is shorter than the life of a token"),
             ("CORS_ORIGINS", " , ", "must list origins"),
             ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
             ("CORS_ORIGINS", "https://a.example/", "must list origins"),
@@ -204,11 +207,15 @@ class TestSettings(ConfigCase):
         loaded = self.load(
             TOKEN_EXPIRATION_DAYS="1",
             TOKEN_EXPIRATION_SECONDS="30",
+            SESSION_LIFETIME="99999999d",
+            SESSION_IDLE_LIFETIME="90m",
             USERS_PUBLIC="TRUE",
             CORS_ORIGINS="https://a.example, https://b.example,",
             BCRYPT_LOG_ROUNDS="5",
         )
         self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=1, seconds=30))
+        self.assertEqual(loaded["SESSION_LIFETIME"], timedelta(days=36500))
+        self.assertEqual(loaded["SESSION_IDLE_LIFETIME"], timedelta(minutes=90))
         self.assertTrue(loaded["USERS_PUBLIC"])
         self.assertEqual(loaded["CORS_ORIGINS"], ["https://a.example", "https://b.example"])
         self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 5)

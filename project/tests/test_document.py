@@ -110,6 +110,7 @@ class TestDocument(BaseTestCase):
         admin = self.add_token(self.add_user(admin=True))
         registered = self.caller.register()
         token = registered.body["auth_token"]
+        refresh = {"refresh_token": registered.body["refresh_token"]}
         new = {"username": "new", "email": "new@example.com", "password": "test"}
         for method, path, reply in (
             ("POST", "/auth/register", registered),
@@ -118,6 +119,9 @@ class TestDocument(BaseTestCase):
             ("POST", "/auth/login", self.caller.login()),
             ("POST", "/auth/login", self.caller.login(password="wrong")),
             ("POST", "/auth/login", self.caller.post("/auth/login", {"email": "x" * 20_000})),
+            ("POST", "/auth/refresh", self.caller.post("/auth/refresh", refresh)),
+            ("POST", "/auth/refresh", self.caller.post("/auth/refresh", {"refresh_token": token})),
+            ("POST", "/auth/refresh", self.caller.post("/auth/refresh", {})),
             ("GET", "/auth/status", self.caller.status(token)),
             ("GET", "/auth/status", self.caller.status()),
             ("GET", "/auth/status", self.caller.status("x")),

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from unittest import TestCase
 
@@ -23,6 +24,8 @@ def shown(value: object) -> str:
     """Return a default as the README shows it."""
     if value is None:
         return "none"
+    if isinstance(value, timedelta):
+        return f"`{value.days}d`"
     if isinstance(value, list):
         return f"`{','.join(value)}`"
     return f"`{str(value).lower()}`"

@@ -14,6 +14,7 @@ from werkzeug.datastructures import Headers
 from project.api.models import Session, User
 from project.clock import utcnow
 from project.extensions import db
+from project.security.tokens import Claims, Purpose
 
 PASSWORD = "greaterthaneight"
 
@@ -34,12 +35,21 @@ def add_user(
 def add_token(user_id: int, age: timedelta = timedelta(0)) -> str:
     """Open a session of a user of the current app, this long ago; return its token."""
     opened_at = utcnow() - age
+    ends_at = opened_at + timedelta(minutes=5)
     session = Session(
-        user_id=user_id, created_at=opened_at, expires_at=opened_at + timedelta(minutes=5)
+        user_id=user_id, created_at=opened_at, refreshed_at=opened_at, expires_at=ends_at
     )
     db.session.add(session)
     db.session.commit()
-    return User.encode_auth_token(session)
+    return User.encode_auth_token(
+        Claims(
+            user_id=user_id,
+            session_id=session.id,
+            purpose=Purpose.ACCESS,
+            issued_at=opened_at,
+            expires_at=ends_at,
+        )
+    )
 
 
 @dataclass(frozen=True)
