@@ -9,3 +9,8 @@ threads = 16
 # What is longer than gunicorn's defaults is still answered by the service, in its envelope.
 limit_request_line = 8190
 limit_request_field_size = 65536
+
+# No header field of a client changes where the service believes to be.
+forwarder_headers = ""
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}

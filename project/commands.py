@@ -3,6 +3,7 @@
 import getpass
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from project.extensions import MIGRATIONS, db
 
 ROOT = Path(__file__).parent.parent
 BLOCKING_THREADS = "16"
+KILL_TIMEOUT = "10"
+"""Seconds that a worker has to finish what it has begun when the server is told to end."""
 SEEDED_USERS = (
     ("michael", "michael@example.com"),
     ("michaelherman", "michaelherman@example.com"),
@@ -137,7 +140,7 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
 
 def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> None:
     """Serve with granian, the server for production, until a signal ends it."""
-    if not port.isdecimal() or not workers.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
         raise CommandFailed("--port and --workers take a whole number.")
     check_port(host, int(port))
     _warn_of_pending_migrations()
@@ -147,6 +150,7 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     )
     options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
     options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
+    options += ["--workers-kill-timeout", KILL_TIMEOUT]
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
 
@@ -197,8 +201,8 @@ def _refuse_in_production(command: str, yes: bool) -> None:
 
 
 def _database() -> str:
-    """Return the database's URL without its password."""
-    return db.engine.url.render_as_string()
+    """Return the database's URL without anything that could be a password."""
+    return db.engine.url.set(query={}).render_as_string()
 
 
 def _run_suite(*options: str) -> int:

@@ -13,11 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
 from project import instance
 from project.database import engine_options
+from project.database_url import database_url
 from project.instance import SHORTEST_SECRET, DamagedSecret
 
 LONGEST_DURATION = timedelta(days=36500)
@@ -33,7 +31,6 @@ PLACEHOLDERS = (
 )
 FEWEST_DISTINCT_CHARACTERS = 8
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
-DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 
 
 class ConfigError(Exception):
@@ -84,33 +81,6 @@ def origins(value: str) -> list[str]:
     if not listed or not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in listed):
         raise ValueError("must list origins like https://app.example.com, without a path, or be *")
     return listed
-
-
-def database_url(value: str) -> str:
-    """Read a database's URL and name the driver that is installed for it.
-
-    `postgres://` and `postgresql://` both mean psycopg2 here. The message never holds the value,
-    which may hold a password.
-    """
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise ValueError("is not a URL; give postgresql://user:password@host:5432/name") from None
-    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-    if url.drivername == "sqlite":
-        return _sqlite_url(url)
-    if url.drivername != "postgresql+psycopg2":
-        raise ValueError("must start with postgresql:// or sqlite:///")
-    if not url.database:
-        raise ValueError("names no database; give postgresql://user:password@host:5432/name")
-    return url.render_as_string(hide_password=False)
-
-
-def _sqlite_url(url: URL) -> str:
-    if not url.database or url.database == ":memory:":
-        raise ValueError("names no file; give sqlite:////folder/users.sqlite")
-    # Each extension would look for a relative path in a folder of its own.
-    return url.set(database=str(Path(url.database).absolute())).render_as_string()
 
 
 @dataclass(frozen=True)
@@ -247,10 +217,20 @@ def _take(config: dict[str, Any], values: Mapping[str, object]) -> dict[str, str
         if value == "":
             continue
         try:
-            config[setting.name] = setting.read(value) if isinstance(value, str) else value
+            config[setting.name] = _read(setting, value)
         except ValueError as error:
             faults[setting.name] = f"{setting.name} {error}."
     return faults
+
+
+def _read(setting: Setting, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
+    return setting.read(value)
 
 
 def check(config: Mapping[str, Any]) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """How the service talks to its database: the models' base, the column of time, the engines."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVarTuple
 
 from flask import Flask, current_app
 from sqlalchemy import (
+    URL,
     DateTime,
     Dialect,
     Engine,
@@ -16,16 +17,22 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
-    make_url,
+    exc,
 )
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Columns = TypeVarTuple("Columns")
 
 CONNECT_TIMEOUT = 1
 """Seconds to wait for a connection to the server, and for a free one in the pool."""
+
+INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+# PostgreSQL's undefined_table, undefined_column and read_only_sql_transaction; SQLite calls all
+# of them operational errors.
+UNFIT = {"42P01", "42703", "25006"}
+FOREIGN_KEY_VIOLATED = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 
 SQLITE_LOCK_TIMEOUT = 1.5
 """Seconds that a writer waits for another writer's lock on an SQLite file."""
@@ -74,13 +81,42 @@ def prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def engine_options(url: str) -> dict[str, Any]:
+def engine_options(url: URL) -> dict[str, Any]:
     """Return the keywords for `create_engine` that both engines on this URL share."""
     # Parameters hold hashes and addresses: no error message may carry them into a log.
     options: dict[str, Any] = {"pool_timeout": CONNECT_TIMEOUT, "hide_parameters": True}
-    if make_url(url).get_backend_name() == "sqlite":
+    if url.get_backend_name() == "sqlite":
         return options | {"connect_args": {"timeout": SQLITE_LOCK_TIMEOUT}}
     return options | {"connect_args": {"connect_timeout": CONNECT_TIMEOUT}}
+
+
+def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> int | None:
+    """Insert a row and return its id; None where a unique key of it is taken.
+
+    An INSERT that fails would put the row, hash and all, into the log of the server.
+    """
+    insert = INSERTS[session.get_bind().dialect.name]
+    statement = insert(model).values(values).on_conflict_do_nothing()
+    inserted: int | None = session.scalar(statement.returning(model.__table__.c.id))
+    return inserted
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether the database could not do its part: away, slow, read-only or without schema."""
+    if isinstance(error, exc.OperationalError | exc.TimeoutError):
+        return True
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    # The bare class stands for a file that is no SQLite database, or a damaged one.
+    if error.connection_invalidated or type(error) is exc.DatabaseError:
+        return True
+    return getattr(error.orig, "pgcode", None) in UNFIT
+
+
+def lacks_parent(error: exc.IntegrityError) -> bool:
+    """Tell whether a row could not be written because the one that it refers to is gone."""
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlite_errorname", None)
+    return code in FOREIGN_KEY_VIOLATED
 
 
 class ReadEngine:
@@ -113,7 +149,7 @@ class ReadEngine:
         """Return all rows of the statement."""
         try:
             return self._read(statement, values)
-        except DBAPIError as error:
+        except exc.DBAPIError as error:
             if not error.connection_invalidated:
                 raise
         return self._read(statement, values)

@@ -33,16 +33,13 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from flask import Flask, Response, current_app
-from sqlalchemy import exc
 from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
 
+from project.database import is_outage
 from project.request_id import request_id
 
 REALM = 'Bearer realm="users"'
-# PostgreSQL's undefined_table and undefined_column; SQLite calls both operational errors.
-SCHEMA_MISSING = {"42P01", "42703"}
-
 RETRY_AFTER = 1
 """Seconds after which a client may try again when the service was unavailable."""
 
@@ -307,12 +304,3 @@ def _refusal_of_http(error: HTTPException) -> ServiceError:
     if isinstance(error, exceptions.NotFound):
         return NotFound()
     return BadRequest() if (error.code or 500) < 500 else InternalError()
-
-
-def is_outage(error: Exception) -> bool:
-    """Tell whether the database could not do its part: away, too slow, or without its schema."""
-    if isinstance(error, exc.OperationalError | exc.TimeoutError):
-        return True
-    if not isinstance(error, exc.DBAPIError):
-        return False
-    return error.connection_invalidated or getattr(error.orig, "pgcode", None) in SCHEMA_MISSING

@@ -4,6 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
+from sqlalchemy import URL
+
 SHORTEST_SECRET = 32
 """Bytes; a key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
 
@@ -14,10 +16,13 @@ class DamagedSecret(Exception):
     """The folder's secret is not one that was made here."""
 
 
-def kept_database(folder: Path, name: str) -> str:
-    """Return the URL of the folder's database; the folder is made, the file is not."""
+def kept_database(folder: Path, name: str) -> URL:
+    """Return the URL of the folder's database, made for its owner alone: it holds hashes."""
     _make_folder(folder)
-    return f"sqlite:///{folder / name}"
+    file = folder / name
+    if not file.exists():
+        file.touch(mode=0o600)
+    return URL.create("sqlite", database=str(file))
 
 
 def kept_secret(folder: Path) -> str:
@@ -31,14 +36,13 @@ def kept_secret(folder: Path) -> str:
     _make_folder(folder)
     if not file.exists():
         _make(file, folder / f"{SECRET_FILE}.{secrets.token_hex(8)}")
-    secret = file.read_text().strip()
-    if len(secret) < SHORTEST_SECRET:
-        raise DamagedSecret(f"{file} holds less than {SHORTEST_SECRET} bytes")
-    return secret
+    secret = file.read_bytes().strip() if file.is_file() else b""
+    if len(secret) < SHORTEST_SECRET or not secret.isascii():
+        raise DamagedSecret(f"{file} does not hold {SHORTEST_SECRET} characters")
+    return secret.decode("ascii")
 
 
 def _make_folder(folder: Path) -> None:
-    # For its owner alone: the database in it holds password hashes.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

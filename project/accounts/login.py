@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from project.accounts import passwords, sessions
 from project.accounts.grants import Grant
 from project.api.models import User
+from project.database import lacks_parent
 from project.errors import InvalidCredentials
 from project.extensions import db, reads
 from project.security import identifiers
@@ -25,7 +26,9 @@ def login(email: str, password: str) -> Grant:
     assert found is not None
     try:
         grant = sessions.start(found.id)
-    except IntegrityError:  # the user was deleted while the password was hashed
-        raise InvalidCredentials from None
+    except IntegrityError as error:
+        if lacks_parent(error):  # the user was deleted while the password was hashed
+            raise InvalidCredentials from None
+        raise
     db.session.commit()
     return grant

@@ -65,6 +65,7 @@ def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
     if header is None:
         raise missing
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
         raise TokenBlank
-    return sessions.identify(token.strip())
+    return sessions.identify(token)

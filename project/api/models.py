@@ -37,15 +37,18 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(Moment, default=utcnow)
 
     def __init__(self, *, username: str, email: str, password: str, **columns: Any) -> None:
-        """Make a user whose password is hashed here; this takes as long as a login."""
-        super().__init__(
-            username=username,
-            username_key=identifiers.username_key(username),
-            email=email,
-            email_key=identifiers.email_key(email),
-            password=bcrypt.generate_password_hash(hashing.normalize(password)).decode("ascii"),
-            **columns,
-        )
+        super().__init__(**self.new_row(username, email, password), **columns)
+
+    @staticmethod
+    def new_row(username: str, email: str, password: str) -> dict[str, Any]:
+        """Return a new user's columns; the password is hashed, which takes as long as a login."""
+        return {
+            "username": username,
+            "username_key": identifiers.username_key(username),
+            "email": email,
+            "email_key": identifiers.email_key(email),
+            "password": bcrypt.generate_password_hash(hashing.normalize(password)).decode("ascii"),
+        }
 
     @staticmethod
     def encode_auth_token(claims: Claims) -> str:

@@ -33,6 +33,8 @@ FAULTS = {
     "string_too_short": ("too_short", "This is too short."),
     "string_too_long": ("too_long", "This is too long."),
     "int_parsing": ("wrong_type", "This must be a whole number."),
+    "int_parsing_size": ("out_of_range", "This number is too large."),
+    "int_from_float": ("wrong_type", "This must be a whole number."),
     "greater_than_equal": ("out_of_range", "This number is too small."),
     "less_than_equal": ("out_of_range", "This number is too large."),
 }

@@ -14,8 +14,13 @@ _LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def username_key(username: str) -> str:
-    """Return what makes this username unique."""
-    return unicodedata.normalize("NFKC", username).casefold()
+    """Return what makes this username unique: its compatibility caseless form.
+
+    Folding can undo a normalization, so each is done twice (The Unicode Standard, section 3.13,
+    definition D146).
+    """
+    folded = unicodedata.normalize("NFD", username).casefold()
+    return _compatible(_compatible(folded).casefold())
 
 
 def email_key(email: str) -> str:
@@ -23,9 +28,13 @@ def email_key(email: str) -> str:
 
     Beyond ASCII the case stays: whether two such mailboxes are one is known to their host alone.
     """
-    return unicodedata.normalize("NFKC", email).translate(_LOWER_ASCII)
+    return _compatible(email).translate(_LOWER_ASCII)
 
 
 def is_visible(text: str) -> bool:
     """Tell whether every character can be seen, so that no two names look alike by a hidden one."""
     return all(unicodedata.category(character) not in UNSEEN_CATEGORIES for character in text)
+
+
+def _compatible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)

@@ -230,7 +230,9 @@ class BadInput(BaseTestCase):
             {"Authorization": "Bearer \xff\xfe"}, {"Authorization": "Bearer " + "x" * 30_000},
             {"X-Request-ID": "a b\tc"}, {"X-Request-ID": "x" * 65}, {"X-Request-ID": "\xe9" * 9},
             {"Origin": "null"}, {"Origin": "http://[::"}, {"Accept": "text/html"},
-            {"Host": "x y"}, {"X-Forwarded-For": "\xff,,:"}, {"Cookie": "\xff=;;"},
+            {"Host": "x y"}, {"SCRIPT_NAME": "x"}, {"SCRIPT_NAME": "/auth"}, {"PATH_INFO": "/x"},
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"},
+            {"X-Forwarded-For": "\xff,,:"}, {"Cookie": "\xff=;;"},
         ):  # fmt: skip
             with self.subTest(str(headers)[:40]):
                 reply = self.caller.send("GET", "/auth/status", None, headers)

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
 from project import create_app
-from project.config import database_url
+from project.database_url import database_url
 
 SERVER_VARIABLE = "USERS_TEST_SERVER"
 """Where the run's PostgreSQL is; absent in a run on SQLite."""
@@ -75,7 +75,7 @@ def _new_schema(server: str) -> str:
     _execute(server, f"CREATE SCHEMA {name}")
     left_behind.callback(_execute, server, f"DROP SCHEMA IF EXISTS {name} CASCADE")
     url = make_url(server).update_query_dict({"options": f"-csearch_path={name}"})
-    return database_url(url.render_as_string(hide_password=False))
+    return url.render_as_string(hide_password=False)
 
 
 def _execute(server: str, statement: str) -> None:

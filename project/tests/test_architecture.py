@@ -18,9 +18,10 @@ ARROWS = {
     "request_id": set[str](),
     "instance": set[str](),
     "database": set[str](),
+    "database_url": set[str](),
     "security": {"security"},
-    "config": {"database", "instance"},
-    "errors": {"request_id"},
+    "config": {"database", "database_url", "instance"},
+    "errors": {"database", "request_id"},
     "extensions": {"database"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {

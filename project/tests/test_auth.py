@@ -106,15 +106,17 @@ class TestAuthBlueprint(AuthContract):
 
     def test_registration_refuses_another_form_of_a_taken_name(self) -> None:
         self.add_user("Straße", "strasse@example.com")
+        self.add_user("\u0390", "iota@example.com")
         for username, email in (
             ("STRASSE", "a@example.com"),
             ("ｓｔｒａｓｓｅ", "b@example.com"),
+            ("\u0390".upper(), "c@example.com"),
             ("another", "STRASSE@example.COM"),
             ("another", "ｓtrasse@example.com"),
         ):
             reply = self.caller.register(username, email)
             self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
-        self.assertEqual(self.count(User), 1)
+        self.assertEqual(self.count(User), 2)
 
     def test_a_refused_registration_leaves_no_session(self) -> None:
         self.add_user("justatest")

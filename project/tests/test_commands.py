@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from unittest import TestCase
 
@@ -164,8 +165,10 @@ class TestDatabaseCommands(BaseTestCase):
         self.manage("db", "upgrade", "--directory", str(copy))
 
     def test_a_password_of_the_database_is_never_printed(self) -> None:
-        url = "postgresql://u:hunter2@127.0.0.1:1/x"
-        for command in (["db", "upgrade"], ["seed_db"], ["recreate_db"]):
+        plain = "postgresql://u:hunter2@127.0.0.1:1/x"
+        hidden = "postgresql://u@127.0.0.1:1/x?password=hunter2"
+        commands = (["db", "upgrade"], ["seed_db"], ["recreate_db"])
+        for command, url in product(commands, (plain, hidden)):
             done = manage(*command, environment=servers.environment(url))
             self.assertNotIn("hunter2", done.stdout + done.stderr)
             self.assertRegex(done.stderr, "^error: .*refused")
@@ -216,6 +219,8 @@ class TestCommands(TestCase):
         for arguments, why in (
             (["serve", "--port", "x"], "whole number"),
             (["serve", "--workers", "0x2"], "whole number"),
+            (["serve", "--workers", "0"], "whole number"),
+            (["serve", "--port", "9" * 5000], "whole number"),
             (["serve", "--port", "99999"], "cannot listen"),
             (["serve", "--host", "203.0.113.1"], "cannot listen"),
             (["serve", "--host", "no such host"], "cannot listen"),

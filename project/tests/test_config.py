@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
+import flask_migrate
 import pytest
 
 from project import config, create_app, instance
@@ -54,7 +55,7 @@ class TestDevelopmentConfig(ConfigCase):
         self.assertEqual(loaded["CORS_ORIGINS"], ["*"])
         self.assertFalse(loaded["USERS_PUBLIC"])
         self.assertEqual(
-            loaded["SQLALCHEMY_DATABASE_URI"], f"sqlite:///{self.folder / 'users.sqlite'}"
+            str(loaded["SQLALCHEMY_DATABASE_URI"]), f"sqlite:///{self.folder / 'users.sqlite'}"
         )
 
     def test_the_secret_is_made_once_and_kept_for_its_owner_alone(self) -> None:
@@ -63,8 +64,8 @@ class TestDevelopmentConfig(ConfigCase):
         self.assertGreaterEqual(len(secrets.pop()), 32)
         self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
         files = list(self.folder.iterdir())
-        self.assertEqual([file.name for file in files], ["secret_key"])
-        self.assertEqual(stat.S_IMODE(files[0].stat().st_mode), 0o600)
+        self.assertEqual({file.name for file in files}, {"secret_key", "users.sqlite"})
+        self.assertEqual({stat.S_IMODE(file.stat().st_mode) for file in files}, {0o600})
 
     def test_processes_that_start_at_once_share_the_secret(self) -> None:
         with ThreadPoolExecutor(16) as crowd:
@@ -73,9 +74,18 @@ class TestDevelopmentConfig(ConfigCase):
 
     def test_a_damaged_secret_is_not_used(self) -> None:
         self.folder.mkdir()
-        (self.folder / "secret_key").write_text("")
-        (fault,) = self.faults()
-        self.assertRegex(fault, r"^SECRET_KEY: .*secret_key holds less than 32 bytes: .*remove")
+        for content in (b"", b"short", b"\xff" * 40):
+            (self.folder / "secret_key").write_bytes(content)
+            (fault,) = self.faults()
+            self.assertRegex(fault, "^SECRET_KEY: .*does not hold 32 characters: .*remove")
+
+    def test_an_instance_folder_may_have_any_name(self) -> None:
+        folder = self.folder.with_name("a folder?x=1#y%20z")
+        app = create_app(DEVELOPMENT, INSTANCE_PATH=str(folder))
+        with app.app_context():
+            flask_migrate.upgrade()
+        self.assertEqual(app.test_client().get("/users/1").status_code, 401)
+        self.assertGreater((folder / "users.sqlite").stat().st_size, 0)
 
     def test_an_instance_folder_that_cannot_be_written(self) -> None:
         self.folder.write_text("a file where the folder should be")
@@ -100,13 +110,15 @@ class TestTestingConfig(ConfigCase):
         self.assertEqual(loaded["TOKEN_EXPIRATION_DAYS"], 0)
         self.assertEqual(loaded["TOKEN_EXPIRATION_SECONDS"], 3)
         self.assertEqual(
-            loaded["SQLALCHEMY_DATABASE_URI"], f"sqlite:///{self.folder / 'users_test.sqlite'}"
+            str(loaded["SQLALCHEMY_DATABASE_URI"]),
+            f"sqlite:///{self.folder / 'users_test.sqlite'}",
         )
 
     def test_its_database(self) -> None:
         loaded = self.load(TESTING, DATABASE_TEST_URL="postgres://u:p@h/users_test")
+        url = loaded["SQLALCHEMY_DATABASE_URI"]
         self.assertEqual(
-            loaded["SQLALCHEMY_DATABASE_URI"], "postgresql+psycopg2://u:p@h/users_test"
+            url.render_as_string(hide_password=False), "postgresql+psycopg2://u:p@h/users_test"
         )
 
 
@@ -181,6 +193,15 @@ class TestSettings(ConfigCase):
             ("DATABASE_URL", "postgresql://u:p@h", "names no database"),
             ("DATABASE_URL", "mysql://u:p@h/x", "must start with postgresql://"),
             ("DATABASE_URL", "sqlite://", "names no file"),
+            ("DATABASE_URL", "sqlite:///file::memory:?uri=true", "names no file"),
+            ("DATABASE_URL", "sqlite://host/x", "has more than a path"),
+            ("DATABASE_URL", "sqlite:////x?timeout=abc", "has more than a path"),
+            ("DATABASE_URL", "postgresql://u:p@ss@h/x", "write it as %40"),
+            ("DATABASE_URL", "postgresql://u:p@h/x?port=abc", "does not know"),
+            ("DATABASE_URL", "postgresql://u:p@h/x?foo=x", "does not know"),
+            ("DATABASE_URL", "postgresql://u:p%00@h/x", "contains a NUL"),
+            ("SECRET_KEY", "\udcff" * 32, "is not UTF-8"),
+            ("INSTANCE_PATH", "/tmp/\udcff", "is not UTF-8"),
             ("DATABASE_URL", "sqlite:///:memory:", "names no file"),
             ("DATABASE_TEST_URL", "http://x/y", "must start with"),
             ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
@@ -191,7 +212,7 @@ class TestSettings(ConfigCase):
             ("CORS_ORIGINS", "https://a.example/", "must list origins"),
             ("CORS_ORIGINS", "localhost:3000", "must list origins"),
         ):
-            with self.subTest(f"{name}={value}"):
+            with self.subTest(ascii(f"{name}={value}")):
                 (fault,) = self.faults(**{name: value})
                 self.assertRegex(fault, f"^{name} .*{remedy}")
 
@@ -222,7 +243,7 @@ class TestSettings(ConfigCase):
 
     def test_a_relative_path_is_one_file_for_every_part(self) -> None:
         url = self.load(DATABASE_URL="sqlite:///here.sqlite")["SQLALCHEMY_DATABASE_URI"]
-        self.assertEqual(url, f"sqlite:///{Path('here.sqlite').absolute()}")
+        self.assertEqual(str(url), f"sqlite:///{Path('here.sqlite').absolute()}")
 
     def test_an_empty_value_says_nothing(self) -> None:
         empty = {setting.name: "" for setting in SETTINGS} | {"INSTANCE_PATH": str(self.folder)}

@@ -2,12 +2,13 @@
 
 import logging
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError
 
 from project.extensions import db
@@ -79,6 +80,28 @@ class TestOutage(OutageCase):
         self.caller = self.app_on(databases.new_database())
         self.assert_nothing_works(token)
 
+    def test_a_database_that_may_only_be_read(self) -> None:
+        url = databases.new_database()
+        databases.new_app(url)
+        if databases.kind() == "postgresql":
+            read_only = "-c default_transaction_read_only=on"
+            options = f"{make_url(url).query['options']} {read_only}"
+            url = make_url(url).update_query_dict({"options": options}).render_as_string()
+            self.caller = self.app_on(url)
+        else:
+            self.caller = self.app_on(url)
+            event.listen(Engine, "connect", forbid_writing)
+            self.addCleanup(event.remove, Engine, "connect", forbid_writing)
+        self.assert_unavailable(self.caller.register())
+        self.assertEqual(self.caller.login().status, 404)
+
+    def test_a_file_that_is_no_database(self) -> None:
+        file = databases.folder() / "garbage.sqlite"
+        file.write_bytes(b"no database at all, " * 100)
+        token = self.add_token(self.add_user())
+        self.caller = self.app_on(f"sqlite:///{file}")
+        self.assert_nothing_works(token)
+
     def test_no_message_of_the_database_holds_a_hash(self) -> None:
         self.add_user()
         with self.app.app_context(), self.assertRaises(IntegrityError) as caught:
@@ -97,6 +120,11 @@ class TestOutage(OutageCase):
         self.assert_refused(reply, 500, "Try again.", "internal_error")
         self.assertIn("request abcd-1234 failed", logs.output[0])
         self.assertIn("KeyError", logs.output[0])
+
+
+def forbid_writing(connection: sqlite3.Connection, _entry: object) -> None:
+    """Make a connection one that only reads."""
+    connection.execute("PRAGMA query_only = ON")
 
 
 @pytest.mark.any_database
@@ -118,6 +146,13 @@ class TestServerOutage(OutageCase):
         self.assertEqual(self.caller.status(token).status, 200)
         self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(self.caller.logout(token).status, 200)
+
+    def test_a_taken_name_leaves_no_hash_in_the_servers_log(self) -> None:
+        for _ in range(2):
+            self.caller.register()
+        log = (self.server.data.parent / "log").read_text()
+        self.assertIn("ready to accept connections", log)
+        self.assertNotIn("$2b$", log)
 
     def test_a_restart_between_two_requests_is_not_noticed(self) -> None:
         token = self.add_token(self.add_user())

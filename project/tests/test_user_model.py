@@ -1,5 +1,6 @@
 """The user model: hashing, keys and tokens."""
 
+import unicodedata
 from datetime import UTC, datetime
 
 import time_machine
@@ -10,9 +11,14 @@ from project.api.models import Session, User
 from project.clock import utcnow
 from project.errors import TokenExpired, TokenInvalid
 from project.extensions import bcrypt, db
-from project.security import hashing
+from project.security import hashing, identifiers
 from project.tests.base import BaseTestCase
 from project.tests.utils import add_token, add_user
+
+
+def folded(text: str) -> str:
+    """Return a text without its case."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
 
 
 class TestUserModel(BaseTestCase):
@@ -68,6 +74,19 @@ class TestUserModel(BaseTestCase):
     def test_a_moment_without_a_time_zone_is_refused(self) -> None:
         with self.assertRaises(StatementError):
             add_user(created_at=datetime(2026, 11, 22))  # noqa: DTZ001  # it is what is refused
+
+    def test_no_letters_case_or_form_makes_another_name(self) -> None:
+        letters = [chr(code) for code in range(0x20, 0x3000) if identifiers.is_visible(chr(code))]
+        for name in [*letters, *(f"{letter}\u0301" for letter in letters)]:
+            key = identifiers.username_key(name)
+            # Upper case alone makes one of two letters (a dotless i is none with a dot).
+            spellings = {name, key} | {
+                other for other in (name.upper(), name.lower()) if folded(other) == folded(name)
+            }
+            for form in ("NFC", "NFD", "NFKC", "NFKD"):
+                for other in spellings:
+                    spelled = unicodedata.normalize(form, other)
+                    self.assertEqual(identifiers.username_key(spelled), key, ascii(name))
 
     def test_ids_are_not_used_again(self) -> None:
         first = add_user().id

@@ -65,6 +65,7 @@ class TestUsersBlueprint(BaseTestCase):
             ("limit=201", "limit", "out_of_range"),
             ("limit=x", "limit", "wrong_type"),
             ("limit=99999999999999999999", "limit", "out_of_range"),
+            (f"limit={'9' * 5000}", "limit", "out_of_range"),
             ("after=x", "after", "unknown_position"),
             ("after=1-99999999999", "after", "unknown_position"),
             ("after=", "after", "unknown_position"),
