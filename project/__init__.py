@@ -5,6 +5,7 @@ import re
 from flask import Flask, Response
 
 from project import config, errors
+from project.accounts import presence
 from project.api import headers
 from project.api.auth import auth_blueprint
 from project.api.system import system_blueprint
@@ -66,6 +67,7 @@ def _init_extensions(app: Flask) -> None:
         expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
         max_age=600,
     )
+    presence.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
 

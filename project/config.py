@@ -114,6 +114,8 @@ SETTINGS = (
         "How long a session can be kept open by refreshing, like `90d` or `12h`."),
     Setting("SESSION_IDLE_LIFETIME", duration, timedelta(days=60),
         "How long a session that is not refreshed stays open: the life of a refresh token."),
+    Setting("MAX_SESSIONS_PER_USER", whole(1, 10_000), 100,
+        "How many sessions a user may have open; one more ends the oldest."),
     Setting("BCRYPT_LOG_ROUNDS", whole(4, 20), 12,
         "The cost of a password hash; one more doubles the time."),
     Setting("USERS_PUBLIC", switch, False,

@@ -19,6 +19,7 @@ The family; each member has a status, a code and a message, and is raised where 
     │   └── NotPermitted        401 not_permitted
     ├── InvalidCredentials      404 invalid_credentials
     ├── UserNotFound            404 user_not_found
+    ├── SessionNotFound         404 session_not_found
     ├── NotFound                404 not_found
     ├── MethodNotAllowed        405 method_not_allowed
     ├── PayloadTooLarge         413 payload_too_large
@@ -196,6 +197,14 @@ class UserNotFound(ServiceError):
     status = 404
     code = "user_not_found"
     message = "User does not exist"
+
+
+class SessionNotFound(ServiceError):
+    """The caller has no open session of this id."""
+
+    status = 404
+    code = "session_not_found"
+    message = "Session does not exist."
 
 
 class NotFound(ServiceError):

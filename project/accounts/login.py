@@ -5,6 +5,7 @@ from sqlalchemy.exc import IntegrityError
 
 from project.accounts import passwords, sessions
 from project.accounts.grants import Grant
+from project.accounts.sessions import Client
 from project.api.models import User
 from project.database import lacks_parent
 from project.errors import InvalidCredentials
@@ -14,7 +15,7 @@ from project.security import identifiers
 BY_EMAIL = select(User.id, User.password).where(User.email_key == bindparam("email_key"))
 
 
-def login(email: str, password: str) -> Grant:
+def login(email: str, password: str, client: Client) -> Grant:
     """Open a session for whoever knows the password. Raises InvalidCredentials.
 
     An unknown address costs the same hash as a known one, and the database's connection is given
@@ -25,7 +26,7 @@ def login(email: str, password: str) -> Grant:
         raise InvalidCredentials
     assert found is not None
     try:
-        grant = sessions.start(found.id)
+        grant = sessions.start(found.id, client)
     except IntegrityError as error:
         if lacks_parent(error):  # the user was deleted while the password was hashed
             raise InvalidCredentials from None

@@ -64,12 +64,15 @@ def _open_session(claims: Claims) -> SessionRow:
 
 def _advance(claims: Claims) -> bool:
     """Go one generation on, unless somebody has: one compare-and-swap."""
+    now = utcnow()
     this_generation = update(Session).where(
         Session.id == claims.session_id,
         Session.generation == claims.generation,
         Session.ended_at.is_(None),
     )
-    advanced = this_generation.values(generation=Session.generation + 1, refreshed_at=utcnow())
+    advanced = this_generation.values(
+        generation=Session.generation + 1, refreshed_at=now, last_seen_at=now
+    )
     found = db.session.scalar(advanced.returning(Session.id))
     db.session.commit()
     return found is not None

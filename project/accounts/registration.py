@@ -2,18 +2,19 @@
 
 from project.accounts import directory, sessions
 from project.accounts.grants import Grant
+from project.accounts.sessions import Client
 from project.api.models import User
 from project.database import insert_new
 from project.errors import EmailExists, UserExists
 from project.extensions import db
 
 
-def register(username: str, email: str, password: str) -> Grant:
+def register(username: str, email: str, password: str, client: Client) -> Grant:
     """Make an account and log it in. Raises UserExists, whichever of the two is taken."""
     user_id = insert_new(db.session(), User, User.new_row(username, email, password))
     if user_id is None:
         raise UserExists
-    grant = sessions.start(user_id)
+    grant = sessions.start(user_id, client)
     db.session.commit()
     return grant
 

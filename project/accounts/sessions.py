@@ -1,18 +1,29 @@
 """Sessions: opened by a login, shown by a token, ended by a logout."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, select, true, update
 
-from project.accounts import grants
+from project.accounts import grants, presence
 from project.accounts.grants import Grant
 from project.api.models import Session, User
 from project.clock import utcnow
-from project.errors import SessionEnded, UserInactive
+from project.errors import SessionEnded, SessionNotFound, UserInactive
 from project.extensions import db, reads
+
+LONGEST_USER_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: the address, and what the client calls itself."""
+
+    address: str
+    user_agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +51,26 @@ SHOWN_BY_SESSION = (
 )  # fmt: skip
 
 
-def start(user_id: int) -> Grant:
+def start(user_id: int, client: Client) -> Grant:
     """Open a session of a user within the caller's transaction; return what the client gets.
 
-    Raises IntegrityError where the user is gone.
+    Where the user has as many as one may have, the oldest ends. Raises IntegrityError where the
+    user is gone.
     """
     now = utcnow()
     ends_at = now + current_app.config["SESSION_LIFETIME"]
-    session = Session(user_id=user_id, created_at=now, refreshed_at=now, expires_at=ends_at)
+    session = Session(
+        user_id=user_id,
+        created_at=now,
+        refreshed_at=now,
+        last_seen_at=now,
+        expires_at=ends_at,
+        address=client.address,
+        user_agent=client.user_agent,
+    )
     db.session.add(session)
     db.session.flush()
+    _end_the_oldest(user_id, now)
     return grants.make(user_id, session.id, session.generation, ends_at)
 
 
@@ -64,14 +85,50 @@ def identify(token: str) -> Identity:
         raise SessionEnded
     if not row.active:
         raise UserInactive
+    presence.current().note(claims.session_id)
     _, user_id, username, email, active, admin, created_at = row
     return Identity(claims.session_id, user_id, username, email, active, admin, created_at)
 
 
+def of_user(user_id: int) -> Sequence[Session]:
+    """Return the sessions of a user that are open, the last seen first."""
+    presence.current().write()
+    last_seen_first = (Session.last_seen_at.desc(), Session.created_at.desc())
+    return db.session.scalars(_open(user_id).order_by(*last_seen_first)).all()
+
+
 def end(session_id: UUID) -> None:
     """End a session. Raises SessionEnded where it has ended already."""
-    open_session = update(Session).where(Session.id == session_id, Session.ended_at.is_(None))
-    ended = db.session.scalar(open_session.values(ended_at=utcnow()).returning(Session.id))
-    db.session.commit()
-    if ended is None:
+    if not _end(Session.id == session_id):
         raise SessionEnded
+
+
+def end_one_of(user_id: int, session_id: UUID) -> None:
+    """End a session of this user. Raises SessionNotFound, also for somebody else's."""
+    if not _end(Session.user_id == user_id, Session.id == session_id):
+        raise SessionNotFound
+
+
+def end_all(user_id: int, but: UUID | None = None) -> int:
+    """End every session of a user, but one where that is named; return how many there were."""
+    return _end(Session.user_id == user_id, Session.id != but if but else true())
+
+
+def _end(*which: ColumnElement[bool]) -> int:
+    ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=utcnow())
+    number = len(db.session.scalars(ended.returning(Session.id)).all())
+    db.session.commit()
+    return number
+
+
+def _open(user_id: int) -> Select[Session]:
+    return select(Session).where(
+        Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > utcnow()
+    )
+
+
+def _end_the_oldest(user_id: int, now: datetime) -> None:
+    newest_first = _open(user_id).order_by(Session.created_at.desc(), Session.id)
+    too_many = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
+    surplus = too_many.with_only_columns(Session.id).scalar_subquery()
+    db.session.execute(update(Session).where(Session.id.in_(surplus)).values(ended_at=now))

@@ -6,12 +6,14 @@ from flask import Blueprint
 
 from project.accounts import login, refresh, registration, sessions
 from project.accounts.sessions import Identity
+from project.api.client import client
 from project.api.contract import accepts, answers
 from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
     LoggedInAnswer,
     LoggedOutAnswer,
     LoginRequest,
+    LogoutRequest,
     RefreshedAnswer,
     RefreshRequest,
     RegisteredAnswer,
@@ -19,6 +21,7 @@ from project.api.schemas import (
     StatusAnswer,
     UserData,
 )
+from project.api.sessions import sessions_blueprint
 from project.errors import (
     InvalidCredentials,
     LogoutTokenMissing,
@@ -28,6 +31,7 @@ from project.errors import (
 )
 
 auth_blueprint = Blueprint("auth", __name__)
+auth_blueprint.register_blueprint(sessions_blueprint)
 
 
 @auth_blueprint.post("/auth/register")
@@ -35,7 +39,7 @@ auth_blueprint = Blueprint("auth", __name__)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisteredAnswer:
     """Register an account and log it in."""
-    grant = registration.register(payload.username, payload.email, payload.password)
+    grant = registration.register(payload.username, payload.email, payload.password, client())
     return RegisteredAnswer(**asdict(grant))
 
 
@@ -44,7 +48,7 @@ def register_user(payload: RegisterRequest) -> RegisteredAnswer:
 @accepts(LoginRequest)
 def login_user(payload: LoginRequest) -> LoggedInAnswer:
     """Log in with e-mail address and password."""
-    grant = login.login(payload.email, payload.password)
+    grant = login.login(payload.email, payload.password, client())
     return LoggedInAnswer(**asdict(grant))
 
 
@@ -66,6 +70,21 @@ def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
 def logout_user(identity: Identity) -> LoggedOutAnswer:
     """End the token's session; its token is refused from then on."""
     sessions.end(identity.session_id)
+    return LoggedOutAnswer()
+
+
+@auth_blueprint.post("/auth/logout")
+@answers(LoggedOutAnswer)
+@authenticate(missing=LogoutTokenMissing)
+@accepts(LogoutRequest, optional=True)
+def logout_sessions(identity: Identity, payload: LogoutRequest) -> LoggedOutAnswer:
+    """End the token's session, or all others of the user, or all."""
+    if payload.scope == "local":
+        sessions.end(identity.session_id)
+    else:
+        sessions.end_all(
+            identity.id, but=identity.session_id if payload.scope == "others" else None
+        )
     return LoggedOutAnswer()
 
 

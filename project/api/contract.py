@@ -12,7 +12,7 @@ from typing import Any
 from flask import Response
 from pydantic import BaseModel
 
-from project.api.payload import MEDIA_TYPE, read_json, read_query
+from project.api.payload import MEDIA_TYPE, read_json, read_optional_json, read_query
 from project.errors import (
     BadRequest,
     InvalidPayload,
@@ -30,6 +30,7 @@ class Operation:
     """What the API document says of a view."""
 
     body: type[BaseModel] | None = None
+    body_required: bool = True
     query: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
@@ -52,10 +53,11 @@ def describe(view: View, refusals: Refusals = (), **changes: Any) -> View:
     return view
 
 
-def accepts(model: type[BaseModel]) -> Callable[[View], View]:
-    """Pass the request's body to the view as this model."""
+def accepts(model: type[BaseModel], *, optional: bool = False) -> Callable[[View], View]:
+    """Pass the request's body to the view as this model; an optional one may be missing."""
     refusals = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
-    return _passes(partial(read_json, model), refusals, body=model)
+    read = partial(read_optional_json if optional else read_json, model)
+    return _passes(read, refusals, body=model, body_required=not optional)
 
 
 def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:

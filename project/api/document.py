@@ -79,7 +79,7 @@ def _operation(rule: Rule, view: View) -> Schema:
         described["parameters"] = parameters
     if operation.body:
         content = {MEDIA_TYPE: {"schema": _reference(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     if operation.secured:
         described["security"] = [{"auth_token": []}]
     return described

@@ -80,6 +80,9 @@ class Session(Base):
     expires_at: Mapped[datetime] = mapped_column(Moment)
     generation: Mapped[int] = mapped_column(default=0)
     refreshed_at: Mapped[datetime] = mapped_column(Moment)
+    last_seen_at: Mapped[datetime] = mapped_column(Moment)
+    address: Mapped[str] = mapped_column(String(45))
+    user_agent: Mapped[str] = mapped_column(String(200))
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
 
 

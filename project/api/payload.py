@@ -30,6 +30,7 @@ FAULTS = {
     "missing": ("missing", "This field is required."),
     "string_type": ("wrong_type", "This must be a string."),
     "string_unicode": ("unreadable", UNREADABLE),
+    "literal_error": ("unknown_choice", "This is none of the choices."),
     "string_too_short": ("too_short", "This is too short."),
     "string_too_long": ("too_long", "This is too long."),
     "int_parsing": ("wrong_type", "This must be a whole number."),
@@ -38,6 +39,13 @@ FAULTS = {
     "greater_than_equal": ("out_of_range", "This number is too small."),
     "less_than_equal": ("out_of_range", "This number is too large."),
 }
+
+
+def read_optional_json(model: type[Model]) -> Model:
+    """Return the request's body as this model; no body stands for an empty object."""
+    if not request.content_length and "Transfer-Encoding" not in request.headers:
+        return validate(model, {})
+    return read_json(model)
 
 
 def read_json(model: type[Model]) -> Model:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
+from uuid import UUID
 
 import email_validator
 from pydantic import (
@@ -126,6 +127,12 @@ class RefreshRequest(Request):
     refresh_token: Annotated[Text, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
 
 
+class LogoutRequest(Request):
+    """Which of the user's sessions end: this one, all the others, or all."""
+
+    scope: Annotated[Literal["local", "others", "all"], Field(examples=["others"])] = "local"
+
+
 class PageRequest(BaseModel):
     """Which part of a list."""
 
@@ -190,6 +197,35 @@ class UserAddedAnswer(Answer):
     """A new account of somebody else."""
 
     message: Annotated[str, Field(examples=["michael@example.com was added!"])]
+
+
+class SessionEndedAnswer(Answer):
+    """That session has ended."""
+
+    message: Literal["Session ended."] = "Session ended."
+
+
+class SessionData(BaseModel):
+    """A login that is still open."""
+
+    id: UUID
+    created_at: Moment
+    last_seen_at: Annotated[Moment, Field(description="To the minute.")]
+    address: Annotated[str, Field(examples=["203.0.113.7"])]
+    user_agent: Annotated[str, Field(examples=["Mozilla/5.0"])]
+    current: Annotated[bool, Field(description="Whether it is the session of this request.")]
+
+
+class SessionList(BaseModel):
+    """Sessions, the last seen first."""
+
+    sessions: list[SessionData]
+
+
+class SessionListAnswer(Answer):
+    """The caller's open sessions."""
+
+    data: SessionList
 
 
 class UserData(BaseModel):

@@ -27,9 +27,9 @@ ARROWS = {
     "accounts": {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
     },
-    "api": {"accounts", "api", "errors", "request_id", "security"},
+    "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {"accounts", "api", "api.models", "errors", "extensions"},
-    "__init__": {"api", "config", "errors", "extensions"},
+    "__init__": {"accounts", "api", "config", "errors", "extensions"},
 }  # fmt: skip
 
 

@@ -137,11 +137,12 @@ class TestDatabaseCommands(BaseTestCase):
     def test_db_goes_up_and_down_and_says_so(self) -> None:
         done = manage("db", "upgrade", environment=servers.environment(self.url))
         self.assertRegex(
-            done.stdout, r"^Applied 0001: .*\nApplied 0002: .*\n.* is at revision 0002\.\n$"
+            done.stdout,
+            r"^Applied 0001: .*\nApplied 0002: .*\nApplied 0003: .*\n.* is at revision 0003\.\n$",
         )
-        self.assertIn("0002 (head)", self.manage("db", "current"))
+        self.assertIn("0003 (head)", self.manage("db", "current"))
         self.assertIn("No new upgrade operations", self.manage("db", "check"))
-        self.assertRegex(self.manage("db", "upgrade"), r"is at revision 0002\.\n$")
+        self.assertRegex(self.manage("db", "upgrade"), r"is at revision 0003\.\n$")
         done = manage("db", "downgrade", "base", environment=servers.environment(self.url))
         self.assertRegex(done.stdout, r"is at revision none\.\n$")
         self.assertIn("Usage: manage.py db upgrade", self.manage("db", "upgrade", "--help"))

@@ -36,8 +36,8 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.caller.status(f"{head}.{payload}.{signature[::-1]}").status, 401)
         self.assertEqual(self.sent, [])
 
-    def test_login_reads_once_and_writes_one_row(self) -> None:
+    def test_login_reads_once_and_writes_in_one_transaction(self) -> None:
         self.assertEqual(self.caller.login(password=utils.PASSWORD).status, 200)
         verbs = [statement.split()[0].rstrip(";") for statement in self.sent]
-        # The second SELECT asks whether the pool's connection lives.
-        self.assertEqual(verbs, ["SELECT", "SELECT", "BEGIN", "INSERT", "COMMIT"])
+        # The second SELECT asks whether the pool's connection lives; UPDATE ends surplus sessions.
+        self.assertEqual(verbs, ["SELECT", "SELECT", "BEGIN", "INSERT", "UPDATE", "COMMIT"])

@@ -37,7 +37,13 @@ def add_token(user_id: int, age: timedelta = timedelta(0)) -> str:
     opened_at = utcnow() - age
     ends_at = opened_at + timedelta(minutes=5)
     session = Session(
-        user_id=user_id, created_at=opened_at, refreshed_at=opened_at, expires_at=ends_at
+        user_id=user_id,
+        created_at=opened_at,
+        refreshed_at=opened_at,
+        last_seen_at=opened_at,
+        expires_at=ends_at,
+        address="127.0.0.1",
+        user_agent="tests",
     )
     db.session.add(session)
     db.session.commit()

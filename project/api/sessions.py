@@ -1,0 +1,48 @@
+"""A user's own sessions: which there are, and ending one."""
+
+from uuid import UUID
+
+from flask import Blueprint
+
+from project.accounts import sessions
+from project.accounts.sessions import Identity
+from project.api.contract import answers
+from project.api.guard import authenticate
+from project.api.models import Session
+from project.api.schemas import SessionData, SessionEndedAnswer, SessionList, SessionListAnswer
+from project.errors import SessionNotFound
+
+sessions_blueprint = Blueprint("sessions", __name__)
+
+
+@sessions_blueprint.get("/auth/sessions")
+@answers(SessionListAnswer)
+@authenticate()
+def list_sessions(identity: Identity) -> SessionListAnswer:
+    """List the caller's open sessions, the last seen first."""
+    shown = [_shown(session, identity) for session in sessions.of_user(identity.id)]
+    return SessionListAnswer(data=SessionList(sessions=shown))
+
+
+@sessions_blueprint.delete("/auth/sessions/<session_id>")
+@answers(SessionEndedAnswer, SessionNotFound)
+@authenticate()
+def end_session(identity: Identity, session_id: str) -> SessionEndedAnswer:
+    """End one of the caller's sessions; its tokens are refused from then on."""
+    try:
+        named = UUID(session_id)
+    except ValueError:
+        raise SessionNotFound from None
+    sessions.end_one_of(identity.id, named)
+    return SessionEndedAnswer()
+
+
+def _shown(session: Session, identity: Identity) -> SessionData:
+    return SessionData(
+        id=session.id,
+        created_at=session.created_at,
+        last_seen_at=session.last_seen_at.replace(second=0),
+        address=session.address,
+        user_agent=session.user_agent,
+        current=session.id == identity.session_id,
+    )
