@@ -8,6 +8,7 @@ from project import config, errors
 from project.accounts import presence
 from project.api import headers
 from project.api.auth import auth_blueprint
+from project.api.services import services_blueprint
 from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
@@ -49,7 +50,7 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a redirect would be an answer without the envelope
     _init_extensions(app)
-    for blueprint in (auth_blueprint, users_blueprint, system_blueprint):
+    for blueprint in (auth_blueprint, services_blueprint, users_blueprint, system_blueprint):
         app.register_blueprint(blueprint)
     return app
 

@@ -4,6 +4,7 @@ import getpass
 import logging
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from project.api.payload import validate
 from project.api.schemas import RegisterRequest
 from project.errors import InvalidPayload, UserExists
 from project.extensions import MIGRATIONS, db
+from project.security import hashing
 
 ROOT = Path(__file__).parent.parent
 BLOCKING_THREADS = "16"
@@ -86,6 +88,13 @@ def create_admin(username: str, email: str) -> None:
     except UserExists as refusal:
         raise CommandFailed(f"no administrator was made. {refusal.message}") from None
     print(f"Made the administrator {username} <{email}>.")
+
+
+def make_service_token() -> None:
+    """Make a token by which another service may introspect; say what to set for it."""
+    token = secrets.token_urlsafe(32)
+    print(f"Give the other service: {token}")
+    print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
 
 
 def test() -> int:

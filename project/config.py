@@ -83,6 +83,14 @@ def origins(value: str) -> list[str]:
     return listed
 
 
+def digests(value: str) -> list[str]:
+    """Read a list of SHA-256 digests, separated by commas."""
+    listed = [digest.strip().lower() for digest in value.split(",") if digest.strip()]
+    if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in listed):
+        raise ValueError("must list SHA-256 digests, as make_service_token prints them")
+    return listed
+
+
 @dataclass(frozen=True)
 class Setting:
     """A name, a way to read it from the environment, a default and a sentence."""
@@ -118,6 +126,9 @@ SETTINGS = (
         "How many sessions a user may have open; one more ends the oldest."),
     Setting("BCRYPT_LOG_ROUNDS", whole(4, 20), 12,
         "The cost of a password hash; one more doubles the time."),
+    Setting("SERVICE_TOKENS", digests, [],
+        "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
+        "`make_service_token` makes them."),
     Setting("USERS_PUBLIC", switch, False,
         "Whether everybody may read `/users`, e-mail addresses included."),
     Setting("CORS_ORIGINS", origins, ["*"],

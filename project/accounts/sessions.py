@@ -37,6 +37,9 @@ class Identity:
     active: bool
     admin: bool
     created_at: datetime
+    issued_at: datetime
+    expires_at: datetime
+    """When the token was issued and when it expires."""
 
 
 # By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
@@ -86,8 +89,17 @@ def identify(token: str) -> Identity:
     if not row.active:
         raise UserInactive
     presence.current().note(claims.session_id)
-    _, user_id, username, email, active, admin, created_at = row
-    return Identity(claims.session_id, user_id, username, email, active, admin, created_at)
+    return Identity(
+        session_id=claims.session_id,
+        id=row.id,
+        username=row.username,
+        email=row.email,
+        active=row.active,
+        admin=row.admin,
+        created_at=row.created_at,
+        issued_at=claims.issued_at,
+        expires_at=claims.expires_at,
+    )
 
 
 def of_user(user_id: int) -> Sequence[Session]:

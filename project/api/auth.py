@@ -7,7 +7,7 @@ from flask import Blueprint
 from project.accounts import login, refresh, registration, sessions
 from project.accounts.sessions import Identity
 from project.api.client import client
-from project.api.contract import accepts, answers
+from project.api.contract import accepts, accepts_optional, answers
 from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
     LoggedInAnswer,
@@ -76,7 +76,7 @@ def logout_user(identity: Identity) -> LoggedOutAnswer:
 @auth_blueprint.post("/auth/logout")
 @answers(LoggedOutAnswer)
 @authenticate(missing=LogoutTokenMissing)
-@accepts(LogoutRequest, optional=True)
+@accepts_optional(LogoutRequest)
 def logout_sessions(identity: Identity, payload: LogoutRequest) -> LoggedOutAnswer:
     """End the token's session, or all others of the user, or all."""
     if payload.scope == "local":

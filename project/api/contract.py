@@ -12,7 +12,14 @@ from typing import Any
 from flask import Response
 from pydantic import BaseModel
 
-from project.api.payload import MEDIA_TYPE, read_json, read_optional_json, read_query
+from project.api.payload import (
+    FORM,
+    MEDIA_TYPE,
+    read_form_or_json,
+    read_json,
+    read_optional_json,
+    read_query,
+)
 from project.errors import (
     BadRequest,
     InvalidPayload,
@@ -22,6 +29,7 @@ from project.errors import (
 )
 
 View = Callable[..., Any]
+BODY_REFUSALS = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
 Refusals = tuple[type[ServiceError], ...]
 
 
@@ -31,12 +39,14 @@ class Operation:
 
     body: type[BaseModel] | None = None
     body_required: bool = True
+    body_types: tuple[str, ...] = (MEDIA_TYPE,)
     query: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     refusals: Refusals = ()
-    secured: bool = False
+    secured: str = ""
+    """By which kind of bearer token; by none where it is empty."""
 
 
 def operation_of(view: View) -> Operation:
@@ -53,11 +63,21 @@ def describe(view: View, refusals: Refusals = (), **changes: Any) -> View:
     return view
 
 
-def accepts(model: type[BaseModel], *, optional: bool = False) -> Callable[[View], View]:
-    """Pass the request's body to the view as this model; an optional one may be missing."""
-    refusals = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
-    read = partial(read_optional_json if optional else read_json, model)
-    return _passes(read, refusals, body=model, body_required=not optional)
+def accepts(model: type[BaseModel]) -> Callable[[View], View]:
+    """Pass the request's body to the view as this model."""
+    return _passes(partial(read_json, model), BODY_REFUSALS, body=model)
+
+
+def accepts_optional(model: type[BaseModel]) -> Callable[[View], View]:
+    """Pass the request's body to the view as this model; no body is an empty object."""
+    read = partial(read_optional_json, model)
+    return _passes(read, BODY_REFUSALS, body=model, body_required=False)
+
+
+def accepts_form(model: type[BaseModel]) -> Callable[[View], View]:
+    """Pass the request's body, form-encoded or JSON, to the view as this model."""
+    read = partial(read_form_or_json, model)
+    return _passes(read, BODY_REFUSALS, body=model, body_types=(FORM, MEDIA_TYPE))
 
 
 def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:
@@ -79,15 +99,23 @@ def _passes(
 
 
 def answers(
-    model: type[BaseModel], *refusals: type[ServiceError], status: int = 200
+    model: type[BaseModel],
+    *refusals: type[ServiceError],
+    status: int = 200,
+    sparse: bool = False,
 ) -> Callable[[View], View]:
-    """Answer the model that the view returns, with this status."""
+    """Answer the model that the view returns, with this status.
+
+    A view may return header fields beside it. A sparse answer leaves out what is None.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def answer(*args: Any, **kwargs: Any) -> Response:
-            body: BaseModel = view(*args, **kwargs)
-            return Response(body.model_dump_json(), status, mimetype=MEDIA_TYPE)
+            returned = view(*args, **kwargs)
+            body, headers = returned if isinstance(returned, tuple) else (returned, {})
+            dumped = body.model_dump_json(exclude_none=sparse)
+            return Response(dumped, status, headers, mimetype=MEDIA_TYPE)
 
         return describe(answer, refusals, answer=model, status=status)
 

@@ -51,7 +51,10 @@ def build(app: Flask) -> Schema:
         "paths": paths,
         "components": {
             "schemas": _schemas(app),
-            "securitySchemes": {"auth_token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                scheme: {"type": "http", "scheme": "bearer"}
+                for scheme in ("auth_token", "service_token")
+            },
         },
     }
 
@@ -78,10 +81,11 @@ def _operation(rule: Rule, view: View) -> Schema:
     if parameters := [*_path_parameters(rule), *_query_parameters(operation)]:
         described["parameters"] = parameters
     if operation.body:
-        content = {MEDIA_TYPE: {"schema": _reference(operation.body)}}
+        schema = {"schema": _reference(operation.body)}
+        content = dict.fromkeys(operation.body_types, schema)
         described["requestBody"] = {"required": operation.body_required, "content": content}
     if operation.secured:
-        described["security"] = [{"auth_token": []}]
+        described["security"] = [{operation.secured: []}]
     return described
 
 

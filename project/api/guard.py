@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from hmac import compare_digest
 from typing import Any
 
 from flask import current_app, request
@@ -19,6 +20,7 @@ from project.errors import (
     Unavailable,
     UserInactive,
 )
+from project.security import hashing
 
 TOKEN_REFUSALS = (TokenInvalid, TokenExpired, SessionEnded, UserInactive, Unavailable)
 
@@ -31,7 +33,7 @@ def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View],
         def authenticated(*args: Any, **kwargs: Any) -> Any:
             return view(_identify(missing), *args, **kwargs)
 
-        return describe(authenticated, (missing, *TOKEN_REFUSALS), secured=True)
+        return describe(authenticated, (missing, *TOKEN_REFUSALS), secured="auth_token")
 
     return decorate
 
@@ -45,7 +47,9 @@ def require_admin(view: View) -> View:
             raise NotPermitted
         return view(*args, **kwargs)
 
-    return describe(administered, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured=True)
+    return describe(
+        administered, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured="auth_token"
+    )
 
 
 def authenticate_unless_public(view: View) -> View:
@@ -56,11 +60,28 @@ def authenticate_unless_public(view: View) -> View:
         caller = None if current_app.config["USERS_PUBLIC"] else _identify()
         return view(caller, *args, **kwargs)
 
-    return describe(admitted, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured=True)
+    return describe(admitted, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured="auth_token")
+
+
+def authenticate_service(view: View) -> View:
+    """Let other services of the product alone call the view, by one of SERVICE_TOKENS."""
+
+    @wraps(view)
+    def served(*args: Any, **kwargs: Any) -> Any:
+        shown = hashing.digest(_bearer_token(TokenMissing))
+        if not any(compare_digest(shown, known) for known in current_app.config["SERVICE_TOKENS"]):
+            raise TokenInvalid
+        return view(*args, **kwargs)
+
+    return describe(served, (TokenMissing, TokenInvalid, Unavailable), secured="service_token")
 
 
 def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
-    """Return who shows the request's bearer token (RFC 6750, section 2.1)."""
+    return sessions.identify(_bearer_token(missing))
+
+
+def _bearer_token(missing: type[TokenMissing]) -> str:
+    """Return the request's bearer token (RFC 6750, section 2.1)."""
     header = request.headers.get("Authorization")
     if header is None:
         raise missing
@@ -68,4 +89,4 @@ def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenBlank
-    return sessions.identify(token)
+    return token

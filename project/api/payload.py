@@ -1,6 +1,7 @@
 """Reading what a client sent, strictly: either a typed request, or every fault in it."""
 
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from flask import request
 from pydantic import BaseModel, ValidationError
@@ -16,6 +17,7 @@ from project.errors import (
 from project.security import strict_json
 
 MEDIA_TYPE = "application/json"
+FORM = "application/x-www-form-urlencoded"
 LARGEST_BODY = 16 * 1024
 """Bytes; the largest request of ours has a few hundred."""
 MOST_DISCARDED = 2 * 1024 * 1024
@@ -39,6 +41,20 @@ FAULTS = {
     "greater_than_equal": ("out_of_range", "This number is too small."),
     "less_than_equal": ("out_of_range", "This number is too large."),
 }
+
+
+def read_form_or_json(model: type[Model]) -> Model:
+    """Return the request's body, form-encoded or JSON, as this model."""
+    if request.mimetype != FORM:
+        return read_json(model)
+    try:
+        pairs = parse_qsl(_read_body().decode(), True, True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise InvalidPayload([Fault("", "not_a_form", "This is not a form.")]) from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidPayload([Fault("", "not_a_form", "This names a field twice.")])
+    return validate(model, fields)
 
 
 def read_optional_json(model: type[Model]) -> Model:

@@ -133,6 +133,12 @@ class LogoutRequest(Request):
     scope: Annotated[Literal["local", "others", "all"], Field(examples=["others"])] = "local"
 
 
+class IntrospectionRequest(Request):
+    """A token that somebody else was shown (RFC 7662, section 2.1)."""
+
+    token: Annotated[Text, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
+
+
 class PageRequest(BaseModel):
     """Which part of a list."""
 
@@ -246,6 +252,26 @@ class StatusAnswer(Answer):
 
     admin: Annotated[bool, Field(examples=[False])]
     data: UserData
+
+
+class IntrospectionAnswer(BaseModel):
+    """What there is to say of a token (RFC 7662, section 2.2); of an inactive one nothing more."""
+
+    active: bool
+    sub: Annotated[str | None, Field(description="The user's id.", examples=["1"])] = None
+    username: Annotated[str | None, Field(examples=["michael"])] = None
+    email: Annotated[str | None, Field(examples=["michael@example.com"])] = None
+    admin: Annotated[bool | None, Field(examples=[False])] = None
+    sid: Annotated[str | None, Field(description="The session's id.")] = None
+    token_type: Literal["Bearer"] | None = None
+    iat: Annotated[int | None, Field(examples=[1795381200])] = None
+    exp: Annotated[int | None, Field(examples=[1797973200])] = None
+
+
+class ForwardedAnswer(Answer):
+    """The request may pass; the header fields tell whose it is."""
+
+    message: Literal["Authenticated."] = "Authenticated."
 
 
 class UserAnswer(Answer):

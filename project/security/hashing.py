@@ -1,5 +1,6 @@
 """What goes into a password hash, and what comes out where there is none."""
 
+import hashlib
 import unicodedata
 
 import bcrypt
@@ -24,3 +25,11 @@ def decoy_hash(rounds: int) -> str:
     takes no time.
     """
     return bcrypt.gensalt(rounds).decode("ascii") + "." * 31
+
+
+def digest(token: str) -> str:
+    """Return what is kept of a random token: its SHA-256, in hexadecimal digits.
+
+    It needs no salt and no cost: a token of 256 random bits cannot be guessed.
+    """
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -6,9 +6,13 @@ Both are kept as typed; what must be unique is their key, which knows neither ca
 
 import unicodedata
 from string import ascii_lowercase, ascii_uppercase
+from urllib.parse import quote
 
 # Control, format, private use, surrogate and unassigned (Unicode, section 4.5).
 UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+
+# Printable ASCII but the percent sign.
+PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 _LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
 
@@ -34,6 +38,14 @@ def email_key(email: str) -> str:
 def is_visible(text: str) -> bool:
     """Tell whether every character can be seen, so that no two names look alike by a hidden one."""
     return all(unicodedata.category(character) not in UNSEEN_CATEGORIES for character in text)
+
+
+def field_value(text: str) -> str:
+    """Return a name as the value of a header field (RFC 9110, section 5.5).
+
+    What is not ASCII, and the percent sign, is percent-encoded UTF-8 (RFC 3986, section 2.1).
+    """
+    return quote(text, safe=PLAIN)
 
 
 def _compatible(text: str) -> str:

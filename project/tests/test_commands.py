@@ -17,6 +17,7 @@ from sqlalchemy import select, text
 
 from project.api.models import User
 from project.extensions import bcrypt, db
+from project.security import hashing
 from project.tests import databases, run, servers
 from project.tests.base import BaseTestCase
 from project.tests.utils import InProcess, OverHTTP
@@ -246,6 +247,12 @@ class TestCommands(TestCase):
         with servers.started("runserver", self.environment) as (url, _):
             answer = OverHTTP(url).get("/ping")
         self.assertEqual(answer.body["message"], "pong!")
+
+    def test_a_service_token_is_made_with_what_is_kept_of_it(self) -> None:
+        done = manage("make_service_token", environment=self.environment)
+        token, digest = (line.rpartition(" ")[2] for line in done.stdout.splitlines())
+        self.assertEqual(digest, hashing.digest(token))
+        self.assertGreaterEqual(len(token), 43)
 
     def test_shell_knows_the_app(self) -> None:
         done = manage(

@@ -207,6 +207,7 @@ class TestSettings(ConfigCase):
             ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
             ("SESSION_IDLE_LIFETIME", "0d", "must be a duration like 90d"),
             ("SESSION_LIFETIME", "29d", "is shorter than the life of a token"),
+            ("SERVICE_TOKENS", "a token", "must list SHA-256 digests"),
             ("CORS_ORIGINS", " , ", "must list origins"),
             ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
             ("CORS_ORIGINS", "https://a.example/", "must list origins"),

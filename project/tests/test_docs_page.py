@@ -76,16 +76,17 @@ def test_try_it_out_registers_authorizes_and_reads_the_status(served: str, page:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.route("**", watch)
     page.goto(f"{served}/docs")
-    expect(page.locator(".opblock")).to_have_count(15)
+    expect(page.locator(".opblock")).to_have_count(17)
 
     registered = execute(page, block(page, "auth", "register_user"))
     assert "Successfully registered." in registered
     token = registered.split('"auth_token": "')[1].split('"')[0]
 
     page.locator(".auth-wrapper .authorize").first.click()
-    page.locator(".auth-container input").fill(token)
-    page.locator(".auth-btn-wrapper .authorize").click()
-    page.locator(".auth-btn-wrapper .btn-done").click()
+    form = page.locator(".auth-container", has_text="auth_token")
+    form.locator("input").fill(token)
+    form.locator(".authorize").click()
+    form.locator(".btn-done").click()
 
     status = execute(page, block(page, "auth", "get_user_status"))
     page.screenshot(path=SCREENSHOT, full_page=True)

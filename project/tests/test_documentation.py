@@ -22,7 +22,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 def shown(value: object) -> str:
     """Return a default as the README shows it."""
-    if value is None:
+    if value in (None, []):
         return "none"
     if isinstance(value, timedelta):
         return f"`{value.days}d`"

@@ -1,0 +1,58 @@
+"""For the other services of a product: introspection, and forward auth for a proxy before them."""
+
+from flask import Blueprint
+
+from project.accounts import sessions
+from project.accounts.sessions import Identity
+from project.api.contract import accepts_form, answers
+from project.api.guard import authenticate, authenticate_service
+from project.api.schemas import ForwardedAnswer, IntrospectionAnswer, IntrospectionRequest
+from project.errors import Unauthorized
+from project.security import identifiers
+
+services_blueprint = Blueprint("services", __name__)
+
+
+@services_blueprint.post("/auth/introspect")
+@answers(IntrospectionAnswer, sparse=True)
+@authenticate_service
+@accepts_form(IntrospectionRequest)
+def introspect_token(payload: IntrospectionRequest) -> IntrospectionAnswer:
+    """Tell another service whether an access token is good, and whose it is (RFC 7662).
+
+    For services that show one of SERVICE_TOKENS. Why a token is not good is not told.
+    """
+    try:
+        identity = sessions.identify(payload.token)
+    except Unauthorized:
+        return IntrospectionAnswer(active=False)
+    return IntrospectionAnswer(
+        active=True,
+        sub=str(identity.id),
+        username=identity.username,
+        email=identity.email,
+        admin=identity.admin,
+        sid=str(identity.session_id),
+        token_type="Bearer",
+        iat=int(identity.issued_at.timestamp()),
+        exp=int(identity.expires_at.timestamp()),
+    )
+
+
+@services_blueprint.get("/auth/forward")
+@answers(ForwardedAnswer)
+@authenticate()
+def forward_request(identity: Identity) -> tuple[ForwardedAnswer, dict[str, str]]:
+    """Tell a proxy whether a request may pass, and by header fields whose it is.
+
+    For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy: 200 with
+    `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email` and `X-Auth-Admin`, or 401 with the
+    challenge. What is not ASCII in a name is percent-encoded UTF-8.
+    """
+    fields = {
+        "X-Auth-User-Id": str(identity.id),
+        "X-Auth-Username": identifiers.field_value(identity.username),
+        "X-Auth-Email": identifiers.field_value(identity.email),
+        "X-Auth-Admin": str(identity.admin).lower(),
+    }
+    return ForwardedAnswer(), fields

@@ -1,0 +1,152 @@
+"""For other services: introspection and forward auth."""
+
+from datetime import timedelta
+from typing import ClassVar
+from urllib.parse import urlencode
+
+from project.security import hashing
+from project.tests.base import BaseTestCase
+from project.tests.contract import (
+    EXPIRED_TOKEN,
+    INACTIVE_USER,
+    INVALID_TOKEN,
+    MISSING_TOKEN,
+)
+from project.tests.utils import Reply
+
+SERVICE_TOKEN = "a token of another service"
+FORM = "application/x-www-form-urlencoded"
+
+
+class TestIntrospection(BaseTestCase):
+    """By RFC 7662."""
+
+    overrides: ClassVar[dict[str, object]] = {
+        "SERVICE_TOKENS": ",".join(hashing.digest(token) for token in ("older", SERVICE_TOKEN))
+    }
+
+    def introspect(self, token: str, by: str = SERVICE_TOKEN) -> Reply:
+        """Ask of a token, as the RFC says."""
+        headers = {"Content-Type": FORM, "Authorization": f"Bearer {by}"}
+        body = urlencode({"token": token, "token_type_hint": "access_token"}).encode()
+        return self.caller.send("POST", "/auth/introspect", body, headers)
+
+    def assert_inactive(self, token: str) -> None:
+        """Hold a token to be called inactive, and nothing more."""
+        reply = self.introspect(token)
+        self.assertEqual((reply.status, reply.raw), (200, b'{"active":false}'))
+
+    def test_a_good_token_is_told_of(self) -> None:
+        user_id = self.add_user(admin=True)
+        token = self.add_token(user_id)
+        reply = self.introspect(token)
+        self.assertEqual(reply.status, 200)
+        body = reply.body
+        self.assertIn(body.pop("exp") - body.pop("iat"), (300, 301))
+        self.assertRegex(body.pop("sid"), r"^[0-9a-f-]{36}$")
+        self.assertEqual(
+            body,
+            {
+                "active": True,
+                "sub": str(user_id),
+                "username": "michael",
+                "email": "michael@example.com",
+                "admin": True,
+                "token_type": "Bearer",
+            },
+        )
+
+    def test_json_is_taken_too(self) -> None:
+        token = self.add_token(self.add_user())
+        reply = self.caller.post("/auth/introspect", {"token": token}, SERVICE_TOKEN)
+        self.assertEqual((reply.status, reply.body["active"]), (200, True))
+
+    def test_every_configured_token_may_ask(self) -> None:
+        self.assertEqual(self.introspect("x", by="older").status, 200)
+
+    def test_a_token_that_is_not_good_is_inactive(self) -> None:
+        user_id = self.add_user()
+        ended, good = self.add_token(user_id), self.add_token(user_id)
+        self.caller.logout(ended)
+        self.assert_inactive(ended)
+        self.assert_inactive(self.add_token(user_id, age=timedelta(hours=1)))
+        self.assert_inactive(self.caller.login().body["refresh_token"])
+        for token in ("", "x", "a.b.c", good + "=", good[:-1]):
+            self.assert_inactive(token)
+        self.set_user(user_id, active=False)
+        self.assert_inactive(good)
+        self.delete_user(user_id)
+        self.assert_inactive(good)
+
+    def test_nobody_else_may_ask(self) -> None:
+        token = self.add_token(self.add_user(admin=True))
+        for by in (token, "x", SERVICE_TOKEN.upper(), hashing.digest(SERVICE_TOKEN)):
+            reply = self.introspect(token, by)
+            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+        reply = self.caller.post("/auth/introspect", {"token": token})
+        self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+
+    def test_what_is_no_question(self) -> None:
+        headers = {"Content-Type": FORM, "Authorization": f"Bearer {SERVICE_TOKEN}"}
+        for body, fault in (
+            (b"", ("token", "missing")),
+            (b"token", ("", "not_a_form")),
+            (b"token=a&token=b", ("", "not_a_form")),
+            (b"token=%ff", ("", "not_a_form")),
+            (b"\xff=1", ("", "not_a_form")),
+            (b"&".join(b"a%d=1" % number for number in range(30)), ("", "not_a_form")),
+            (b"tokens=a", ("token", "missing")),
+            (b"token=%00", ("token", "unreadable")),
+        ):
+            with self.subTest(body):
+                reply = self.caller.send("POST", "/auth/introspect", body, headers)
+                self.assert_faults(reply, fault)
+
+
+class TestNoServices(BaseTestCase):
+    """Where no service token is configured."""
+
+    def test_nobody_may_introspect(self) -> None:
+        for token in ("", "x"):
+            reply = self.caller.post("/auth/introspect", {"token": "x"}, token)
+            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+
+
+class TestForwardAuth(BaseTestCase):
+    """For a proxy before another service."""
+
+    def test_a_good_token_passes_with_whose_it_is(self) -> None:
+        user_id = self.add_user()
+        reply = self.caller.get("/auth/forward", self.add_token(user_id))
+        self.assert_success(reply, 200, "Authenticated.")
+        told = {name: value for name, value in reply.headers if name.startswith("X-Auth-")}
+        self.assertEqual(
+            told,
+            {
+                "X-Auth-User-Id": str(user_id),
+                "X-Auth-Username": "michael",
+                "X-Auth-Email": "michael@example.com",
+                "X-Auth-Admin": "false",
+            },
+        )
+
+    def test_a_name_that_is_not_ascii_is_percent_encoded(self) -> None:
+        user_id = self.add_user("名 100% \u2028x", "ü@example.com", admin=True)
+        reply = self.caller.get("/auth/forward", self.add_token(user_id))
+        self.assertEqual(reply.headers["X-Auth-Username"], "%E5%90%8D 100%25 %E2%80%A8x")
+        self.assertEqual(reply.headers["X-Auth-Email"], "%C3%BC@example.com")
+        self.assertEqual(reply.headers["X-Auth-Admin"], "true")
+
+    def test_a_token_that_is_not_good_does_not_pass(self) -> None:
+        user_id = self.add_user()
+        expired = self.add_token(user_id, age=timedelta(hours=1))
+        good = self.add_token(user_id)
+        reply = self.caller.get("/auth/forward")
+        self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+        self.assertEqual(reply.headers["WWW-Authenticate"], 'Bearer realm="users"')
+        reply = self.caller.get("/auth/forward", expired)
+        self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+        self.set_user(user_id, active=False)
+        reply = self.caller.get("/auth/forward", good)
+        self.assert_refused(reply, 401, INACTIVE_USER, "user_inactive")
+        self.assertNotIn("X-Auth-User-Id", reply.headers)
