@@ -18,11 +18,11 @@ from flask import Flask, current_app
 from flask_script_ng import Command, Manager, Server
 from sqlalchemy import MetaData, exc
 
-from project.accounts import registration
+from project.accounts import lifecycle, registration
 from project.api.models import Session, User
 from project.api.payload import validate
 from project.api.schemas import RegisterRequest
-from project.errors import InvalidPayload, UserExists
+from project.errors import InvalidPayload, ServiceError, UserExists
 from project.extensions import MIGRATIONS, db
 from project.security import hashing
 
@@ -47,6 +47,8 @@ def run(manager: Manager) -> None:
         manager.run()
     except CommandFailed as failure:
         sys.exit(f"error: {failure}")
+    except ServiceError as refusal:
+        sys.exit(f"error: {refusal.message}")
     except exc.DBAPIError as error:
         reason = str(error.orig).splitlines()[0]
         lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in reason
@@ -88,6 +90,22 @@ def create_admin(username: str, email: str) -> None:
     except UserExists as refusal:
         raise CommandFailed(f"no administrator was made. {refusal.message}") from None
     print(f"Made the administrator {username} <{email}>.")
+
+
+def deactivate_user(email: str) -> None:
+    """Take an account out of use; its sessions end."""
+    print(f"Took {email} out of use; {lifecycle.deactivate(email)} sessions ended.")
+
+
+def activate_user(email: str) -> None:
+    """Take an account back into use."""
+    lifecycle.activate(email)
+    print(f"Took {email} back into use.")
+
+
+def delete_user(email: str) -> None:
+    """Delete an account; its sessions end."""
+    print(f"Deleted {email}; {lifecycle.remove(email)} sessions ended.")
 
 
 def make_service_token() -> None:

@@ -55,10 +55,12 @@ def refresh(token: str) -> Grant:
 
 def _open_session(claims: Claims) -> SessionRow:
     session = reads.first(BY_SESSION, session_id=claims.session_id)
-    if session is None or session.ended_at is not None or session.user_id != claims.user_id:
+    if session is None or session.user_id != claims.user_id:
         raise SessionEnded
     if not session.active:
         raise UserInactive
+    if session.ended_at is not None:
+        raise SessionEnded
     return session
 
 

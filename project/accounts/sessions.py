@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, select, true, update
 
 from project.accounts import grants, presence
 from project.accounts.grants import Grant
-from project.api.models import Session, User
+from project.api.models import Revocation, Session, User
 from project.clock import utcnow
 from project.errors import SessionEnded, SessionNotFound, UserInactive
 from project.extensions import db, reads
@@ -73,7 +73,7 @@ def start(user_id: int, client: Client) -> Grant:
     )
     db.session.add(session)
     db.session.flush()
-    _end_the_oldest(user_id, now)
+    _close_the_oldest(user_id)
     return grants.make(user_id, session.id, session.generation, ends_at)
 
 
@@ -84,10 +84,13 @@ def identify(token: str) -> Identity:
     """
     claims = User.decode_auth_token(token)
     row = reads.first(SHOWN_BY_SESSION, session_id=claims.session_id)
-    if row is None or row.ended_at is not None or row.id != claims.user_id:
+    if row is None or row.id != claims.user_id:
         raise SessionEnded
+    # Before the session: taking an account out of use ends its sessions, and is what to tell.
     if not row.active:
         raise UserInactive
+    if row.ended_at is not None:
+        raise SessionEnded
     presence.current().note(claims.session_id)
     return Identity(
         session_id=claims.session_id,
@@ -111,26 +114,42 @@ def of_user(user_id: int) -> Sequence[Session]:
 
 def end(session_id: UUID) -> None:
     """End a session. Raises SessionEnded where it has ended already."""
-    if not _end(Session.id == session_id):
+    ended = _close(Session.id == session_id)
+    db.session.commit()
+    if not ended:
         raise SessionEnded
 
 
 def end_one_of(user_id: int, session_id: UUID) -> None:
     """End a session of this user. Raises SessionNotFound, also for somebody else's."""
-    if not _end(Session.user_id == user_id, Session.id == session_id):
+    ended = _close(Session.user_id == user_id, Session.id == session_id)
+    db.session.commit()
+    if not ended:
         raise SessionNotFound
 
 
 def end_all(user_id: int, but: UUID | None = None) -> int:
     """End every session of a user, but one where that is named; return how many there were."""
-    return _end(Session.user_id == user_id, Session.id != but if but else true())
-
-
-def _end(*which: ColumnElement[bool]) -> int:
-    ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=utcnow())
-    number = len(db.session.scalars(ended.returning(Session.id)).all())
+    ended = close_all(user_id, but)
     db.session.commit()
-    return number
+    return ended
+
+
+def close_all(user_id: int, but: UUID | None = None) -> int:
+    """End every session of a user, but one where that is named, within the caller's transaction."""
+    return _close(Session.user_id == user_id, Session.id != but if but else true())
+
+
+def _close(*which: ColumnElement[bool]) -> int:
+    """End sessions and enter them in the feed; every ending comes by here."""
+    now = utcnow()
+    ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=now)
+    rows = db.session.execute(ended.returning(Session.id, Session.expires_at)).all()
+    db.session.add_all(
+        Revocation(session_id=row.id, ended_at=now, expires_at=row.expires_at) for row in rows
+    )
+    db.session.flush()
+    return len(rows)
 
 
 def _open(user_id: int) -> Select[Session]:
@@ -139,8 +158,7 @@ def _open(user_id: int) -> Select[Session]:
     )
 
 
-def _end_the_oldest(user_id: int, now: datetime) -> None:
+def _close_the_oldest(user_id: int) -> None:
     newest_first = _open(user_id).order_by(Session.created_at.desc(), Session.id)
     too_many = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
-    surplus = too_many.with_only_columns(Session.id).scalar_subquery()
-    db.session.execute(update(Session).where(Session.id.in_(surplus)).values(ended_at=now))
+    _close(Session.id.in_(too_many.with_only_columns(Session.id).scalar_subquery()))

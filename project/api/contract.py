@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial, wraps
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from pydantic import BaseModel
 
 from project.api.payload import (
@@ -47,6 +47,7 @@ class Operation:
     refusals: Refusals = ()
     secured: str = ""
     """By which kind of bearer token; by none where it is empty."""
+    revalidated: bool = False
 
 
 def operation_of(view: View) -> Operation:
@@ -103,10 +104,12 @@ def answers(
     *refusals: type[ServiceError],
     status: int = 200,
     sparse: bool = False,
+    revalidated: bool = False,
 ) -> Callable[[View], View]:
     """Answer the model that the view returns, with this status.
 
-    A view may return header fields beside it. A sparse answer leaves out what is None.
+    A view may return header fields beside it. A sparse answer leaves out what is None; one that is
+    revalidated has an ETag.
     """
 
     def decorate(view: View) -> View:
@@ -115,17 +118,30 @@ def answers(
             returned = view(*args, **kwargs)
             body, headers = returned if isinstance(returned, tuple) else (returned, {})
             dumped = body.model_dump_json(exclude_none=sparse)
-            return Response(dumped, status, headers, mimetype=MEDIA_TYPE)
+            response = Response(dumped, status, headers, mimetype=MEDIA_TYPE)
+            if revalidated:
+                response.headers["Cache-Control"] = "private, no-cache"
+                return revalidate(response)
+            return response
 
-        return describe(answer, refusals, answer=model, status=status)
+        return describe(answer, refusals, answer=model, status=status, revalidated=revalidated)
 
     return decorate
 
 
-def serves(*media_types: str, refusals: Refusals = ()) -> Callable[[View], View]:
+def revalidate(response: Response) -> Response:
+    """Give the answer an ETag; it is 304 to a client that has it already (RFC 9110, section 13)."""
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def serves(
+    *media_types: str, refusals: Refusals = (), revalidated: bool = False
+) -> Callable[[View], View]:
     """Say that the view answers something else than the envelope."""
 
     def decorate(view: View) -> View:
-        return describe(view, refusals, media_types=media_types)
+        return describe(view, refusals, media_types=media_types, revalidated=revalidated)
 
     return decorate

@@ -76,6 +76,8 @@ def _operation(rule: Rule, view: View) -> Schema:
         "summary": summary.replace("\n", " "),
         "responses": {str(operation.status): _success(operation)} | _refusals(operation),
     }
+    if operation.revalidated:
+        described["responses"]["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     if description:
         described["description"] = description
     if parameters := [*_path_parameters(rule), *_query_parameters(operation)]:

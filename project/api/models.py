@@ -86,5 +86,17 @@ class Session(Base):
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
+class Revocation(Base):
+    """A session that was ended before its time; its number is its place in the feed."""
+
+    __tablename__ = "revocations"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # as SQLAlchemy reads it
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID]
+    ended_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+
+
 def _signing_key() -> bytes:
     return str(current_app.config["SECRET_KEY"]).encode()

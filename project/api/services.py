@@ -2,11 +2,18 @@
 
 from flask import Blueprint
 
-from project.accounts import sessions
+from project.accounts import revocations, sessions
 from project.accounts.sessions import Identity
-from project.api.contract import accepts_form, answers
+from project.api.contract import accepts_form, accepts_query, answers
 from project.api.guard import authenticate, authenticate_service
-from project.api.schemas import ForwardedAnswer, IntrospectionAnswer, IntrospectionRequest
+from project.api.schemas import (
+    FeedRequest,
+    ForwardedAnswer,
+    IntrospectionAnswer,
+    IntrospectionRequest,
+    RevocationList,
+    RevocationListAnswer,
+)
 from project.errors import Unauthorized
 from project.security import identifiers
 
@@ -56,3 +63,19 @@ def forward_request(identity: Identity) -> tuple[ForwardedAnswer, dict[str, str]
         "X-Auth-Admin": str(identity.admin).lower(),
     }
     return ForwardedAnswer(), fields
+
+
+@services_blueprint.get("/auth/revocations")
+@answers(RevocationListAnswer, revalidated=True)
+@authenticate_service
+@accepts_query(FeedRequest)
+def list_revocations(feed: FeedRequest) -> RevocationListAnswer:
+    """Tell another service which sessions have ended and not yet expired.
+
+    For services that verify tokens by themselves: refuse tokens whose `sid` is listed, and ask
+    again with `after`. The youngest entries come again with the next page; none is ever missed.
+    """
+    page = revocations.after(feed.after)
+    return RevocationListAnswer(
+        data=RevocationList(session_ids=list(page.session_ids), next=page.next)
+    )

@@ -4,20 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import flask_swagger_ui
-from flask import Blueprint, Response, current_app, send_file
+from flask import Blueprint, Response, current_app
 
 from project.api import document
-from project.api.contract import serves
+from project.api.contract import revalidate, serves
 from project.api.payload import MEDIA_TYPE
 from project.errors import NotFound
 
 PAGES = Path(__file__).parent / "pages"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 ASSETS = {
-    "docs.js": PAGES,
-    "swagger-ui-bundle.js": SWAGGER_UI,
-    "swagger-ui.css": SWAGGER_UI,
-    "favicon-32x32.png": SWAGGER_UI,
+    "docs.js": (PAGES, "text/javascript"),
+    "swagger-ui-bundle.js": (SWAGGER_UI, "text/javascript"),
+    "swagger-ui.css": (SWAGGER_UI, "text/css"),
+    "favicon-32x32.png": (SWAGGER_UI, "image/png"),
 }
 
 # All from this service alone. Swagger UI's style sheet draws some icons from data: URLs.
@@ -45,9 +45,12 @@ def get_docs_page() -> Response:
 
 
 @system_blueprint.get("/docs/<asset>")
-@serves("text/css", "text/javascript", "image/png", refusals=(NotFound,))
+@serves("text/css", "text/javascript", "image/png", refusals=(NotFound,), revalidated=True)
 def get_docs_asset(asset: str) -> Response:
     """Return a script, style sheet or icon of the page."""
     if asset not in ASSETS:
         raise NotFound
-    return send_file(ASSETS[asset] / asset, max_age=3600)
+    folder, media_type = ASSETS[asset]
+    response = Response((folder / asset).read_bytes(), mimetype=media_type)
+    response.cache_control.max_age = 3600
+    return revalidate(response)

@@ -7,6 +7,7 @@ from flask import Blueprint
 from project.accounts import directory, registration
 from project.accounts.sessions import Identity
 from project.api.contract import accepts, accepts_query, answers
+from project.api.fields import position_text
 from project.api.guard import authenticate_unless_public, require_admin
 from project.api.schemas import (
     PageRequest,
@@ -17,7 +18,6 @@ from project.api.schemas import (
     UserData,
     UserList,
     UserListAnswer,
-    position_text,
 )
 from project.errors import EmailExists, NotPermitted, UserExists, UserNotFound
 

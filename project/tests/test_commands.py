@@ -83,9 +83,9 @@ class TestDatabaseCommands(BaseTestCase):
         with self.app.app_context():
             db.session.execute(text("CREATE TABLE of_another_branch (id INTEGER)"))
             db.session.commit()
-        self.assertIn("Dropped 4 tables", self.manage("recreate_db"))
+        self.assertIn("Dropped 5 tables", self.manage("recreate_db"))
         self.assertEqual(self.users(), [])
-        self.assertIn("Dropped 3 tables", self.manage("recreate_db"))
+        self.assertIn("Dropped 4 tables", self.manage("recreate_db"))
 
     def test_seed_db_twice_changes_nothing(self) -> None:
         self.manage("recreate_db")
@@ -135,15 +135,30 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertRegex(line, f"^error: no administrator was made. .*{why}")
         self.assertEqual(len(self.users()), 2)
 
+    def test_an_account_is_taken_out_of_use_back_and_away(self) -> None:
+        self.manage("recreate_db")
+        token = self.add_token(self.add_user())
+        self.caller = InProcess(self.app.test_client())
+        email = "Michael@example.com"
+        self.assertIn("1 sessions ended", self.manage("deactivate_user", email))
+        self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
+        self.assertIn("back into use", self.manage("activate_user", email))
+        self.assertEqual(self.caller.status(token).body["code"], "session_ended")
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertIn("1 sessions ended", self.manage("delete_user", email))
+        self.assertEqual(self.caller.login().status, 404)
+        for command in ("deactivate_user", "activate_user", "delete_user"):
+            self.assertEqual(self.manage_in_vain(command, email), "error: User does not exist")
+
     def test_db_goes_up_and_down_and_says_so(self) -> None:
         done = manage("db", "upgrade", environment=servers.environment(self.url))
         self.assertRegex(
             done.stdout,
-            r"^Applied 0001: .*\nApplied 0002: .*\nApplied 0003: .*\n.* is at revision 0003\.\n$",
+            r"^Applied 0001: .*\n(Applied 000[234]: .*\n){3}.* is at revision 0004\.\n$",
         )
-        self.assertIn("0003 (head)", self.manage("db", "current"))
+        self.assertIn("0004 (head)", self.manage("db", "current"))
         self.assertIn("No new upgrade operations", self.manage("db", "check"))
-        self.assertRegex(self.manage("db", "upgrade"), r"is at revision 0003\.\n$")
+        self.assertRegex(self.manage("db", "upgrade"), r"is at revision 0004\.\n$")
         done = manage("db", "downgrade", "base", environment=servers.environment(self.url))
         self.assertRegex(done.stdout, r"is at revision none\.\n$")
         self.assertIn("Usage: manage.py db upgrade", self.manage("db", "upgrade", "--help"))

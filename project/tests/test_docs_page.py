@@ -76,7 +76,7 @@ def test_try_it_out_registers_authorizes_and_reads_the_status(served: str, page:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.route("**", watch)
     page.goto(f"{served}/docs")
-    expect(page.locator(".opblock")).to_have_count(17)
+    expect(page.locator(".opblock")).to_have_count(18)
 
     registered = execute(page, block(page, "auth", "register_user"))
     assert "Successfully registered." in registered

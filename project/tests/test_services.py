@@ -1,9 +1,12 @@
 """For other services: introspection and forward auth."""
 
-from datetime import timedelta
-from typing import ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+import time_machine
+
+from project.accounts import lifecycle
 from project.security import hashing
 from project.tests.base import BaseTestCase
 from project.tests.contract import (
@@ -15,6 +18,7 @@ from project.tests.contract import (
 from project.tests.utils import Reply
 
 SERVICE_TOKEN = "a token of another service"
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -101,6 +105,95 @@ class TestIntrospection(BaseTestCase):
             with self.subTest(body):
                 reply = self.caller.send("POST", "/auth/introspect", body, headers)
                 self.assert_faults(reply, fault)
+
+
+class TestRevocations(BaseTestCase):
+    """The feed of ended sessions."""
+
+    overrides: ClassVar[dict[str, object]] = {
+        "SERVICE_TOKENS": hashing.digest(SERVICE_TOKEN),
+        "TOKEN_EXPIRATION_SECONDS": 3600,
+    }
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = self.enterContext(time_machine.travel(NOON, tick=False))
+        self.user_id = self.add_user()
+        self.start = self.feed()["next"]
+
+    def feed(self, after: int = 0) -> dict[str, Any]:
+        """Read the feed from a place on."""
+        reply = self.caller.get(f"/auth/revocations?after={after}", SERVICE_TOKEN)
+        data: dict[str, Any] = self.assert_success(reply, 200)["data"]
+        return data
+
+    def login(self) -> tuple[str, str]:
+        """Log in; return the token and its session's id."""
+        token = self.caller.login().body["auth_token"]
+        sid = self.caller.post("/auth/introspect", {"token": token}, SERVICE_TOKEN).body["sid"]
+        return token, sid
+
+    def test_ended_sessions_are_told_in_the_order_of_their_ending(self) -> None:
+        first, second, third = self.login(), self.login(), self.login()
+        self.caller.logout(second[0])
+        self.caller.logout(first[0])
+        self.assertEqual(self.feed(self.start)["session_ids"], [second[1], first[1]])
+        self.caller.post("/auth/logout", {"scope": "all"}, third[0])
+        self.assertEqual(self.feed(self.start)["session_ids"][2:], [third[1]])
+
+    def test_every_way_of_ending_a_session_is_told(self) -> None:
+        login = self.caller.login().body
+        refreshed = self.caller.post(
+            "/auth/refresh", {"refresh_token": login["refresh_token"]}
+        ).body
+        self.caller.post("/auth/refresh", {"refresh_token": refreshed["refresh_token"]})
+        self.caller.post("/auth/refresh", {"refresh_token": login["refresh_token"]})
+        self.assertEqual(len(self.feed(self.start)["session_ids"]), 1)
+        for end in (lifecycle.deactivate, lifecycle.remove):
+            with self.app.app_context():
+                lifecycle.activate("michael@example.com")
+            _, sid = self.login()
+            with self.app.app_context():
+                self.assertEqual(end("Michael@example.com"), 1)
+            self.assertEqual(self.feed(self.start)["session_ids"][-1], sid)
+
+    def test_the_next_place_waits_until_the_young_have_settled(self) -> None:
+        token, sid = self.login()
+        self.caller.logout(token)
+        young = self.feed(self.start)
+        self.assertEqual((young["session_ids"], young["next"]), ([sid], self.start))
+        self.clock.shift(timedelta(seconds=10))
+        settled = self.feed(young["next"])
+        self.assertEqual(settled["session_ids"], [sid])
+        self.assertGreater(settled["next"], self.start)
+        after = self.feed(settled["next"])
+        self.assertEqual((after["session_ids"], after["next"]), ([], settled["next"]))
+
+    def test_what_has_expired_is_not_told_any_more(self) -> None:
+        token, _ = self.login()
+        self.caller.logout(token)
+        self.clock.shift(timedelta(days=366))
+        self.assertEqual(self.feed(self.start)["session_ids"], [])
+
+    def test_who_has_the_answer_already_is_told_so(self) -> None:
+        def ask(**headers: str) -> Reply:
+            return self.caller.get("/auth/revocations", SERVICE_TOKEN, **headers)
+
+        first = ask()
+        self.assertEqual(first.headers["Cache-Control"], "private, no-cache")
+        tag = {"If-None-Match": first.headers["ETag"]}
+        self.assertEqual((ask(**tag).status, ask(**tag).raw), (304, b""))
+        self.caller.logout(self.login()[0])
+        self.assertEqual(ask(**tag).status, 200)
+
+    def test_it_is_for_other_services_alone(self) -> None:
+        reply = self.caller.get("/auth/revocations", self.login()[0])
+        self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+
+    def test_a_place_that_cannot_be(self) -> None:
+        for place in ("-1", "x", "2147483648", "9" * 30):
+            reply = self.caller.get(f"/auth/revocations?after={place}", SERVICE_TOKEN)
+            self.assertEqual((reply.status, reply.body["code"]), (400, "invalid_payload"))
 
 
 class TestNoServices(BaseTestCase):

@@ -1,0 +1,41 @@
+"""Taking an account out of use, back into it, or away."""
+
+from sqlalchemy import delete, select, update
+
+from project.accounts import sessions
+from project.api.models import User
+from project.errors import UserNotFound
+from project.extensions import db
+from project.security import identifiers
+
+
+def deactivate(email: str) -> int:
+    """Take an account out of use; return how many sessions ended. Raises UserNotFound."""
+    user_id = _id_of(email)
+    db.session.execute(update(User).where(User.id == user_id).values(active=False))
+    ended = sessions.close_all(user_id)
+    db.session.commit()
+    return ended
+
+
+def activate(email: str) -> None:
+    """Take an account back into use. Raises UserNotFound."""
+    db.session.execute(update(User).where(User.id == _id_of(email)).values(active=True))
+    db.session.commit()
+
+
+def remove(email: str) -> int:
+    """Delete an account with its sessions; return how many ended. Raises UserNotFound."""
+    user_id = _id_of(email)
+    ended = sessions.close_all(user_id)
+    db.session.execute(delete(User).where(User.id == user_id))
+    db.session.commit()
+    return ended
+
+
+def _id_of(email: str) -> int:
+    key = identifiers.email_key(email)
+    user_id = db.session.scalar(select(User.id).where(User.email_key == key))
+    if user_id is None:
+        raise UserNotFound
+    return user_id

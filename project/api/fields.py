@@ -1,0 +1,91 @@
+"""The fields that requests and answers are made of, and the rules for each."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import email_validator
+from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from project.accounts.directory import LARGEST_ID, Position
+from project.api.payload import UNREADABLE
+from project.security.hashing import LONGEST_PASSWORD
+from project.security.identifiers import is_visible
+
+LONGEST_USERNAME = 128
+LONGEST_EMAIL = 254
+
+# An address is checked for syntax alone, and `.local` or `localhost` is a good domain to an
+# intranet. The library's documented way to accept such names is to take them off its list.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
+
+
+def _check_readable(text: str) -> str:
+    # JSON can spell both; PostgreSQL has no NUL in text, and UTF-8 has no lone surrogate.
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise PydanticCustomError("unreadable", UNREADABLE)
+    return text
+
+
+def _check_username(username: str) -> str:
+    if not is_visible(username):
+        raise PydanticCustomError("unseen_character", "This contains an invisible character.")
+    if username != username.strip():
+        raise PydanticCustomError("surrounding_blank", "This begins or ends with a blank.")
+    return username
+
+
+def _check_email(email: str) -> str:
+    try:
+        email_validator.validate_email(
+            email, check_deliverability=False, globally_deliverable=False
+        )
+    except email_validator.EmailNotValidError:
+        raise PydanticCustomError("not_an_email", "This is not an e-mail address.") from None
+    return email
+
+
+def read_position(text: str) -> Position:
+    """Return the place in a list that a client sent back."""
+    form = POSITION.fullmatch(text)
+    if form is None or int(form[2]) > LARGEST_ID:
+        raise PydanticCustomError("unknown_position", "This is not a `next` of an earlier answer.")
+    return Position(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
+
+
+def position_text(position: Position) -> str:
+    """Return what a client sends as `after` to go on from here."""
+    return f"{(position.created_at - EPOCH) // timedelta(microseconds=1)}-{position.id}"
+
+
+def _iso8601(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Text = Annotated[str, AfterValidator(_check_readable)]
+Username = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_USERNAME, examples=["michael"]),
+    AfterValidator(_check_readable),
+    AfterValidator(_check_username),
+]
+Email = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_EMAIL, examples=["michael@example.com"]),
+    AfterValidator(_check_readable),
+    AfterValidator(_check_email),
+]
+NewPassword = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["correct horse battery staple"]),
+    AfterValidator(_check_readable),
+]
+Moment = Annotated[
+    datetime,
+    PlainSerializer(_iso8601, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T21:34:03Z"]}),
+]
