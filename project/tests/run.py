@@ -61,7 +61,7 @@ def _run_into(report: Path, database: str, coverage: bool) -> Result:
     program = ["coverage", "run", "-m", "pytest"] if coverage else ["pytest"]
     command = [sys.executable, "-m", *program, f"--database={database}"]
     # A test is one unit of work: a class whose tests are slow would else hold one process up.
-    command += ["-q", "-n", PROCESSES, "--dist", "worksteal", f"--junit-xml={report}"]
+    command += ["-q", "-rs", "-n", PROCESSES, "--dist", "worksteal", f"--junit-xml={report}"]
     print(f"\n=== The suite on {database} ===", flush=True)
     code = subprocess.run(command, check=False, env=_environment()).returncode
     return read(report, code)
