@@ -16,7 +16,7 @@ from project import instance
 from project.database import engine_options
 from project.database_url import database_url
 from project.instance import SHORTEST_SECRET, DamagedSecret
-from project.readers import digests, duration, origins, switch, text, whole
+from project.readers import digests, duration, origins, secrets, switch, text, whole
 
 PLACEHOLDERS = (
     "change",
@@ -59,6 +59,9 @@ SETTINGS = (
     Setting("SECRET_KEY", text, None,
         "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
         "instance folder with mode 600; production and staging require it."),
+    Setting("SECRET_KEY_FALLBACKS", secrets, [],
+        "Secrets of before, separated by commas: they sign nothing, and tokens that they signed "
+        "stay good."),
     Setting("INSTANCE_PATH", text, None,
         "The folder for what belongs to this installation alone. Without one: `instance/` beside "
         "`project/`."),
@@ -224,6 +227,11 @@ def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
     if weakness := _weakness(config["SECRET_KEY"]):
         remedy = 'set it to the output of: python -c "import secrets; print(secrets.token_hex(32))"'
         faults["SECRET_KEY"] = f"SECRET_KEY {weakness}: {remedy}"
+    for secret in config["SECRET_KEY_FALLBACKS"]:
+        if weakness := _weakness(secret):
+            faults["SECRET_KEY_FALLBACKS"] = (
+                f"SECRET_KEY_FALLBACKS: one of them {weakness}: leave it out."
+            )
     return faults
 
 

@@ -50,6 +50,11 @@ def origins(value: str) -> list[str]:
     return listed
 
 
+def secrets(value: str) -> list[str]:
+    """Read a list of secrets, separated by commas."""
+    return [secret.strip() for secret in value.split(",") if secret.strip()]
+
+
 def digests(value: str) -> list[str]:
     """Read a list of SHA-256 digests, separated by commas."""
     listed = [digest.strip().lower() for digest in value.split(",") if digest.strip()]

@@ -59,7 +59,7 @@ class User(Base):
     def decode_auth_token(token: str, purpose: Purpose = Purpose.ACCESS) -> Claims:
         """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
         try:
-            return tokens.decode(token, _signing_key(), purpose, utcnow())
+            return tokens.decode(token, _verifying_keys(), purpose, utcnow())
         except tokens.TokenOutdated:
             raise TokenExpired from None
         except tokens.TokenRejected:
@@ -100,3 +100,8 @@ class Revocation(Base):
 
 def _signing_key() -> bytes:
     return str(current_app.config["SECRET_KEY"]).encode()
+
+
+def _verifying_keys() -> list[bytes]:
+    fallbacks: list[str] = current_app.config["SECRET_KEY_FALLBACKS"]
+    return [_signing_key(), *(secret.encode() for secret in fallbacks)]

@@ -13,6 +13,7 @@ The exceptions:
 import base64
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -85,24 +86,30 @@ def encode(claims: Claims, key: bytes) -> str:
     return jwt.encode(payload, key, algorithm=ALGORITHM)
 
 
-def decode(token: str, key: bytes, purpose: Purpose, now: datetime) -> Claims:
-    """Return the claims of a token signed with the key, for the purpose and not yet expired.
+def decode(token: str, keys: Sequence[bytes], purpose: Purpose, now: datetime) -> Claims:
+    """Return the claims of a token signed by one of the keys, for the purpose and not expired.
 
     Raises TokenRejected, or TokenOutdated for a token that was good until its `exp`.
     """
     header, payload = _open(token)
     if header != HEADER:
         raise TokenRejected("the header is not ours")
-    try:
-        _signer.decode(token, key, algorithms=[ALGORITHM])
-    except jwt.InvalidTokenError as error:
-        raise TokenRejected("the signature is not ours") from error
+    if not any(_is_signed(token, key) for key in keys):
+        raise TokenRejected("the signature is not ours")
     claims = _typed(payload)
     if claims.purpose is not purpose:
         raise TokenRejected("the token is for something else")
     if claims.expires_at <= now:
         raise TokenOutdated("the token has expired")
     return claims
+
+
+def _is_signed(token: str, key: bytes) -> bool:
+    try:
+        _signer.decode(token, key, algorithms=[ALGORITHM])
+    except jwt.InvalidTokenError:
+        return False
+    return True
 
 
 def _open(token: str) -> tuple[object, object]:

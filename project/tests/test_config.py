@@ -161,6 +161,13 @@ class TestProductionConfig(ConfigCase):
             with self.subTest(secret), self.assertRaisesRegex(ConfigError, why):
                 self.load_sound(SECRET_KEY=secret)
 
+    def test_guessable_secrets_of_before_are_refused(self) -> None:
+        older = GOOD_SECRET[::-1]
+        loaded = self.load_sound(SECRET_KEY_FALLBACKS=f"{older}, {GOOD_SECRET}")
+        self.assertEqual(loaded["SECRET_KEY_FALLBACKS"], [older, GOOD_SECRET])
+        with self.assertRaisesRegex(ConfigError, "^SECRET_KEY_FALLBACKS: one of them is shorter"):
+            self.load_sound(SECRET_KEY_FALLBACKS=f"{older},short")
+
     def test_it_writes_nothing(self) -> None:
         self.load_sound()
         self.assertFalse(self.folder.exists())

@@ -56,7 +56,7 @@ class TestTokens(TestCase):
 
     def decode(self, token: str, now: datetime = NOW) -> Claims:
         """Decode with this test's key and clock."""
-        return tokens.decode(token, KEY, Purpose.ACCESS, now)
+        return tokens.decode(token, [KEY], Purpose.ACCESS, now)
 
     def assert_rejected(self, token: str, why: object = None) -> None:
         """Hold the door shut, for another reason than time."""
@@ -83,6 +83,15 @@ class TestTokens(TestCase):
         self.assertEqual(self.decode(token, CLAIMS.expires_at - timedelta(seconds=1)), CLAIMS)
         with self.assertRaises(TokenOutdated):
             self.decode(token, CLAIMS.expires_at)
+
+    def test_an_older_key_still_opens(self) -> None:
+        token = tokens.encode(CLAIMS, KEY)
+        keys = [b"a newer key that is as long as ours", KEY]
+        self.assertEqual(tokens.decode(token, keys, Purpose.ACCESS, NOW), CLAIMS)
+        with self.assertRaises(TokenRejected):
+            tokens.decode(token, keys[:1], Purpose.ACCESS, NOW)
+        with self.assertRaises(TokenRejected):
+            tokens.decode(token, [], Purpose.ACCESS, NOW)
 
     def test_a_forged_token_is_not_said_to_be_outdated(self) -> None:
         token = tokens.encode(CLAIMS, b"another key, just as long as ours")

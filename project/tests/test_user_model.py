@@ -63,6 +63,19 @@ class TestUserModel(BaseTestCase):
         with self.assertRaises(TokenInvalid):
             User.decode_auth_token(token)
 
+    def test_a_secret_of_before_opens_and_signs_nothing(self) -> None:
+        user_id = add_user().id
+        old = self.app.config["SECRET_KEY"]
+        token = add_token(user_id)
+        self.addCleanup(self.app.config.update, SECRET_KEY=old, SECRET_KEY_FALLBACKS=[])
+        self.app.config.update(SECRET_KEY=old[::-1], SECRET_KEY_FALLBACKS=[old])
+        self.assertEqual(User.decode_auth_token(token).user_id, user_id)
+        newer = add_token(user_id)
+        self.app.config.update(SECRET_KEY_FALLBACKS=[])
+        self.assertEqual(User.decode_auth_token(newer).user_id, user_id)
+        with self.assertRaises(TokenInvalid):
+            User.decode_auth_token(token)
+
     def test_auth_token_expires(self) -> None:
         token = add_token(add_user().id)
         with (
