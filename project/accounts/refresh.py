@@ -14,7 +14,7 @@ from project.accounts import grants, sessions
 from project.accounts.grants import Grant
 from project.api.models import Session, User
 from project.clock import utcnow
-from project.errors import RefreshReused, SessionEnded, UserInactive
+from project.errors import RefreshReused
 from project.extensions import db, reads
 from project.security.tokens import Claims, Purpose
 
@@ -54,14 +54,7 @@ def refresh(token: str) -> Grant:
 
 
 def _open_session(claims: Claims) -> SessionRow:
-    session = reads.first(BY_SESSION, session_id=claims.session_id)
-    if session is None or session.user_id != claims.user_id:
-        raise SessionEnded
-    if not session.active:
-        raise UserInactive
-    if session.ended_at is not None:
-        raise SessionEnded
-    return session
+    return sessions.admit(claims, reads.first(BY_SESSION, session_id=claims.session_id))
 
 
 def _advance(claims: Claims) -> bool:

@@ -6,14 +6,16 @@ from datetime import datetime
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, bindparam, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select, true, update
 
 from project.accounts import grants, presence
 from project.accounts.grants import Grant
 from project.api.models import Revocation, Session, User
 from project.clock import utcnow
+from project.database import Columns
 from project.errors import SessionEnded, SessionNotFound, UserInactive
 from project.extensions import db, reads
+from project.security.tokens import Claims
 
 LONGEST_USER_AGENT = 200
 
@@ -46,7 +48,7 @@ class Identity:
 # every session of a user who has many. Whether the two belong together is compared below.
 SHOWN_BY_SESSION = (
     select(
-        Session.ended_at, User.id, User.username, User.email, User.active, User.admin,
+        Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
         User.created_at,
     )
     .join(User, User.id == Session.user_id)
@@ -84,17 +86,11 @@ def identify(token: str) -> Identity:
     """
     claims = User.decode_auth_token(token)
     row = reads.first(SHOWN_BY_SESSION, session_id=claims.session_id)
-    if row is None or row.id != claims.user_id:
-        raise SessionEnded
-    # Before the session: taking an account out of use ends its sessions, and is what to tell.
-    if not row.active:
-        raise UserInactive
-    if row.ended_at is not None:
-        raise SessionEnded
+    row = admit(claims, row)
     presence.current().note(claims.session_id)
     return Identity(
         session_id=claims.session_id,
-        id=row.id,
+        id=claims.user_id,
         username=row.username,
         email=row.email,
         active=row.active,
@@ -103,6 +99,21 @@ def identify(token: str) -> Identity:
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
     )
+
+
+def admit(claims: Claims, row: Row[*Columns] | None) -> Row[*Columns]:
+    """Return the session that a token names, with its user, if it is open.
+
+    The row has `user_id`, `active` and `ended_at`. Raises SessionEnded, or UserInactive before
+    that: taking an account out of use ends its sessions, and is what to tell.
+    """
+    if row is None or row.user_id != claims.user_id:
+        raise SessionEnded
+    if not row.active:
+        raise UserInactive
+    if row.ended_at is not None:
+        raise SessionEnded
+    return row
 
 
 def of_user(user_id: int) -> Sequence[Session]:
