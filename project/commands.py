@@ -18,6 +18,7 @@ from flask import Flask, current_app
 from flask_script_ng import Command, Manager, Server
 from sqlalchemy import MetaData, exc
 
+from project import database
 from project.accounts import lifecycle, registration
 from project.api.models import Session, User
 from project.api.payload import validate
@@ -50,10 +51,10 @@ def run(manager: Manager) -> None:
     except ServiceError as refusal:
         sys.exit(f"error: {refusal.message}")
     except exc.DBAPIError as error:
-        reason = str(error.orig).splitlines()[0]
-        lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in reason
+        said = database.reason(error)
+        lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in said
         remedy = "; is the schema there? Run: python manage.py db upgrade" if lacks_schema else ""
-        sys.exit(f"error: the database refused: {reason}{remedy}")
+        sys.exit(f"error: the database refused: {said}{remedy}")
 
 
 def recreate_db(yes: bool = False) -> None:

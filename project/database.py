@@ -101,6 +101,12 @@ def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> i
     return inserted
 
 
+def reason(error: Exception) -> str:
+    """Return the first line of what the driver said; the rest may hold values."""
+    said = str(getattr(error, "orig", None) or error).splitlines()
+    return said[0] if said else type(error).__name__
+
+
 def is_outage(error: Exception) -> bool:
     """Tell whether the database could not do its part: away, slow, read-only or without schema."""
     if isinstance(error, exc.OperationalError | exc.TimeoutError):

@@ -37,7 +37,7 @@ from flask import Flask, Response, current_app
 from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
 
-from project.database import is_outage
+from project import database
 from project.request_id import request_id
 
 REALM = 'Bearer realm="users"'
@@ -299,9 +299,9 @@ def _refusal_of(error: Exception) -> ServiceError:
         return error
     if isinstance(error, HTTPException):
         return _refusal_of_http(error)
-    if is_outage(error):
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
-        current_app.logger.error("request %s: database unavailable: %s", request_id(), reason)
+    if database.is_outage(error):
+        said = database.reason(error)
+        current_app.logger.error("request %s: database unavailable: %s", request_id(), said)
         return Unavailable()
     current_app.logger.error("request %s failed", request_id(), exc_info=error)
     return InternalError()

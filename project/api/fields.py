@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 
 import email_validator
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
@@ -66,6 +67,18 @@ def _iso8601(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+SessionId = Annotated[
+    UUID,
+    PlainSerializer(lambda session_id: session_id.hex, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[0-9a-f]{32}$",
+            "description": "A session, spelled as in the `sid` claim of its tokens.",
+            "examples": ["5c0f6b1e2d3a4b5c8d9e0f1a2b3c4d5e"],
+        }
+    ),
+]
 Text = Annotated[str, AfterValidator(_check_readable)]
 Username = Annotated[
     str,

@@ -1,12 +1,11 @@
 """One pydantic model a request, one an answer; the API document is made of them."""
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from project.accounts.directory import Position
-from project.api.fields import Email, Moment, NewPassword, Text, Username, read_position
+from project.api.fields import Email, Moment, NewPassword, SessionId, Text, Username, read_position
 
 LARGEST_PAGE = 200
 
@@ -133,7 +132,7 @@ class SessionEndedAnswer(Answer):
 class SessionData(BaseModel):
     """A login that is still open."""
 
-    id: UUID
+    id: SessionId
     created_at: Moment
     last_seen_at: Annotated[Moment, Field(description="To the minute.")]
     address: Annotated[str, Field(examples=["203.0.113.7"])]
@@ -176,7 +175,7 @@ class StatusAnswer(Answer):
 class RevocationList(BaseModel):
     """Sessions that were ended before their time, in that order."""
 
-    session_ids: Annotated[list[UUID], Field(description="The `sid` claims of their tokens.")]
+    session_ids: list[SessionId]
     next: Annotated[int, Field(description="Send it as `after` the next time.", examples=[17])]
 
 
@@ -194,7 +193,7 @@ class IntrospectionAnswer(BaseModel):
     username: Annotated[str | None, Field(examples=["michael"])] = None
     email: Annotated[str | None, Field(examples=["michael@example.com"])] = None
     admin: Annotated[bool | None, Field(examples=[False])] = None
-    sid: Annotated[str | None, Field(description="The session's id.")] = None
+    sid: SessionId | None = None
     token_type: Literal["Bearer"] | None = None
     iat: Annotated[int | None, Field(examples=[1795381200])] = None
     exp: Annotated[int | None, Field(examples=[1797973200])] = None

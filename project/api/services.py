@@ -39,7 +39,7 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionAnswer:
         username=identity.username,
         email=identity.email,
         admin=identity.admin,
-        sid=str(identity.session_id),
+        sid=identity.session_id,
         token_type="Bearer",
         iat=int(identity.issued_at.timestamp()),
         exp=int(identity.expires_at.timestamp()),

@@ -29,7 +29,7 @@ ARROWS = {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
-    "commands": {"accounts", "api", "api.models", "errors", "extensions", "security"},
+    "commands": {"accounts", "api", "api.models", "database", "errors", "extensions", "security"},
     "__init__": {"accounts", "api", "config", "errors", "extensions"},
 }  # fmt: skip
 

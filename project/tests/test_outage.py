@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, make_url, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from project.extensions import db
+from project.extensions import db, reads
 from project.tests import databases, postgres
 from project.tests.base import BaseTestCase
 from project.tests.utils import PASSWORD, InProcess, Reply, add_user
@@ -101,6 +101,16 @@ class TestOutage(OutageCase):
         token = self.add_token(self.add_user())
         self.caller = self.app_on(f"sqlite:///{file}")
         self.assert_nothing_works(token)
+
+    def test_an_outage_that_the_driver_says_nothing_of(self) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise OperationalError("SELECT", {}, Exception(""))
+
+        read, reads.all = reads.all, fail  # type: ignore[assignment, method-assign]  # put back below
+        self.addCleanup(setattr, reads, "all", read)
+        with self.assertLogs("project", logging.ERROR) as logs:
+            self.assert_unavailable(self.caller.login())
+        self.assertIn("database unavailable: OperationalError", logs.output[0])
 
     def test_no_message_of_the_database_holds_a_hash(self) -> None:
         self.add_user()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+import jwt
 import time_machine
 
 from project.accounts import lifecycle
@@ -47,7 +48,7 @@ class TestIntrospection(BaseTestCase):
         self.assertEqual(reply.status, 200)
         body = reply.body
         self.assertIn(body.pop("exp") - body.pop("iat"), (300, 301))
-        self.assertRegex(body.pop("sid"), r"^[0-9a-f-]{36}$")
+        self.assertRegex(body.pop("sid"), r"^[0-9a-f]{32}$")
         self.assertEqual(
             body,
             {
@@ -140,6 +141,14 @@ class TestRevocations(BaseTestCase):
         self.assertEqual(self.feed(self.start)["session_ids"], [second[1], first[1]])
         self.caller.post("/auth/logout", {"scope": "all"}, third[0])
         self.assertEqual(self.feed(self.start)["session_ids"][2:], [third[1]])
+
+    def test_a_sessions_id_is_spelled_as_in_its_tokens_wherever_it_is_told(self) -> None:
+        token, introspected = self.login()
+        claim = jwt.decode(token, options={"verify_signature": False})["sid"]
+        (listed,) = self.caller.get("/auth/sessions", token).body["data"]["sessions"]
+        self.caller.call("DELETE", f"/auth/sessions/{claim}", token=token)
+        fed = self.feed(self.start)["session_ids"]
+        self.assertEqual([introspected, listed["id"], *fed], [claim] * 3)
 
     def test_every_way_of_ending_a_session_is_told(self) -> None:
         login = self.caller.login().body
