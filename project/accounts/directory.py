@@ -44,9 +44,10 @@ def get(user_id: int) -> Account:
     return user
 
 
-def knows_email(email: str) -> bool:
-    """Tell whether an account has this address."""
-    return reads.first(BY_EMAIL, email_key=identifiers.email_key(email)) is not None
+def id_of(email: str) -> int | None:
+    """Return the id of the account with this address, or None."""
+    user = reads.first(BY_EMAIL, email_key=identifiers.email_key(email))
+    return user.id if user else None
 
 
 def all_users() -> Sequence[Account]:

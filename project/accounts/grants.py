@@ -1,7 +1,7 @@
 """What a client gets for an open session: two tokens, and how long each lives."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import current_app
@@ -24,21 +24,14 @@ class Grant:
 def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime) -> Grant:
     """Return new tokens of a session; neither outlives it."""
     now = utcnow()
-    access = Claims(
-        user_id=user_id,
-        session_id=session_id,
-        purpose=Purpose.ACCESS,
-        issued_at=now,
-        expires_at=min(now + current_app.config["TOKEN_LIFETIME"], ends_at),
-    )
-    refresh = Claims(
-        user_id=user_id,
-        session_id=session_id,
-        purpose=Purpose.REFRESH,
-        issued_at=now,
-        expires_at=min(now + current_app.config["SESSION_IDLE_LIFETIME"], ends_at),
-        generation=generation,
-    )
+
+    def claims(purpose: Purpose, lifetime: timedelta, generation: int | None = None) -> Claims:
+        return Claims(
+            user_id, session_id, purpose, now, min(now + lifetime, ends_at), generation=generation
+        )
+
+    access = claims(Purpose.ACCESS, current_app.config["TOKEN_LIFETIME"])
+    refresh = claims(Purpose.REFRESH, current_app.config["SESSION_IDLE_LIFETIME"], generation)
     return Grant(
         auth_token=User.encode_auth_token(access),
         expires_in=_seconds(access),

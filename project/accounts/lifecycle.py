@@ -1,12 +1,11 @@
 """Taking an account out of use, back into it, or away."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
-from project.accounts import sessions
+from project.accounts import directory, sessions
 from project.api.models import User
 from project.errors import UserNotFound
 from project.extensions import db
-from project.security import identifiers
 
 
 def deactivate(email: str) -> int:
@@ -34,8 +33,7 @@ def remove(email: str) -> int:
 
 
 def _id_of(email: str) -> int:
-    key = identifiers.email_key(email)
-    user_id = db.session.scalar(select(User.id).where(User.email_key == key))
+    user_id = directory.id_of(email)
     if user_id is None:
         raise UserNotFound
     return user_id

@@ -25,5 +25,5 @@ def add_user(username: str, email: str, password: str, *, admin: bool = False) -
     user_id = insert_new(db.session(), User, row)
     db.session.commit()
     if user_id is None:
-        raise EmailExists if directory.knows_email(email) else UserExists
+        raise UserExists if directory.id_of(email) is None else EmailExists
     return user_id

@@ -85,8 +85,7 @@ def identify(token: str) -> Identity:
     Raises TokenInvalid, TokenExpired, SessionEnded or UserInactive.
     """
     claims = User.decode_auth_token(token)
-    row = reads.first(SHOWN_BY_SESSION, session_id=claims.session_id)
-    row = admit(claims, row)
+    row = admit(claims, reads.first(SHOWN_BY_SESSION, session_id=claims.session_id))
     presence.current().note(claims.session_id)
     return Identity(
         session_id=claims.session_id,
