@@ -1,5 +1,9 @@
 """What gunicorn reads when it is started here: `gunicorn -b 0.0.0.0:5000 manage:app`."""
 
+import sys
+
+from project.config import ConfigError, load
+
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
@@ -14,3 +18,11 @@ limit_request_field_size = 65536
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
+
+
+def on_starting(_server: object) -> None:
+    """Refuse a configuration before any worker does: each would say the same at the same time."""
+    try:
+        load()
+    except ConfigError as error:
+        sys.exit(str(error))

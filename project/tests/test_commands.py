@@ -216,8 +216,8 @@ class TestCommands(TestCase):
             )
             self.assertNotEqual(done.returncode, 0)
             told = done.stderr + done.stdout
-            self.assertIn("DATABASE_URL is not set: set it to", told)
-            self.assertIn("SECRET_KEY is not set: set it to", told)
+            self.assertEqual(told.count("DATABASE_URL is not set: set it to"), 1)
+            self.assertEqual(told.count("SECRET_KEY is not set: set it to"), 1)
             self.assertNotIn("Traceback", told)
 
     def test_a_port_in_use_is_one_line(self) -> None:
