@@ -5,7 +5,7 @@ import re
 from flask import Flask, Response
 
 from project import config, errors
-from project.accounts import presence
+from project.accounts import keyring, presence
 from project.api import headers
 from project.api.auth import auth_blueprint
 from project.api.services import services_blueprint
@@ -69,6 +69,7 @@ def _init_extensions(app: Flask) -> None:
         max_age=600,
     )
     presence.init_app(app)
+    keyring.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
 

@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -19,10 +20,12 @@ from flask_script_ng import Command, Manager, Server
 from sqlalchemy import MetaData, exc
 
 from project import database
-from project.accounts import lifecycle, registration
+from project.accounts import keyring, keys, lifecycle, registration
+from project.accounts.keys import KeyRow
 from project.api.models import Session, User
 from project.api.payload import validate
 from project.api.schemas import RegisterRequest
+from project.clock import utcnow
 from project.errors import InvalidPayload, ServiceError, UserExists
 from project.extensions import MIGRATIONS, db
 from project.security import hashing
@@ -116,6 +119,42 @@ def make_service_token() -> None:
     print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
 
 
+def list_keys() -> None:
+    """List the keys that sign tokens, and what each does now."""
+    if keyring.current().is_symmetric:
+        print("TOKEN_ALGORITHM is HS256: the secret signs, and no other key does.")
+    else:
+        keyring.published()
+    for key in keys.kept():
+        print(f"{key.kid}  {key.algorithm:5}  {_moment(key.created_at)}  {_state(key)}")
+
+
+def rotate_keys() -> None:
+    """Make the key that will sign next; it is published at once."""
+    ring = keyring.current()
+    if ring.is_symmetric:
+        raise CommandFailed(
+            "TOKEN_ALGORITHM is HS256, where the secret signs: set a new SECRET_KEY, and add the "
+            "old one to SECRET_KEY_FALLBACKS."
+        )
+    ring.prepare()
+    signs_at = utcnow() + keys.lead()
+    made = ring.rotate(signs_at)
+    if made is None:
+        raise CommandFailed("another process has made a key at the same time; that one will do.")
+    print(f"Made {made}, published now; it signs from {_moment(signs_at)} on.")
+
+
+def retire_key(kid: str) -> None:
+    """Refuse every token that a key has signed, at once; for a key that has leaked."""
+    try:
+        keys.retire(kid)
+    except keys.UnknownKey:
+        raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
+    keyring.current().prepare()
+    print(f"Retired {kid}: its tokens are refused from now on, and their users log in again.")
+
+
 def test() -> int:
     """Run the whole suite on SQLite and on PostgreSQL."""
     return _run_suite()
@@ -201,6 +240,25 @@ def check_port(host: str, port: int) -> None:
                 f"cannot listen on {host}:{port} ({reason}); stop what listens there, or give "
                 "another --port."
             ) from None
+
+
+def _state(key: KeyRow) -> str:
+    """Tell what a key does now."""
+    now = utcnow()
+    if key.retired_at is not None:
+        return f"retired {_moment(key.retired_at)}"
+    if not keys.is_good(key, now):
+        return "expired"
+    if key.signs_at > now:
+        return f"published, signs from {_moment(key.signs_at)} on"
+    ring = keyring.current()
+    if not ring.is_symmetric and ring.signs_with(key.kid):
+        return "signs"
+    return f"verifies until {_moment(key.expires_at)}" if key.expires_at else "verifies"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _warn_of_pending_migrations() -> None:

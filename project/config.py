@@ -16,7 +16,8 @@ from project import instance
 from project.database import engine_options
 from project.database_url import database_url
 from project.instance import SHORTEST_SECRET, DamagedSecret
-from project.readers import digests, duration, origins, secrets, switch, text, whole
+from project.readers import digests, duration, one_of, origins, secrets, switch, text, whole
+from project.security.keys import Algorithm
 
 PLACEHOLDERS = (
     "change",
@@ -29,6 +30,7 @@ PLACEHOLDERS = (
     "your",
 )
 FEWEST_DISTINCT_CHARACTERS = 8
+SHORTEST_LEAD = timedelta(seconds=10)
 
 
 class ConfigError(Exception):
@@ -62,6 +64,14 @@ SETTINGS = (
     Setting("SECRET_KEY_FALLBACKS", secrets, [],
         "Secrets of before, separated by commas: they sign nothing, and tokens that they signed "
         "stay good."),
+    Setting("TOKEN_ALGORITHM", one_of(*Algorithm), Algorithm.HS256,
+        "How tokens are signed: `HS256` by the secret; `ES256` or `EdDSA` by a key pair of the "
+        "database, whose public part `/.well-known/jwks.json` shows."),
+    Setting("KEY_ROTATION_DAYS", whole(0, 3650), 90,
+        "After how many days a signing key gets a successor by itself; 0 is never."),
+    Setting("KEY_PUBLICATION_LEAD", duration, timedelta(minutes=10),
+        "How long a key is published before it signs; twice as long as verifiers are told to keep "
+        "what is published."),
     Setting("INSTANCE_PATH", text, None,
         "The folder for what belongs to this installation alone. Without one: `instance/` beside "
         "`project/`."),
@@ -209,6 +219,11 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
         faults["SESSION_LIFETIME"] = (
             "SESSION_LIFETIME is shorter than the life of a token: make it longer, or "
             "TOKEN_EXPIRATION_DAYS less."
+        )
+    if config["KEY_PUBLICATION_LEAD"] < SHORTEST_LEAD:
+        faults["KEY_PUBLICATION_LEAD"] = (
+            "KEY_PUBLICATION_LEAD is too short: make it 10s or longer, or a key would sign before "
+            "every process can know it."
         )
     return faults | (_check_strictly(config) if config["STRICT"] else {})
 

@@ -22,6 +22,18 @@ def switch(value: str) -> bool:
         raise ValueError("must be true or false") from None
 
 
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Return a reader of one of these words, written in any case."""
+
+    def read(value: str) -> str:
+        for choice in choices:
+            if choice.lower() == value.lower():
+                return choice
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return read
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """Return a reader of whole numbers within these bounds."""
 

@@ -3,7 +3,7 @@
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
-from project.accounts import passwords, sessions
+from project.accounts import keyring, passwords, sessions
 from project.accounts.grants import Grant
 from project.accounts.sessions import Client
 from project.api.models import User
@@ -25,6 +25,7 @@ def login(email: str, password: str, client: Client) -> Grant:
     if not passwords.matches(found and found.password, password):
         raise InvalidCredentials
     assert found is not None
+    keyring.current().prepare()
     try:
         grant = sessions.start(found.id, client)
     except IntegrityError as error:

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from sqlalchemy import Row, bindparam, select, update
 
-from project.accounts import grants, sessions
+from project.accounts import grants, keyring, sessions
 from project.accounts.grants import Grant
 from project.api.models import Session, User
 from project.clock import utcnow
 from project.errors import RefreshReused
-from project.extensions import db, reads
+from project.extensions import db
 from project.security.tokens import Claims, Purpose
 
 GRACE = timedelta(seconds=30)
@@ -24,14 +24,14 @@ GRACE = timedelta(seconds=30)
 BY_SESSION = (
     select(
         Session.user_id, Session.generation, Session.refreshed_at, Session.expires_at,
-        Session.ended_at, User.active,
+        Session.ended_at, User.active, sessions.KEY_RETIRED,
     )
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"))
 )  # fmt: skip
 
 
-SessionRow = Row[int, int, datetime, datetime, datetime | None, bool]
+SessionRow = Row[int, int, datetime, datetime, datetime | None, bool, bool]
 
 
 def refresh(token: str) -> Grant:
@@ -40,21 +40,18 @@ def refresh(token: str) -> Grant:
     Raises TokenInvalid, TokenExpired, SessionEnded, UserInactive, or RefreshReused, which ends the
     session.
     """
+    keyring.current().prepare()
     claims = User.decode_auth_token(token, Purpose.REFRESH)
     assert claims.generation is not None
-    session = _open_session(claims)
+    session: SessionRow = sessions.admit(claims, BY_SESSION)
     if session.generation == claims.generation:
         if _advance(claims):
             return _grant(claims.session_id, session, claims.generation + 1)
-        session = _open_session(claims)  # another request was faster
+        session = sessions.admit(claims, BY_SESSION)  # another request was faster
     if _is_late(claims.generation, session, utcnow()):
         sessions.end(claims.session_id)
         raise RefreshReused
     return _grant(claims.session_id, session, session.generation)
-
-
-def _open_session(claims: Claims) -> SessionRow:
-    return sessions.admit(claims, reads.first(BY_SESSION, session_id=claims.session_id))
 
 
 def _advance(claims: Claims) -> bool:

@@ -1,6 +1,6 @@
 """Making accounts: nothing is looked up before, the unique indexes decide who was first."""
 
-from project.accounts import directory, sessions
+from project.accounts import directory, keyring, sessions
 from project.accounts.grants import Grant
 from project.accounts.sessions import Client
 from project.api.models import User
@@ -11,7 +11,9 @@ from project.extensions import db
 
 def register(username: str, email: str, password: str, client: Client) -> Grant:
     """Make an account and log it in. Raises UserExists, whichever of the two is taken."""
-    user_id = insert_new(db.session(), User, User.new_row(username, email, password))
+    row = User.new_row(username, email, password)
+    keyring.current().prepare()
+    user_id = insert_new(db.session(), User, row)
     if user_id is None:
         raise UserExists
     grant = sessions.start(user_id, client)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
+from project.accounts import keys
 from project.api.models import Revocation
 from project.clock import utcnow
 from project.extensions import reads
@@ -26,10 +27,11 @@ LATER = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Session ids in the order of their ending, and where to go on."""
+    """Session ids in the order of their ending, where to go on, and the ids of retired keys."""
 
     session_ids: Sequence[UUID]
     next: int
+    retired_keys: Sequence[str]
 
 
 def after(cursor: int) -> Page:
@@ -41,4 +43,8 @@ def after(cursor: int) -> Page:
     now = utcnow()
     rows = reads.all(LATER, after=cursor, now=now)
     settled = list(takewhile(lambda row: row.ended_at <= now - SETTLING, rows))
-    return Page([row.session_id for row in rows], settled[-1].id if settled else cursor)
+    return Page(
+        [row.session_id for row in rows],
+        next=settled[-1].id if settled else cursor,
+        retired_keys=keys.retired(),
+    )

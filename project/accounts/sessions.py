@@ -6,14 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, bindparam, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, String, bindparam, select, true, update
 
 from project.accounts import grants, presence
 from project.accounts.grants import Grant
-from project.api.models import Revocation, Session, User
+from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
 from project.database import Columns
-from project.errors import SessionEnded, SessionNotFound, UserInactive
+from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
 from project.extensions import db, reads
 from project.security.tokens import Claims
 
@@ -44,12 +44,20 @@ class Identity:
     """When the token was issued and when it expires."""
 
 
+# Of the key that signed the token, by bindparam("key_id").
+KEY_RETIRED = (
+    select(SigningKey.id)
+    .where(SigningKey.kid == bindparam("key_id", type_=String), SigningKey.retired_at.is_not(None))
+    .exists()
+    .label("key_retired")
+)
+
 # By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
 # every session of a user who has many. Whether the two belong together is compared below.
 SHOWN_BY_SESSION = (
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
-        User.created_at,
+        User.created_at, KEY_RETIRED,
     )
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"))
@@ -85,7 +93,7 @@ def identify(token: str) -> Identity:
     Raises TokenInvalid, TokenExpired, SessionEnded or UserInactive.
     """
     claims = User.decode_auth_token(token)
-    row = admit(claims, reads.first(SHOWN_BY_SESSION, session_id=claims.session_id))
+    row = admit(claims, SHOWN_BY_SESSION)
     presence.current().note(claims.session_id)
     return Identity(
         session_id=claims.session_id,
@@ -100,14 +108,19 @@ def identify(token: str) -> Identity:
     )
 
 
-def admit(claims: Claims, row: Row[*Columns] | None) -> Row[*Columns]:
-    """Return the session that a token names, with its user, if it is open.
+def admit(claims: Claims, shown: Select[*Columns]) -> Row[*Columns]:
+    """Return what is shown of the session that a token names, with its user, if it is open.
 
-    The row has `user_id`, `active` and `ended_at`. Raises SessionEnded, or UserInactive before
-    that: taking an account out of use ends its sessions, and is what to tell.
+    The statement selects by `session_id` and `key_id`, and shows at least `user_id`, `active`,
+    `ended_at` and `key_retired`. Raises TokenInvalid where the token's key was retired,
+    SessionEnded, or UserInactive before that: taking an account out of use ends its sessions, and
+    is what to tell.
     """
+    row = reads.first(shown, session_id=claims.session_id, key_id=claims.key_id)
     if row is None or row.user_id != claims.user_id:
         raise SessionEnded
+    if row.key_retired:
+        raise TokenInvalid
     if not row.active:
         raise UserInactive
     if row.ended_at is not None:

@@ -120,7 +120,7 @@ def answers(
             dumped = body.model_dump_json(exclude_none=sparse)
             response = Response(dumped, status, headers, mimetype=MEDIA_TYPE)
             if revalidated:
-                response.headers["Cache-Control"] = "private, no-cache"
+                response.headers.setdefault("Cache-Control", "private, no-cache")
                 return revalidate(response)
             return response
 

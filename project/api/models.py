@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Enum, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
@@ -13,6 +13,7 @@ from project.database import Base, Moment
 from project.errors import TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
+from project.security.keys import Algorithm, Keyring
 from project.security.tokens import Claims, Purpose
 
 
@@ -53,13 +54,13 @@ class User(Base):
     @staticmethod
     def encode_auth_token(claims: Claims) -> str:
         """Return the signed token that says this."""
-        return tokens.encode(claims, _signing_key())
+        return tokens.encode(claims, _keyring().signing_key())
 
     @staticmethod
     def decode_auth_token(token: str, purpose: Purpose = Purpose.ACCESS) -> Claims:
         """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
         try:
-            return tokens.decode(token, _verifying_keys(), purpose, utcnow())
+            return tokens.decode(token, _keyring().verifying_keys, purpose, utcnow())
         except tokens.TokenOutdated:
             raise TokenExpired from None
         except tokens.TokenRejected:
@@ -98,10 +99,30 @@ class Revocation(Base):
     expires_at: Mapped[datetime] = mapped_column(Moment)
 
 
-def _signing_key() -> bytes:
-    return str(current_app.config["SECRET_KEY"]).encode()
+class SigningKey(Base):
+    """A pair of keys for tokens: published, then signing, and kept until its last token has died.
+
+    A key is made under the number after the last, so that of two processes that would rotate at
+    once one does. `jwk` is the public part, as it is published; `private_key` is encrypted.
+    `signs_until` and `expires_at` are set when a successor is made.
+    """
+
+    __tablename__ = "signing_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kid: Mapped[str] = mapped_column(String(43), unique=True)
+    algorithm: Mapped[Algorithm] = mapped_column(
+        Enum(Algorithm, native_enum=False, length=8, values_callable=list)
+    )
+    jwk: Mapped[dict[str, str]] = mapped_column(JSON)
+    private_key: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    signs_at: Mapped[datetime] = mapped_column(Moment)
+    signs_until: Mapped[datetime | None] = mapped_column(Moment)
+    expires_at: Mapped[datetime | None] = mapped_column(Moment)
+    retired_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-def _verifying_keys() -> list[bytes]:
-    fallbacks: list[str] = current_app.config["SECRET_KEY_FALLBACKS"]
-    return [_signing_key(), *(secret.encode() for secret in fallbacks)]
+def _keyring() -> Keyring:
+    keyring: Keyring = current_app.extensions["keyring"]
+    return keyring

@@ -177,12 +177,33 @@ class RevocationList(BaseModel):
 
     session_ids: list[SessionId]
     next: Annotated[int, Field(description="Send it as `after` the next time.", examples=[17])]
+    retired_keys: Annotated[
+        list[str], Field(description="The `kid` of each key whose tokens are all refused.")
+    ]
 
 
 class RevocationListAnswer(Answer):
     """A page of the feed."""
 
     data: RevocationList
+
+
+class PublicKey(BaseModel):
+    """What shows that a token is ours (RFC 7517, section 4, and RFC 8037, section 2)."""
+
+    kty: Literal["EC", "OKP"]
+    crv: Literal["P-256", "Ed25519"]
+    x: str
+    y: str | None = None
+    kid: Annotated[str, Field(description="The key's thumbprint (RFC 7638).")]
+    use: Literal["sig"]
+    alg: Literal["ES256", "EdDSA"]
+
+
+class KeySetAnswer(BaseModel):
+    """A JWK Set (RFC 7517, section 5), the newest key first."""
+
+    keys: list[PublicKey]
 
 
 class IntrospectionAnswer(BaseModel):

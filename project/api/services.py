@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from project.accounts import revocations, sessions
+from project.accounts import keyring, keys, revocations, sessions
 from project.accounts.sessions import Identity
 from project.api.contract import accepts_form, accepts_query, answers
 from project.api.guard import authenticate, authenticate_service
@@ -11,10 +11,12 @@ from project.api.schemas import (
     ForwardedAnswer,
     IntrospectionAnswer,
     IntrospectionRequest,
+    KeySetAnswer,
+    PublicKey,
     RevocationList,
     RevocationListAnswer,
 )
-from project.errors import Unauthorized
+from project.errors import Unauthorized, Unavailable
 from project.security import identifiers
 
 services_blueprint = Blueprint("services", __name__)
@@ -65,6 +67,19 @@ def forward_request(identity: Identity) -> tuple[ForwardedAnswer, dict[str, str]
     return ForwardedAnswer(), fields
 
 
+@services_blueprint.get("/.well-known/jwks.json")
+@answers(KeySetAnswer, Unavailable, sparse=True, revalidated=True)
+def list_keys() -> tuple[KeySetAnswer, dict[str, str]]:
+    """Return the public keys that show a token to be ours (RFC 7517); none where it is HS256.
+
+    A key is here for twice as long as the answer may be kept before it signs. A `kid` that is
+    not here may be asked for once more, not more often than once in ten seconds.
+    """
+    kept = int(keys.lead().total_seconds() / 2)
+    published = [PublicKey.model_validate(jwk) for jwk in keyring.published()]
+    return KeySetAnswer(keys=published), {"Cache-Control": f"public, max-age={kept}"}
+
+
 @services_blueprint.get("/auth/revocations")
 @answers(RevocationListAnswer, revalidated=True)
 @authenticate_service
@@ -72,10 +87,15 @@ def forward_request(identity: Identity) -> tuple[ForwardedAnswer, dict[str, str]
 def list_revocations(feed: FeedRequest) -> RevocationListAnswer:
     """Tell another service which sessions have ended and not yet expired.
 
-    For services that verify tokens by themselves: refuse tokens whose `sid` is listed, and ask
-    again with `after`. The youngest entries come again with the next page; none is ever missed.
+    For services that verify tokens by themselves: refuse tokens whose `sid` is listed, or whose
+    `kid` is among the retired keys, and ask again with `after`. The youngest entries come again
+    with the next page; none is ever missed.
     """
     page = revocations.after(feed.after)
     return RevocationListAnswer(
-        data=RevocationList(session_ids=list(page.session_ids), next=page.next)
+        data=RevocationList(
+            session_ids=list(page.session_ids),
+            next=page.next,
+            retired_keys=list(page.retired_keys),
+        )
     )

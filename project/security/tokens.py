@@ -13,7 +13,7 @@ The exceptions:
 import base64
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,16 +22,17 @@ from uuid import UUID, uuid4
 import jwt
 
 from project.security import strict_json
+from project.security.keys import Key
 
-ALGORITHM = "HS256"
-HEADER = {"alg": ALGORITHM, "typ": "JWT"}
 LONGEST_TOKEN = 2048
-"""Characters; ours have about 330. What is longer is not looked at."""
+"""Characters; ours have about 330 to 450. What is longer is not looked at."""
 
 # RFC 7515, section 7.1: three base64url segments, none of them empty.
 COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 HEX_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+"""A thumbprint by SHA-256 (RFC 7638)."""
 MOST = 2**31 - 1
 LATEST_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
@@ -65,9 +66,11 @@ class Claims:
     generation: int | None = None
     """Of a refresh token alone: how often its session had been refreshed when it was made."""
     token_id: UUID = field(default_factory=uuid4)
+    key_id: str | None = None
+    """Of a token that was decoded alone: the `kid` of the key that signed it, where it has one."""
 
 
-def encode(claims: Claims, key: bytes) -> str:
+def encode(claims: Claims, key: Key) -> str:
     """Return the signed token in its compact form.
 
     A claim of time has whole seconds; `exp` is rounded up, so that a token lives no shorter than
@@ -83,20 +86,28 @@ def encode(claims: Claims, key: bytes) -> str:
     }
     if claims.generation is not None:
         payload["gen"] = claims.generation
-    return jwt.encode(payload, key, algorithm=ALGORITHM)
+    assert key.signing is not None
+    return jwt.encode(payload, key.signing, key.algorithm.value, headers=key.header)
 
 
-def decode(token: str, keys: Sequence[bytes], purpose: Purpose, now: datetime) -> Claims:
+def decode(
+    token: str,
+    keys: Callable[[str | None], Sequence[Key]],
+    purpose: Purpose,
+    now: datetime,
+) -> Claims:
     """Return the claims of a token signed by one of the keys, for the purpose and not expired.
 
-    Raises TokenRejected, or TokenOutdated for a token that was good until its `exp`.
+    `keys` gives the keys by the `kid` of the token's header, or by None where it has none. The
+    header must be the very one that the key's own tokens have, so that nothing in it is a choice
+    of whoever made the token. Raises TokenRejected, or TokenOutdated for a token that was good
+    until its `exp`.
     """
     header, payload = _open(token)
-    if header != HEADER:
-        raise TokenRejected("the header is not ours")
-    if not any(_is_signed(token, key) for key in keys):
-        raise TokenRejected("the signature is not ours")
-    claims = _typed(payload)
+    key_id = _key_id(header)
+    if not any(header == key.header and _is_signed(token, key) for key in keys(key_id)):
+        raise TokenRejected("neither header nor signature are ours")
+    claims = _typed(payload, key_id)
     if claims.purpose is not purpose:
         raise TokenRejected("the token is for something else")
     if claims.expires_at <= now:
@@ -104,9 +115,15 @@ def decode(token: str, keys: Sequence[bytes], purpose: Purpose, now: datetime) -
     return claims
 
 
-def _is_signed(token: str, key: bytes) -> bool:
+def _key_id(header: object) -> str | None:
+    if not isinstance(header, dict):
+        raise TokenRejected("the header is not an object")
+    return _text(header, "kid", KEY_ID) if "kid" in header else None
+
+
+def _is_signed(token: str, key: Key) -> bool:
     try:
-        _signer.decode(token, key, algorithms=[ALGORITHM])
+        _signer.decode(token, key.verifying, algorithms=[key.algorithm.value])
     except jwt.InvalidTokenError:
         return False
     return True
@@ -136,7 +153,7 @@ def _canonical(segment: str) -> bytes:
     return raw
 
 
-def _typed(payload: object) -> Claims:
+def _typed(payload: object, key_id: str | None) -> Claims:
     """Return the claims of a payload that has all of them, each of its type."""
     if not isinstance(payload, dict):
         raise TokenRejected("the payload is not an object")
@@ -149,6 +166,7 @@ def _typed(payload: object) -> Claims:
         expires_at=datetime.fromtimestamp(_whole(payload, "exp", LATEST_TIME), UTC),
         generation=_whole(payload, "gen", MOST) if purpose is Purpose.REFRESH else None,
         token_id=UUID(_text(payload, "jti", HEX_ID)),
+        key_id=key_id,
     )
 
 

@@ -21,7 +21,7 @@ ARROWS = {
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
-    "config": {"database", "database_url", "instance", "readers"},
+    "config": {"database", "database_url", "instance", "readers", "security"},
     "errors": {"database", "request_id"},
     "extensions": {"database"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
@@ -29,7 +29,9 @@ ARROWS = {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
-    "commands": {"accounts", "api", "api.models", "database", "errors", "extensions", "security"},
+    "commands": {
+        "accounts", "api", "api.models", "clock", "database", "errors", "extensions", "security",
+    },
     "__init__": {"accounts", "api", "config", "errors", "extensions"},
 }  # fmt: skip
 

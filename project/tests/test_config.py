@@ -188,6 +188,9 @@ class TestSettings(ConfigCase):
 
     def test_values_that_cannot_be_read(self) -> None:
         for name, value, remedy in (
+            ("TOKEN_ALGORITHM", "none", "must be one of HS256, ES256, EdDSA"),
+            ("TOKEN_ALGORITHM", "RS256", "must be one of HS256, ES256, EdDSA"),
+            ("KEY_PUBLICATION_LEAD", "9s", "make it 10s or longer"),
             ("TOKEN_EXPIRATION_DAYS", "-1", "whole number"),
             ("TOKEN_EXPIRATION_DAYS", "1.5", "whole number"),
             ("TOKEN_EXPIRATION_DAYS", "٣", "whole number"),

@@ -1,8 +1,10 @@
 """What a request costs the database, counted on the wire."""
 
+from flask import Flask
+
 from project.extensions import db, reads
 from project.tests import databases, utils, wire
-from project.tests.base import BaseTestCase
+from project.tests.base import BaseTestCase, empty_tables
 from project.tests.utils import InProcess
 
 
@@ -11,23 +13,34 @@ class TestStatements(BaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.start()
+
+    def start(self, **overrides: object) -> None:
+        """Start an app whose statements are seen."""
         url = self.app.config["SQLALCHEMY_DATABASE_URI"]
         watched, self.sent = self.enterContext(wire.statements(url))
-        self.app = databases.new_app(watched)
+        self.app = databases.new_app(watched, **overrides)
         self.caller = InProcess(self.app.test_client())
         self.token = self.add_token(self.add_user())
         self.caller.login()
         self.caller.status(self.token)
         self.sent.clear()
-        self.addCleanup(self.dispose)
+        self.addCleanup(self.dispose, self.app)
 
-    def dispose(self) -> None:
+    def dispose(self, app: Flask) -> None:
         """Close the connections before the wire between is cut."""
-        with self.app.app_context():
+        with app.app_context():
             db.engine.dispose()
             reads.engine.dispose()
 
     def test_status_sends_one_statement(self) -> None:
+        self.assertEqual(self.caller.status(self.token).status, 200)
+        self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
+
+    def test_status_by_a_key_pair_sends_one_statement_too(self) -> None:
+        with self.app.app_context():
+            empty_tables()
+        self.start(TOKEN_ALGORITHM="ES256")
         self.assertEqual(self.caller.status(self.token).status, 200)
         self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
 

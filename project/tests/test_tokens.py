@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import TestCase
@@ -12,10 +13,12 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
-from project.security import tokens
+from project.security import keys, tokens
+from project.security.keys import Key
 from project.security.tokens import Claims, Purpose, TokenOutdated, TokenRejected
 
-KEY = b"0123456789abcdef" * 2
+SECRET = "0123456789abcdef" * 2
+KEY = keys.of_secret(SECRET)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CLAIMS = Claims(
     user_id=7,
@@ -35,6 +38,11 @@ PAYLOAD: dict[str, Any] = {
 HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
+def ring(*held: Key) -> Callable[[str | None], list[Key]]:
+    """Return who has these keys."""
+    return lambda key_id: [key for key in held if key.key_id == key_id]
+
+
 def segment(content: bytes | dict[str, Any]) -> str:
     """Return a segment of a compact token."""
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -44,7 +52,7 @@ def segment(content: bytes | dict[str, Any]) -> str:
 def signed(payload: bytes | dict[str, Any], header: bytes | dict[str, Any] = HEADER) -> str:
     """Return a token with a good signature over whatever these are, made without PyJWT."""
     signing_input = f"{segment(header)}.{segment(payload)}"
-    key = OctKey.import_key(KEY)
+    key = OctKey.import_key(SECRET)
     signer = jws.JWSRegistry.algorithms["HS256"]
     signature = signer.sign(signing_input.encode(), key)
     return f"{signing_input}.{segment(signature)}"
@@ -56,7 +64,7 @@ class TestTokens(TestCase):
 
     def decode(self, token: str, now: datetime = NOW) -> Claims:
         """Decode with this test's key and clock."""
-        return tokens.decode(token, [KEY], Purpose.ACCESS, now)
+        return tokens.decode(token, ring(KEY), Purpose.ACCESS, now)
 
     def assert_rejected(self, token: str, why: object = None) -> None:
         """Hold the door shut, for another reason than time."""
@@ -73,7 +81,7 @@ class TestTokens(TestCase):
 
     def test_another_library_reads_our_tokens(self) -> None:
         opened = jws.deserialize_compact(
-            tokens.encode(CLAIMS, KEY), OctKey.import_key(KEY), ["HS256"]
+            tokens.encode(CLAIMS, KEY), OctKey.import_key(SECRET), ["HS256"]
         )
         self.assertEqual(json.loads(opened.payload), PAYLOAD)
         self.assertEqual(opened.headers(), HEADER)
@@ -86,15 +94,15 @@ class TestTokens(TestCase):
 
     def test_an_older_key_still_opens(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
-        keys = [b"a newer key that is as long as ours", KEY]
-        self.assertEqual(tokens.decode(token, keys, Purpose.ACCESS, NOW), CLAIMS)
+        newer = keys.of_secret("a newer key that is as long as ours")
+        self.assertEqual(tokens.decode(token, ring(newer, KEY), Purpose.ACCESS, NOW), CLAIMS)
         with self.assertRaises(TokenRejected):
-            tokens.decode(token, keys[:1], Purpose.ACCESS, NOW)
+            tokens.decode(token, ring(newer), Purpose.ACCESS, NOW)
         with self.assertRaises(TokenRejected):
-            tokens.decode(token, [], Purpose.ACCESS, NOW)
+            tokens.decode(token, ring(), Purpose.ACCESS, NOW)
 
     def test_a_forged_token_is_not_said_to_be_outdated(self) -> None:
-        token = tokens.encode(CLAIMS, b"another key, just as long as ours")
+        token = tokens.encode(CLAIMS, keys.of_secret("another key, just as long as ours"))
         with self.assertRaises(TokenRejected) as caught:
             self.decode(token, CLAIMS.expires_at)
         self.assertNotIsInstance(caught.exception, TokenOutdated)
@@ -153,7 +161,8 @@ class TestTokens(TestCase):
             {"alg": "RS256", "typ": "JWT"}, {"alg": ["HS256"], "typ": "JWT"}, {"alg": "HS256"},
             {"typ": "JWT"}, {}, HEADER | {"kid": "../../dev/null"}, HEADER | {"crit": ["exp"]},
             HEADER | {"b64": False}, HEADER | {"jku": "http://127.0.0.1/"}, HEADER | {"typ": "jwt"},
-            HEADER | {"jwk": {"kty": "oct", "k": segment(KEY)}}, HEADER | {"zip": "DEF"},
+            HEADER | {"jwk": {"kty": "oct", "k": segment(SECRET.encode())}},
+            HEADER | {"zip": "DEF"},
             b'{"alg":"none","typ":"JWT","alg":"HS256"}', b"[]", b"null",
         ):  # fmt: skip
             self.assert_rejected(signed(PAYLOAD, header), header)
@@ -161,7 +170,7 @@ class TestTokens(TestCase):
     def test_a_token_without_a_good_signature(self) -> None:
         head, payload, signature = signed(PAYLOAD).split(".")
         none = jwt.encode(PAYLOAD, "", algorithm="none")
-        longer = jwt.encode(PAYLOAD, KEY * 2, algorithm="HS512")
+        longer = jwt.encode(PAYLOAD, SECRET * 2, algorithm="HS512")
         for token in (
             none, longer, f"{head}.{payload}.", f"{head}.{payload}", f"{head}.{payload}.{'A' * 43}",
             f"{head}.{payload}.{signature[:-4]}",

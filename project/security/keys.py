@@ -1,0 +1,134 @@
+"""The keys that sign tokens and show them to be ours, and how a private one is kept.
+
+A symmetric key is the secret itself. An asymmetric one is published as a JWK (RFC 7517) under its
+thumbprint (RFC 7638), and its private part is kept encrypted under a key derived from the secret.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import jwt
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+
+PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
+PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
+
+AT_REST = b"users: signing keys at rest"
+"""What the derived key is for (RFC 5869, section 3.2), so that no other use derives the same."""
+
+# RFC 7638, section 3.2, and RFC 8037, section 2: of each key type the members that make the key.
+ESSENTIAL = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+
+class Unreadable(Exception):
+    """A private key was encrypted under a secret that is not among ours."""
+
+
+class Algorithm(StrEnum):
+    """How a token is signed; its `alg` (RFC 7518, section 3.1, and RFC 8037, section 3.1)."""
+
+    HS256 = "HS256"
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What signs, or shows that it was signed; the algorithm is the key's, never the token's."""
+
+    algorithm: Algorithm
+    verifying: bytes | PublicKey
+    signing: bytes | PrivateKey | None = None
+    key_id: str | None = None
+
+    @property
+    def header(self) -> dict[str, str]:
+        """The one header of the tokens that this key signs."""
+        known = {} if self.key_id is None else {"kid": self.key_id}
+        return {"alg": self.algorithm.value, "typ": "JWT", **known}
+
+
+class Keyring(Protocol):
+    """Who has the keys."""
+
+    def signing_key(self) -> Key:
+        """Return the key that signs now."""
+
+    def verifying_keys(self, key_id: str | None) -> Sequence[Key]:
+        """Return the keys that a token may be signed by whose header has this `kid`, or none."""
+
+
+def of_secret(secret: str) -> Key:
+    """Return the symmetric key that the secret is."""
+    return Key(Algorithm.HS256, verifying=secret.encode(), signing=secret.encode())
+
+
+def generate(algorithm: Algorithm) -> PrivateKey:
+    """Return a new private key for ES256 (on P-256) or EdDSA (Ed25519)."""
+    if algorithm is Algorithm.EDDSA:
+        return Ed25519PrivateKey.generate()
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def published(private: PrivateKey, algorithm: Algorithm) -> dict[str, str]:
+    """Return the JWK of the public part, with its thumbprint as `kid`."""
+    public = private.public_key()
+    if isinstance(public, Ed25519PublicKey):
+        jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
+    else:
+        jwk = ECAlgorithm.to_jwk(public, as_dict=True)
+    return {**jwk, "kid": thumbprint(jwk), "use": "sig", "alg": algorithm.value}
+
+
+def public_part(jwk: dict[str, str]) -> PublicKey:
+    """Return the public key of a JWK of ours."""
+    loaded: PublicKey = jwt.PyJWK.from_dict(jwk).key
+    return loaded
+
+
+def thumbprint(jwk: dict[str, str]) -> str:
+    """Return the JWK's SHA-256 thumbprint in base64url: 43 characters (RFC 7638, section 3)."""
+    essential = {name: jwk[name] for name in ESSENTIAL[jwk["kty"]]}
+    canonical = json.dumps(essential, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(canonical.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def seal(private: PrivateKey, secret: str) -> str:
+    """Return the private key encrypted under what is derived from the secret."""
+    encoded = private.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return _cipher(secret).encrypt(encoded).decode()
+
+
+def unseal(sealed: str, secrets: Sequence[str]) -> PrivateKey:
+    """Return the private key that was sealed under one of the secrets. Raises Unreadable."""
+    try:
+        encoded = MultiFernet([_cipher(secret) for secret in secrets]).decrypt(sealed)
+    except InvalidToken as error:
+        raise Unreadable from error
+    loaded = serialization.load_der_private_key(encoded, password=None)
+    assert isinstance(loaded, EllipticCurvePrivateKey | Ed25519PrivateKey)
+    return loaded
+
+
+def _cipher(secret: str) -> Fernet:
+    derived = HKDF(hashes.SHA256(), length=32, salt=None, info=AT_REST).derive(secret.encode())
+    return Fernet(base64.urlsafe_b64encode(derived))
