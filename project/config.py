@@ -16,7 +16,17 @@ from project import instance
 from project.database import engine_options
 from project.database_url import database_url
 from project.instance import SHORTEST_SECRET, DamagedSecret
-from project.readers import digests, duration, one_of, origins, secrets, switch, text, whole
+from project.readers import (
+    digests,
+    duration,
+    networks,
+    one_of,
+    origins,
+    secrets,
+    switch,
+    text,
+    whole,
+)
 from project.security.keys import Algorithm
 
 PLACEHOLDERS = (
@@ -94,6 +104,9 @@ SETTINGS = (
         "Whether everybody may read `/users`, e-mail addresses included."),
     Setting("CORS_ORIGINS", origins, ["*"],
         "The origins whose pages may call the service, separated by commas; no cookie is used."),
+    Setting("TRUSTED_PROXIES", networks, [],
+        "The networks, or single addresses, of the reverse proxies whose `X-Forwarded-For` tells "
+        "the client's address, separated by commas."),
 )  # fmt: skip
 
 

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 LONGEST_DURATION = timedelta(days=36500)
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
+MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 as an IPv6 socket shows it (RFC 4291, section 2.5.5.2)."""
 
 
 def text(value: str) -> str:
@@ -73,3 +76,38 @@ def digests(value: str) -> list[str]:
     if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in listed):
         raise ValueError("must list SHA-256 digests, as make_service_token prints them")
     return listed
+
+
+def networks(value: str) -> list[IPv4Network | IPv6Network]:
+    """Read a list of networks and single addresses, separated by commas."""
+    return [_network(listed.strip()) for listed in value.split(",") if listed.strip()]
+
+
+def _network(written: str) -> IPv4Network | IPv6Network:
+    try:
+        address = ip_address(written.partition("/")[0])
+        network = ip_network(written, strict=False)
+    except ValueError:
+        raise ValueError(
+            "must list networks like 10.0.0.0/8, or single addresses, separated by commas: "
+            f"{written!a} is neither"
+        ) from None
+    folded = _fold(network)
+    if not folded.prefixlen:
+        raise ValueError(
+            f"names every address by {written}, so that any client could choose its own: list the "
+            "networks of your proxies alone"
+        )
+    if address != network.network_address:
+        raise ValueError(
+            f"names {written}, which is an address inside of a network: write {network} for the "
+            f"network, or {address} for the address"
+        )
+    return folded
+
+
+def _fold(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return the IPv4 network that is meant where it is written as one of IPv6."""
+    if isinstance(network, IPv4Network) or not network.subnet_of(MAPPED):
+        return network
+    return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))

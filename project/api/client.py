@@ -1,13 +1,56 @@
 """Who is at the other end of a request, as far as it can be told."""
 
-from flask import request
+import logging
+from threading import Lock
+
+from flask import current_app, request
 
 from project.accounts.sessions import LONGEST_USER_AGENT, Client
+from project.security.addresses import UNKNOWN, client_address
 from project.security.identifiers import is_visible
+
+FORWARDING_FIELDS = ("X-Forwarded-For", "Forwarded")
+"""What a proxy tells a client's address by; the first alone is read."""
+
+WARNING = "project.api.client.warning"
+NOT_TRUSTED = (
+    "a request from %s came with %s, and TRUSTED_PROXIES is empty: if that is a proxy of yours, "
+    "set TRUSTED_PROXIES to its network and have it send X-Forwarded-For, or every client counts "
+    "as %s"
+)
+NO_ADDRESS = (
+    "a request from an %s address, as over a Unix socket, came with %s, which is never believed: "
+    "have the service listen on a port and set TRUSTED_PROXIES to the networks of your proxies, "
+    "or every client counts as %s"
+)
+
+logger = logging.getLogger(__name__)
 
 
 def client() -> Client:
     """Return the request's client; what it says of itself is cut and cleaned, not believed."""
     said = request.headers.get("User-Agent", "")[:LONGEST_USER_AGENT]
     visible = "".join(character for character in said if is_visible(character))
-    return Client(address=request.remote_addr or "", user_agent=visible)
+    return Client(address=address(), user_agent=visible)
+
+
+def address() -> str:
+    """Return the address of the request's client, as far as trusted proxies tell it.
+
+    UNKNOWN where the request came over a Unix socket.
+    """
+    trusted = current_app.config["TRUSTED_PROXIES"]
+    chain = request.headers.getlist(FORWARDING_FIELDS[0])
+    found = client_address(request.remote_addr or "", chain, trusted)
+    if found == UNKNOWN or not trusted:
+        _warn_of_a_proxy(found)
+    return found
+
+
+def _warn_of_a_proxy(peer: str) -> None:
+    """Say once what to set where a proxy seems to be there and is not listened to."""
+    field = next((name for name in FORWARDING_FIELDS if name in request.headers), None)
+    # A lock that nobody gives back: of all threads one gets it, and only once.
+    once = current_app.extensions.setdefault(WARNING, Lock())
+    if field and once.acquire(blocking=False):
+        logger.warning(NO_ADDRESS if peer == UNKNOWN else NOT_TRUSTED, peer, field, peer)

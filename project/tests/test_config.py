@@ -222,6 +222,15 @@ class TestSettings(ConfigCase):
             ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
             ("CORS_ORIGINS", "https://a.example/", "must list origins"),
             ("CORS_ORIGINS", "localhost:3000", "must list origins"),
+            ("TRUSTED_PROXIES", "nginx", "must list networks like 10.0.0.0/8, .*: 'nginx' is"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,*", "must list networks like .*: '\\*' is neither"),
+            ("TRUSTED_PROXIES", "10.0.0.0/33", "must list networks"),
+            ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2", "must list networks .* separated by commas"),
+            ("TRUSTED_PROXIES", "10.1.2.3/8", "write 10.0.0.0/8 for the network, or 10.1.2.3 for"),
+            ("TRUSTED_PROXIES", "fd00::1/64", "write fd00::/64 for the network"),
+            ("TRUSTED_PROXIES", "0.0.0.0/0", "names every address"),
+            ("TRUSTED_PROXIES", "::/0", "names every address"),
+            ("TRUSTED_PROXIES", "::ffff:0.0.0.0/96", "names every address"),
         ):
             with self.subTest(ascii(f"{name}={value}")):
                 (fault,) = self.faults(**{name: value})
@@ -243,6 +252,7 @@ class TestSettings(ConfigCase):
             SESSION_IDLE_LIFETIME="90m",
             USERS_PUBLIC="TRUE",
             CORS_ORIGINS="https://a.example, https://b.example,",
+            TRUSTED_PROXIES="10.0.0.0/8, 192.0.2.1,fd00::/8, ::ffff:172.16.0.0/108,",
             BCRYPT_LOG_ROUNDS="5",
         )
         self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=1, seconds=30))
@@ -250,6 +260,10 @@ class TestSettings(ConfigCase):
         self.assertEqual(loaded["SESSION_IDLE_LIFETIME"], timedelta(minutes=90))
         self.assertTrue(loaded["USERS_PUBLIC"])
         self.assertEqual(loaded["CORS_ORIGINS"], ["https://a.example", "https://b.example"])
+        self.assertEqual(
+            [str(network) for network in loaded["TRUSTED_PROXIES"]],
+            ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8", "172.16.0.0/12"],
+        )
         self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 5)
 
     def test_a_relative_path_is_one_file_for_every_part(self) -> None:

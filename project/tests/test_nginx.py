@@ -1,5 +1,6 @@
-"""Forward auth for real: nginx with the configuration of the docs before a small upstream."""
+"""Forward auth and the client's address for real: nginx with the configuration of the docs."""
 
+import http.client
 import json
 import os
 import re
@@ -7,20 +8,21 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
 from project.tests import databases, servers
 from project.tests.base import BaseTestCase
 from project.tests.postgres import free_port
-from project.tests.utils import OverHTTP
+from project.tests.utils import PASSWORD, OverHTTP
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-PAGE = (servers.ROOT / "docs" / "other-services.md").read_text()
+DOCS = servers.ROOT / "docs"
 FIELDS = ("X-Auth-User-Id", "X-Auth-Username", "X-Auth-Email", "X-Auth-Admin")
 CONFIGURATION = """
 daemon off;
@@ -95,6 +97,13 @@ def nginx(locations: str, folder: Path) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
+def documented(page: str, users: str) -> str:
+    """Return the locations that a page of the docs shows, with the service's real URL in them."""
+    block = re.search(r"```nginx\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert block is not None
+    return block[1].replace("users-service:5000", urlsplit(users).netloc)
+
+
 @pytest.mark.any_database
 class TestNginx(BaseTestCase):
     """As the docs say."""
@@ -104,9 +113,7 @@ class TestNginx(BaseTestCase):
         self.app = databases.new_app(database)
         users = self.enterContext(servers.running("granian", database))
         behind = self.enterContext(upstream())
-        block = re.search(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
-        assert block is not None
-        locations = block[1].replace("users-service:5000", urlsplit(users).netloc)
+        locations = documented("other-services.md", users)
         locations = locations.replace("upstream.internal:8000", behind)
         folder = databases.folder() / "nginx"
         folder.mkdir()
@@ -136,3 +143,37 @@ class TestNginx(BaseTestCase):
         refused = self.proxy.get("/anything", token)
         self.assertEqual(refused.status, 401)
         self.assertIn('error="invalid_token"', refused.headers["WWW-Authenticate"])
+
+
+@pytest.mark.any_database
+class TestClientAddress(BaseTestCase):
+    """The server that is shipped, behind nginx as the docs set it up."""
+
+    def setUp(self) -> None:
+        database = databases.new_database()
+        self.app = databases.new_app(database)
+        users = self.enterContext(servers.running("granian", database, TRUSTED_PROXIES="127.0.0.1"))
+        folder = databases.folder() / uuid4().hex
+        folder.mkdir()
+        self.proxy = urlsplit(self.enterContext(nginx(documented("deployment.md", users), folder)))
+        self.add_user()
+
+    def test_the_address_is_the_one_that_nginx_saw_whatever_the_client_says(self) -> None:
+        for name in ("X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_Forwarded-For"):
+            self.assertEqual(self.address_kept("127.0.0.9", name), "127.0.0.9")
+
+    def address_kept(self, source: str, name: str) -> str:
+        """Log in from this address, with an invented one in the field; return what is kept."""
+        connection = http.client.HTTPConnection(
+            str(self.proxy.hostname), self.proxy.port, 30, source_address=(source, 0)
+        )
+        body = json.dumps({"email": "michael@example.com", "password": PASSWORD})
+        fields = {"Content-Type": "application/json", name: "198.51.100.9"}
+        with closing(connection):
+            connection.request("POST", "/auth/login", body, fields)
+            token = json.loads(connection.getresponse().read())["auth_token"]
+            connection.request(
+                "GET", "/auth/sessions", headers={"Authorization": f"Bearer {token}"}
+            )
+            listed = json.loads(connection.getresponse().read())["data"]["sessions"]
+        return str(next(session["address"] for session in listed if session["current"]))

@@ -8,16 +8,20 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from flask import Flask
+from sqlalchemy import select
 from werkzeug.datastructures import Headers
 
 from project.api.models import Session, User
+from project.extensions import db
 from project.tests import databases, servers
 from project.tests.bad_input import BadInput
 from project.tests.base import empty_tables
 from project.tests.contract import USER_EXISTS, AuthContract
-from project.tests.utils import OverHTTP, Reply
+from project.tests.utils import PASSWORD, OverHTTP, Reply
 
 CROWD = 50
+CLIENT = "203.0.113.7"
+SPOOFED = "198.51.100.9"
 
 
 class ServedCase(AuthContract, BadInput):
@@ -33,7 +37,9 @@ class ServedCase(AuthContract, BadInput):
         super().setUpClass()
         database = databases.new_database()
         cls.served_app = databases.new_app(database)
-        cls.url = cls.enterClassContext(servers.running(cls.kind, database))
+        cls.url = cls.enterClassContext(
+            servers.running(cls.kind, database, TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8")
+        )
 
     def setUp(self) -> None:
         self.app = self.served_app
@@ -87,6 +93,29 @@ class ServedCase(AuthContract, BadInput):
             answer.begin()
             return Reply(answer.status, Headers(answer.getheaders()), answer.read())
 
+    def test_every_line_of_a_forwarding_field_arrives_and_in_order(self) -> None:
+        for lines, expected in (
+            ((SPOOFED, CLIENT), CLIENT),
+            ((SPOOFED, CLIENT, "10.0.0.2"), CLIENT),
+            ((SPOOFED, f"{CLIENT}, 10.0.0.3", "10.0.0.2"), CLIENT),
+            ((CLIENT, "", "10.0.0.2"), "10.0.0.2"),
+        ):
+            kept = self.address_kept(*(("X-Forwarded-For", line) for line in lines))
+            self.assertEqual(kept, expected)
+
+    def address_kept(self, *fields: tuple[str, str]) -> str:
+        """Log in with these header fields; return the address that the session keeps."""
+        with self.app.app_context():
+            empty_tables()
+        self.add_user()
+        payload = json.dumps({"email": "michael@example.com", "password": PASSWORD}).encode()
+        lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in fields)
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(payload), payload)
+        reply = self.send_raw(lines + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        self.assertEqual(reply.status, 200)
+        with self.app.app_context():
+            return db.session.scalars(select(Session.address)).one()
+
     def test_of_fifty_equal_registrations_at_once_one_wins(self) -> None:
         with ThreadPoolExecutor(CROWD) as crowd:
             replies = list(crowd.map(lambda _: self.caller.register(), range(CROWD)))
@@ -110,3 +139,9 @@ class TestGunicorn(ServedCase):
 
     __test__ = True
     kind = "gunicorn"
+
+    def test_a_name_with_an_underscore_is_not_taken_for_the_one_with_a_hyphen(self) -> None:
+        real, look_alike = ("X-Forwarded-For", CLIENT), ("X_Forwarded_For", SPOOFED)
+        for fields in ((real, look_alike), (look_alike, real)):
+            self.assertEqual(self.address_kept(*fields), CLIENT)
+        self.assertEqual(self.address_kept(look_alike), "127.0.0.1")

@@ -1,0 +1,100 @@
+"""Where a request comes from when it comes by proxies, and which addresses are counted together.
+
+Each proxy appends the address that called it to X-Forwarded-For. Whatever stands to the left of
+the first address that is not a proxy of ours may be invented, so the chain is read from the right.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import islice
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+UNKNOWN = "unknown"
+"""Stands for every address that cannot be told, like that of a Unix socket; one shared client."""
+
+MOST_HOPS = 100
+"""How many elements of a chain are read: no product has so many proxies."""
+
+SPELLING = re.compile(
+    r"""
+    (?P<quote> "? )
+    (?:
+        (?P<plain> [0-9.]{7,15} ) (?: : [0-9]{1,5} )?
+      | \[ (?P<bracketed> [0-9A-Fa-f]{0,4} : [0-9A-Fa-f:.]{1,40} ) (?: % [\w.%~-]{1,32} )? \]
+        (?: : [0-9]{1,5} )?
+      | (?P<bare> [0-9A-Fa-f]{0,4} : [0-9A-Fa-f:.]{1,40} ) (?: % [\w.%~-]{1,32} )?
+    )
+    (?P=quote)
+    """,
+    re.ASCII | re.VERBOSE,
+)
+"""An address as proxies write it: perhaps in quotes, with brackets, a port or a zone (RFC 4007)."""
+
+# The translators' well-known prefix (RFC 6052, section 2.1).
+TRANSLATED = IPv6Network("64:ff9b::/96")
+
+
+def client_address(peer: str, chain: Sequence[str], trusted: Sequence[Network]) -> str:
+    """Return the client's address in its canonical text (RFC 5952), at most 39 characters.
+
+    `peer` is the address at the other end of the socket, `chain` holds the values of the
+    X-Forwarded-For fields in the order of their arrival, `trusted` the networks of the proxies.
+    It is the first address from the right, the peer's before all, that is not trusted; the
+    leftmost where all are. What is no address ends the chain: the proxy that told it is the
+    client. A peer without an address is never trusted; its client is UNKNOWN.
+    """
+    client = _parse(peer)
+    if client is None:
+        return UNKNOWN
+    hops = islice(_from_the_right(chain), MOST_HOPS)
+    while _is_in(client, trusted) and (told := _parse(next(hops, ""))):
+        client = told
+    return str(client)
+
+
+def network(address: str) -> str:
+    """Return what this address is counted as: an IPv4 address by itself, of IPv6 its /64.
+
+    A subscriber has a /64 at the least (RFC 6177) and could else be another client at will. What
+    is no address is UNKNOWN.
+    """
+    parsed = _parse(address)
+    if isinstance(parsed, IPv6Address):
+        parsed = _embedded(parsed) or parsed
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((int(parsed), 64), strict=False))
+    return UNKNOWN if parsed is None else str(parsed)
+
+
+def _from_the_right(chain: Sequence[str]) -> Iterator[str]:
+    for value in reversed(chain):
+        yield from reversed(value.split(","))
+
+
+def _parse(text: str) -> Address | None:
+    """Return the address without port and zone, IPv4 where it is mapped; None where it is none."""
+    form = SPELLING.fullmatch(text.strip(" \t"))
+    if form is None:
+        return None
+    try:
+        address = ip_address(form["plain"] or form["bracketed"] or form["bare"])
+    except ValueError:
+        return None
+    # A socket that listens on both shows IPv4 so (RFC 4291, section 2.5.5.2).
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address of a client that a translator or a relay speaks for."""
+    # Behind a translator the whole IPv4 Internet is in one /64, and would be locked out together.
+    if address in TRANSLATED:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    # One host of 6to4 has 65,536 networks of /64 (RFC 3056, section 2): as many clients.
+    return address.sixtofour
