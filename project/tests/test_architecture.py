@@ -21,7 +21,7 @@ ARROWS = {
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
-    "config": {"database", "database_url", "instance", "readers"},
+    "config": {"database", "database_url", "instance", "readers", "security"},
     "errors": {"database", "request_id"},
     "extensions": {"database"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
