@@ -79,6 +79,10 @@ def seed_db(yes: bool = False) -> None:
             print(f"Made {username} <{email}>.")
         except UserExists:
             print(f"Kept {username} <{email}>, who existed.")
+        except InvalidPayload as refusal:
+            raise CommandFailed(
+                f"no user was made: PASSWORD_POLICY is on. {_told(refusal)}"
+            ) from None
 
 
 def create_admin(username: str, email: str) -> None:
@@ -89,8 +93,7 @@ def create_admin(username: str, email: str) -> None:
         account = validate(RegisterRequest, fields)
         registration.add_user(account.username, account.email, account.password, admin=True)
     except InvalidPayload as refusal:
-        faults = "; ".join(f"{fault.field}: {fault.message}" for fault in refusal.faults)
-        raise CommandFailed(f"no administrator was made. {faults}") from None
+        raise CommandFailed(f"no administrator was made. {_told(refusal)}") from None
     except UserExists as refusal:
         raise CommandFailed(f"no administrator was made. {refusal.message}") from None
     print(f"Made the administrator {username} <{email}>.")
@@ -284,6 +287,10 @@ def _refuse_in_production(command: str, yes: bool) -> None:
             f"{command} changes the data of {_database()}, and APP_SETTINGS chooses "
             f"{current_app.config['APP_SETTINGS']}; if that is what you want, add --yes."
         )
+
+
+def _told(refusal: InvalidPayload) -> str:
+    return " ".join(f"{fault.field}: {fault.message}" for fault in refusal.faults)
 
 
 def _database() -> str:

@@ -27,6 +27,7 @@ from project.readers import (
     text,
     whole,
 )
+from project.security import breaches
 from project.security.keys import Algorithm
 
 PLACEHOLDERS = (
@@ -97,6 +98,15 @@ SETTINGS = (
         "How many sessions a user may have open; one more ends the oldest."),
     Setting("BCRYPT_LOG_ROUNDS", whole(4, 20), 12,
         "The cost of a password hash; one more doubles the time."),
+    Setting("PASSWORD_POLICY", switch, False,
+        "Whether a new password that is easily guessed is refused; see docs/passwords.md."),
+    Setting("PASSWORD_MIN_LENGTH", whole(8, 64), 8,
+        "How many characters a new password needs under the policy; NIST demands 15 where the "
+        "password is the only factor."),
+    Setting("BREACHED_PASSWORDS_FILE", breaches.searchable, None,
+        "A file of the Have I Been Pwned downloader; the policy refuses the passwords in it."),
+    Setting("SERVICE_NAME", text, "users",
+        "What the product calls itself; the policy refuses it as a password."),
     Setting("SERVICE_TOKENS", digests, [],
         "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
         "`make_service_token` makes them."),
@@ -148,6 +158,7 @@ class ProductionConfig(BaseConfig):
     """Refuses to start with a default where a default is a danger."""
 
     STRICT = True
+    PASSWORD_POLICY = True
 
 
 class StagingConfig(ProductionConfig):

@@ -114,8 +114,18 @@ class TestDatabaseCommands(BaseTestCase):
             line = self.manage_in_vain(command, **production)
             self.assertRegex(line, rf"^error: {command} .* ProductionConfig.* --yes")
         self.manage("recreate_db", "--yes", **production)
-        self.manage("seed_db", "--yes", **production)
+        self.manage("seed_db", "--yes", **production, PASSWORD_POLICY="false")
         self.assertEqual(len(self.users()), 2)
+
+    def test_the_password_policy_holds_for_commands(self) -> None:
+        self.manage("db", "upgrade")
+        line = self.manage_in_vain("seed_db", PASSWORD_POLICY="true")
+        self.assertRegex(line, "^error: no user was made: PASSWORD_POLICY is on. .*at least 8")
+        admin = ("create_admin", "root", "root@example.com")
+        line = self.manage_in_vain(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
+        self.assertRegex(line, "^error: no administrator was made. password: This is little more")
+        self.assertEqual(self.users(), [])
+        self.manage(*admin, typed="correct horse\n", PASSWORD_POLICY="true")
 
     def test_create_admin_reads_the_password_from_standard_input(self) -> None:
         self.manage("db", "upgrade")

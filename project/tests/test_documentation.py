@@ -12,6 +12,7 @@ import manage
 from project import create_app
 from project.api import document, fields, payload
 from project.config import CONFIGS, DEFAULT_CONFIG, SETTINGS, BaseConfig, Setting
+from project.security.policy import Weakness
 from project.tests import databases
 
 ROOT = Path(__file__).parent.parent.parent
@@ -91,6 +92,7 @@ class TestDocumentation(TestCase):
         codes = set(re.findall(r'PydanticCustomError\(\s*"(\w+)"', source))
         codes |= set(re.findall(r'Fault\("", "(\w+)"', source))
         codes |= {code for code, _ in payload.FAULTS.values()}
+        codes |= {weakness.value for weakness in Weakness}
         self.assertGreater(len(codes), 8)
         for code in codes:
             self.assertRegex(API.split("codes of `errors`")[1], rf"\| .*`{code}`.* \|")
