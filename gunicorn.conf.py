@@ -2,7 +2,9 @@
 
 import sys
 
-from project.config import ConfigError, load
+from gunicorn.arbiter import Arbiter
+
+from project.config import ConfigError, load, share_cores
 
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
@@ -20,8 +22,9 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
-def on_starting(_server: object) -> None:
+def on_starting(server: Arbiter) -> None:
     """Refuse a configuration before any worker does: each would say the same at the same time."""
+    share_cores(server.cfg.workers)
     try:
         load()
     except ConfigError as error:

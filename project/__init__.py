@@ -4,7 +4,7 @@ import re
 
 from flask import Flask, Response
 
-from project import config, errors
+from project import config, error_handler
 from project.accounts import keyring, presence
 from project.api import headers
 from project.api.auth import auth_blueprint
@@ -13,6 +13,7 @@ from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
 from project.extensions import bcrypt, cors, db, migrate, reads
+from project.security.hashing import HashingPool
 
 __all__ = ["bcrypt", "create_app", "db"]
 
@@ -52,6 +53,8 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     _init_extensions(app)
     for blueprint in (auth_blueprint, services_blueprint, users_blueprint, system_blueprint):
         app.register_blueprint(blueprint)
+    if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
+        app.logger.warning("THROTTLE_ENABLED is off: anybody may guess passwords without end")
     return app
 
 
@@ -65,12 +68,21 @@ def _init_extensions(app: Flask) -> None:
         # As patterns: the extension would take some origins for patterns by itself.
         origins=[_pattern(origin) for origin in app.config["CORS_ORIGINS"]],
         send_wildcard=True,
-        expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
+        expose_headers=[
+            "RateLimit",
+            "RateLimit-Policy",
+            "Retry-After",
+            "WWW-Authenticate",
+            "X-Request-ID",
+        ],
         max_age=600,
+    )
+    app.extensions["hashing_pool"] = HashingPool(
+        app.config["HASH_THREADS"], app.config["HASH_QUEUE"], app.config["HASH_NICENESS"]
     )
     presence.init_app(app)
     keyring.init_app(app)
-    errors.init_app(app)
+    error_handler.init_app(app)
     headers.init_app(app)
 
 

@@ -26,6 +26,7 @@ from project.api.models import Session, User
 from project.api.payload import validate
 from project.api.schemas import RegisterRequest
 from project.clock import utcnow
+from project.config import share_cores
 from project.errors import InvalidPayload, ServiceError, UserExists
 from project.extensions import MIGRATIONS, db
 from project.security import hashing
@@ -221,6 +222,7 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
     options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
     options += ["--workers-kill-timeout", KILL_TIMEOUT]
+    share_cores(int(workers))
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
 

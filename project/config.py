@@ -1,34 +1,20 @@
-"""The settings: one list that feeds the classes, the check at start and the README's table.
+"""The configuration: the classes, how it is loaded and what is checked at the start.
 
-A setting is a name, a way to read it, a default and a sentence. `APP_SETTINGS` chooses a class,
-which changes some defaults; the environment has the last word. `load()` answers the whole
-configuration or raises ConfigError with every fault at once.
+`APP_SETTINGS` chooses a class, which changes some defaults of the settings; the environment has the
+last word. `load()` answers the whole configuration or raises ConfigError with every fault at once.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from project import instance
 from project.database import engine_options
-from project.database_url import database_url
 from project.instance import SHORTEST_SECRET, DamagedSecret
-from project.readers import (
-    digests,
-    duration,
-    networks,
-    one_of,
-    origins,
-    secrets,
-    switch,
-    text,
-    whole,
-)
-from project.security import breaches
-from project.security.keys import Algorithm
+from project.security.hashing import available_cores
+from project.settings import SETTINGS, Setting
 
 PLACEHOLDERS = (
     "change",
@@ -42,6 +28,7 @@ PLACEHOLDERS = (
 )
 FEWEST_DISTINCT_CHARACTERS = 8
 SHORTEST_LEAD = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(days=1)
 
 
 class ConfigError(Exception):
@@ -50,74 +37,6 @@ class ConfigError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A name, a way to read it from the environment, a default and a sentence."""
-
-    name: str
-    read: Callable[[str], object]
-    default: object
-    sentence: str
-
-
-SETTINGS = (
-    Setting("DATABASE_URL", database_url, None,
-        "The database: `postgresql://…` or `sqlite:///…`. Without one: `users.sqlite` in the "
-        "instance folder; production and staging require it."),
-    Setting("DATABASE_TEST_URL", database_url, None,
-        "The database of `TestingConfig`, and the server that the test suite uses instead of "
-        "starting one of its own."),
-    Setting("SECRET_KEY", text, None,
-        "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
-        "instance folder with mode 600; production and staging require it."),
-    Setting("SECRET_KEY_FALLBACKS", secrets, [],
-        "Secrets of before, separated by commas: they sign nothing, and tokens that they signed "
-        "stay good."),
-    Setting("TOKEN_ALGORITHM", one_of(*Algorithm), Algorithm.HS256,
-        "How tokens are signed: `HS256` by the secret; `ES256` or `EdDSA` by a key pair of the "
-        "database, whose public part `/.well-known/jwks.json` shows."),
-    Setting("KEY_ROTATION_DAYS", whole(0, 3650), 90,
-        "After how many days a signing key gets a successor by itself; 0 is never."),
-    Setting("KEY_PUBLICATION_LEAD", duration, timedelta(minutes=10),
-        "How long a key is published before it signs; twice as long as verifiers are told to keep "
-        "what is published."),
-    Setting("INSTANCE_PATH", text, None,
-        "The folder for what belongs to this installation alone. Without one: `instance/` beside "
-        "`project/`."),
-    Setting("TOKEN_EXPIRATION_DAYS", whole(0, 3650), 30,
-        "How long a token lives: days, to which the seconds are added."),
-    Setting("TOKEN_EXPIRATION_SECONDS", whole(0, 86400), 0,
-        "How long a token lives: seconds, added to the days."),
-    Setting("SESSION_LIFETIME", duration, timedelta(days=365),
-        "How long a session can be kept open by refreshing, like `90d` or `12h`."),
-    Setting("SESSION_IDLE_LIFETIME", duration, timedelta(days=60),
-        "How long a session that is not refreshed stays open: the life of a refresh token."),
-    Setting("MAX_SESSIONS_PER_USER", whole(1, 10_000), 100,
-        "How many sessions a user may have open; one more ends the oldest."),
-    Setting("BCRYPT_LOG_ROUNDS", whole(4, 20), 12,
-        "The cost of a password hash; one more doubles the time."),
-    Setting("PASSWORD_POLICY", switch, False,
-        "Whether a new password that is easily guessed is refused; see docs/passwords.md."),
-    Setting("PASSWORD_MIN_LENGTH", whole(8, 64), 8,
-        "How many characters a new password needs under the policy; NIST demands 15 where the "
-        "password is the only factor."),
-    Setting("BREACHED_PASSWORDS_FILE", breaches.searchable, None,
-        "A file of the Have I Been Pwned downloader; the policy refuses the passwords in it."),
-    Setting("SERVICE_NAME", text, "users",
-        "What the product calls itself; the policy refuses it as a password."),
-    Setting("SERVICE_TOKENS", digests, [],
-        "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
-        "`make_service_token` makes them."),
-    Setting("USERS_PUBLIC", switch, False,
-        "Whether everybody may read `/users`, e-mail addresses included."),
-    Setting("CORS_ORIGINS", origins, ["*"],
-        "The origins whose pages may call the service, separated by commas; no cookie is used."),
-    Setting("TRUSTED_PROXIES", networks, [],
-        "The networks, or single addresses, of the reverse proxies whose `X-Forwarded-For` tells "
-        "the client's address, separated by commas."),
-)  # fmt: skip
 
 
 class BaseConfig:
@@ -194,6 +113,11 @@ def load(
     return config
 
 
+def share_cores(workers: int) -> None:
+    """Give each worker that this process will start its part of the cores to hash on."""
+    os.environ.setdefault("HASH_THREADS", str(max(1, available_cores() // workers)))
+
+
 def _config_class(settings: str | type[BaseConfig]) -> type[BaseConfig]:
     if isinstance(settings, type):
         return settings
@@ -244,6 +168,11 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
             "SESSION_LIFETIME is shorter than the life of a token: make it longer, or "
             "TOKEN_EXPIRATION_DAYS less."
         )
+    if not config["THROTTLE_FIRST_WAIT"] <= config["THROTTLE_LONGEST_WAIT"] <= LONGEST_WAIT:
+        faults["THROTTLE_LONGEST_WAIT"] = (
+            "THROTTLE_LONGEST_WAIT is shorter than THROTTLE_FIRST_WAIT or longer than a day: set "
+            "it between the two."
+        )
     if config["KEY_PUBLICATION_LEAD"] < SHORTEST_LEAD:
         faults["KEY_PUBLICATION_LEAD"] = (
             "KEY_PUBLICATION_LEAD is too short: make it 10s or longer, or a key would sign before "
@@ -290,6 +219,7 @@ def _weakness(secret: str | None) -> str | None:
 def _derive(config: dict[str, Any]) -> list[str]:
     """Complete a sound configuration by what follows from it; returns what stands in the way."""
     config["TOKEN_LIFETIME"] = _token_lifetime(config)
+    config["HASH_THREADS"] = config["HASH_THREADS"] or available_cores()
     folder = Path(config["INSTANCE_PATH"] or Path(__file__).parent.parent / "instance").absolute()
     config["INSTANCE_PATH"] = str(folder)
     try:

@@ -1,13 +1,14 @@
 """How the service talks to its database: the models' base, the column of time, the engines."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVarTuple
 
 from flask import Flask, current_app
 from sqlalchemy import (
     URL,
+    ColumnElement,
     DateTime,
     Dialect,
     Engine,
@@ -99,6 +100,22 @@ def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> i
     statement = insert(model).values(values).on_conflict_do_nothing()
     inserted: int | None = session.scalar(statement.returning(model.__table__.c.id))
     return inserted
+
+
+def insert_or_update(
+    session: Session,
+    model: type[Base],
+    values: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    where: ColumnElement[bool] | None = None,
+) -> Any:
+    """Return the statement that inserts a row, or changes the one that has its primary key.
+
+    Where the one that is there does not meet the condition, nothing is done.
+    """
+    statement = INSERTS[session.get_bind().dialect.name](model).values(values)
+    key = list(model.__table__.primary_key)
+    return statement.on_conflict_do_update(index_elements=key, set_=changes, where=where)
 
 
 def reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Every refusal of the service, and the one place that answers them.
+"""Every refusal of the service.
 
 The family; each member has a status, a code and a message, and is raised where the fault is found:
 
@@ -24,21 +24,16 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── MethodNotAllowed        405 method_not_allowed
     ├── PayloadTooLarge         413 payload_too_large
     ├── UnsupportedMediaType    415 unsupported_media_type
+    ├── TooManyAttempts         429 rate_limited, with the time to wait
     ├── InternalError           500 internal_error: a fault of ours
     └── Unavailable             503 unavailable: the database does not answer
+        └── Overloaded          503 overloaded: too many passwords are being hashed
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import ClassVar
-
-from flask import Flask, Response, current_app
-from werkzeug import exceptions
-from werkzeug.exceptions import HTTPException
-
-from project import database
-from project.request_id import request_id
 
 REALM = 'Bearer realm="users"'
 RETRY_AFTER = 1
@@ -247,6 +242,30 @@ class UnsupportedMediaType(ServiceError):
     message = "Unsupported media type. Send application/json."
 
 
+class TooManyAttempts(ServiceError):
+    """Too many attempts were made; of what kind they were is told, and not whether anybody exists.
+
+    `policy` names the limit, `quota` and `window` are its number of attempts and its seconds, and
+    `wait` is when to try again, in seconds.
+    """
+
+    status = 429
+    code = "rate_limited"
+    message = "Too many attempts. Try again later."
+
+    def __init__(self, policy: str = "network", quota: int = 1, window: int = 1, wait: int = 1):
+        super().__init__(self.message)
+        self.policy, self.quota, self.window, self.wait = policy, quota, window, wait
+
+    def headers(self) -> dict[str, str]:
+        """Return when to try again, and the limit (draft-ietf-httpapi-ratelimit-headers-10)."""
+        return {
+            "Retry-After": str(self.wait),
+            "RateLimit-Policy": f'"{self.policy}";q={self.quota};w={self.window}',
+            "RateLimit": f'"{self.policy}";r=0;t={self.wait}',
+        }
+
+
 class InternalError(ServiceError):
     """A fault of ours; the log has it under the answer's X-Request-ID."""
 
@@ -267,6 +286,13 @@ class Unavailable(ServiceError):
         return {"Retry-After": str(RETRY_AFTER)}
 
 
+class Overloaded(Unavailable):
+    """So many passwords are being hashed that another one would wait too long; nothing was done."""
+
+    code = "overloaded"
+    message = "Too many logins at once. Try again later."
+
+
 @contextmanager
 def raised_as(refusal: type[ServiceError]) -> Iterator[None]:
     """Raise whatever the block raises as this refusal.
@@ -280,36 +306,3 @@ def raised_as(refusal: type[ServiceError]) -> Iterator[None]:
         raise
     except Exception as error:
         raise refusal from error
-
-
-def init_app(app: Flask) -> None:
-    """Have every exception of every route answered here."""
-    app.register_error_handler(Exception, answer)
-
-
-def answer(error: Exception) -> Response:
-    """Return the answer to whatever was raised."""
-    refusal = _refusal_of(error)
-    body = current_app.json.dumps(refusal.body(), separators=(",", ":"))
-    return Response(body, refusal.status, refusal.headers(), mimetype="application/json")
-
-
-def _refusal_of(error: Exception) -> ServiceError:
-    if isinstance(error, ServiceError):
-        return error
-    if isinstance(error, HTTPException):
-        return _refusal_of_http(error)
-    if database.is_outage(error):
-        said = database.reason(error)
-        current_app.logger.error("request %s: database unavailable: %s", request_id(), said)
-        return Unavailable()
-    current_app.logger.error("request %s failed", request_id(), exc_info=error)
-    return InternalError()
-
-
-def _refusal_of_http(error: HTTPException) -> ServiceError:
-    if isinstance(error, exceptions.MethodNotAllowed):
-        return MethodNotAllowed(list(error.valid_methods or ()))
-    if isinstance(error, exceptions.NotFound):
-        return NotFound()
-    return BadRequest() if (error.code or 500) < 500 else InternalError()

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 LONGEST_DURATION = timedelta(days=36500)
+SIZES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
 MAPPED = IPv6Network("::ffff:0:0/96")
 """IPv4 as an IPv6 socket shows it (RFC 4291, section 2.5.5.2)."""
@@ -55,6 +57,34 @@ def duration(value: str) -> timedelta:
         raise ValueError("must be a duration like 90d, 12h, 30m or 45s")
     units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
     return min(timedelta(**{units[form[2]]: int(form[1])}), LONGEST_DURATION)
+
+
+def shortest(length: timedelta) -> str:
+    """Return a duration as it is set: in the largest unit that fits."""
+    seconds = int(length.total_seconds())
+    size, unit = next(unit for unit in SIZES if seconds % unit[0] == 0)
+    return f"{seconds // size}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many attempts in so long a time."""
+
+    quota: int
+    window: timedelta
+
+    def __str__(self) -> str:
+        """Return the limit as it is set."""
+        return f"{self.quota}/{shortest(self.window)}"
+
+
+def limit(value: str) -> Limit:
+    """Read a limit like `5/15m`: the attempts, and the time in which they are counted."""
+    quota, _, window = value.partition("/")
+    try:
+        return Limit(whole(1, 1_000_000)(quota), duration(window))
+    except ValueError:
+        raise ValueError("must be a number of attempts and a time, like 5/15m") from None
 
 
 def origins(value: str) -> list[str]:

@@ -3,9 +3,10 @@
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
-from project.accounts import keyring, passwords, sessions
+from project.accounts import keyring, passwords, sessions, throttle
 from project.accounts.grants import Grant
 from project.accounts.sessions import Client
+from project.accounts.throttle import Attempt
 from project.api.models import User
 from project.database import lacks_parent
 from project.errors import InvalidCredentials
@@ -16,18 +17,29 @@ BY_EMAIL = select(User.id, User.password).where(User.email_key == bindparam("ema
 
 
 def login(email: str, password: str, client: Client) -> Grant:
-    """Open a session for whoever knows the password. Raises InvalidCredentials.
+    """Open a session for whoever knows the password.
 
-    An unknown address costs the same hash as a known one, and the database's connection is given
-    back before hashing begins.
+    Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address counts and costs
+    what a known one does, and the database's connection is given back before hashing begins.
     """
-    found = reads.first(BY_EMAIL, email_key=identifiers.email_key(email))
-    if not passwords.matches(found and found.password, password):
+    email_key = identifiers.email_key(email)
+    attempt = throttle.admit_login(email_key, client.network)
+    found = reads.first(BY_EMAIL, email_key=email_key)
+    with throttle.uncounted_where_overloaded(attempt):
+        opened = User.check_password(found and found.password, password)
+    if found is None or not opened:
         raise InvalidCredentials
-    assert found is not None
+    if User.is_outdated(found.password):
+        passwords.renew(found.id, found.password, password)
+    return _open_session(found.id, client, attempt)
+
+
+def _open_session(user_id: int, client: Client, attempt: Attempt) -> Grant:
     keyring.current().prepare()
     try:
-        grant = sessions.start(found.id, client)
+        throttle.forgive(attempt)
+        throttle.remember(user_id, client.network)
+        grant = sessions.start(user_id, client)
     except IntegrityError as error:
         if lacks_parent(error):  # the user was deleted while the password was hashed
             raise InvalidCredentials from None

@@ -1,12 +1,14 @@
-"""Checking a password: against what is kept of it, and when it is chosen."""
+"""What becomes of a password: when it is chosen, and when its hash is no longer today's."""
 
 import logging
+from contextlib import suppress
 
 from flask import current_app
+from sqlalchemy import update
 
-from project.errors import Fault, InvalidPayload, Unavailable
-from project.extensions import bcrypt
-from project.security import hashing
+from project.api.models import User
+from project.errors import Fault, InvalidPayload, Overloaded, Unavailable
+from project.extensions import db
 from project.security.breaches import FileUnusable
 from project.security.policy import Policy, Weakness
 
@@ -45,18 +47,15 @@ def check_choice(password: str, *, username: str, email: str) -> None:
         raise InvalidPayload(faults)
 
 
-def matches(kept_hash: str | None, password: str) -> bool:
-    """Tell whether the password opens the hash; None stands for an account that does not exist.
+def renew(user_id: int, kept_hash: str, password: str) -> None:
+    """Keep a new hash of a good password, of today's cost, unless another was chosen meanwhile.
 
-    Every answer costs one hash, also where there is nothing to check against. What bcrypt cannot
-    read, a foreign hash or a password with a lone surrogate, is a wrong password.
+    Nothing depends on it: where too many passwords are being hashed, the next login does it.
     """
-    decoy = hashing.decoy_hash(current_app.config["BCRYPT_LOG_ROUNDS"])
-    try:
-        opened = bcrypt.check_password_hash(kept_hash or decoy, hashing.normalize(password))
-    except (TypeError, ValueError):
-        return False
-    return opened and kept_hash is not None
+    with suppress(Overloaded):
+        renewed = update(User).where(User.id == user_id, User.password == kept_hash)
+        db.session.execute(renewed.values(password=User.hash_password(password)))
+        db.session.commit()
 
 
 def _policy() -> Policy:

@@ -1,8 +1,6 @@
 """Making accounts: nothing is looked up before, the unique indexes decide who was first."""
 
-from typing import Any
-
-from project.accounts import directory, keyring, passwords, sessions
+from project.accounts import directory, keyring, passwords, sessions, throttle
 from project.accounts.grants import Grant
 from project.accounts.sessions import Client
 from project.api.models import User
@@ -14,13 +12,17 @@ from project.extensions import db
 def register(username: str, email: str, password: str, client: Client) -> Grant:
     """Make an account and log it in.
 
-    Raises InvalidPayload for a weak password, or UserExists, whichever of the two is taken.
+    Raises InvalidPayload for a weak password, TooManyAttempts, Overloaded, or UserExists, whichever
+    of the two is taken.
     """
-    row = _new_row(username, email, password)
+    passwords.check_choice(password, username=username, email=email)
+    with throttle.uncounted_where_overloaded(throttle.admit_registration(client.network)):
+        row = User.new_row(username, email, password)
     keyring.current().prepare()
     user_id = insert_new(db.session(), User, row)
     if user_id is None:
         raise UserExists
+    throttle.remember(user_id, client.network)
     grant = sessions.start(user_id, client)
     db.session.commit()
     return grant
@@ -29,16 +31,13 @@ def register(username: str, email: str, password: str, client: Client) -> Grant:
 def add_user(username: str, email: str, password: str, *, admin: bool = False) -> int:
     """Make an account for somebody else.
 
-    Raises InvalidPayload for a weak password, EmailExists, or UserExists for the username.
+    Raises InvalidPayload for a weak password, Overloaded, EmailExists, or UserExists for the
+    username.
     """
-    row = _new_row(username, email, password) | {"admin": admin}
+    passwords.check_choice(password, username=username, email=email)
+    row = User.new_row(username, email, password) | {"admin": admin}
     user_id = insert_new(db.session(), User, row)
     db.session.commit()
     if user_id is None:
         raise UserExists if directory.id_of(email) is None else EmailExists
     return user_id
-
-
-def _new_row(username: str, email: str, password: str) -> dict[str, Any]:
-    passwords.check_choice(password, username=username, email=email)
-    return User.new_row(username, email, password)

@@ -15,6 +15,7 @@ from project.clock import utcnow
 from project.database import Columns
 from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
 from project.extensions import db, reads
+from project.security import addresses
 from project.security.tokens import Claims
 
 LONGEST_USER_AGENT = 200
@@ -26,6 +27,11 @@ class Client:
 
     address: str
     user_agent: str
+
+    @property
+    def network(self) -> str:
+        """What the address is counted as."""
+        return addresses.network(self.address)
 
 
 @dataclass(frozen=True, slots=True)

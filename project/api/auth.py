@@ -25,7 +25,9 @@ from project.api.sessions import sessions_blueprint
 from project.errors import (
     InvalidCredentials,
     LogoutTokenMissing,
+    Overloaded,
     RefreshReused,
+    TooManyAttempts,
     Unavailable,
     UserExists,
 )
@@ -35,7 +37,7 @@ auth_blueprint.register_blueprint(sessions_blueprint)
 
 
 @auth_blueprint.post("/auth/register")
-@answers(RegisteredAnswer, UserExists, Unavailable, status=201)
+@answers(RegisteredAnswer, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisteredAnswer:
     """Register an account and log it in."""
@@ -44,7 +46,7 @@ def register_user(payload: RegisterRequest) -> RegisteredAnswer:
 
 
 @auth_blueprint.post("/auth/login")
-@answers(LoggedInAnswer, InvalidCredentials, Unavailable)
+@answers(LoggedInAnswer, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
 @accepts(LoginRequest)
 def login_user(payload: LoginRequest) -> LoggedInAnswer:
     """Log in with e-mail address and password."""

@@ -1,7 +1,9 @@
 """The schema on one page."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from flask import current_app
@@ -10,11 +12,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
 from project.database import Base, Moment
-from project.errors import TokenExpired, TokenInvalid
+from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
+from project.security.hashing import HashingPool, PoolFull
 from project.security.keys import Algorithm, Keyring
 from project.security.tokens import Claims, Purpose
+
+Result = TypeVar("Result")
 
 
 class User(Base):
@@ -42,14 +47,44 @@ class User(Base):
 
     @staticmethod
     def new_row(username: str, email: str, password: str) -> dict[str, Any]:
-        """Return a new user's columns; the password is hashed, which takes as long as a login."""
+        """Return a new user's columns; the password is hashed, which takes as long as a login.
+
+        Raises Overloaded.
+        """
         return {
             "username": username,
             "username_key": identifiers.username_key(username),
             "email": email,
             "email_key": identifiers.email_key(email),
-            "password": bcrypt.generate_password_hash(hashing.normalize(password)).decode("ascii"),
+            "password": User.hash_password(password),
         }
+
+    @staticmethod
+    def hash_password(password: str) -> str:
+        """Return the hash that is kept of a password. Raises Overloaded."""
+        hash_it = partial(bcrypt.generate_password_hash, hashing.normalize(password), _rounds())
+        hashed: bytes = _in_hashing_pool(hash_it)
+        return hashed.decode("ascii")
+
+    @staticmethod
+    def check_password(kept_hash: str | None, password: str) -> bool:
+        """Tell whether the password opens the hash. Raises Overloaded.
+
+        Every answer takes the time of one hash of today's cost, also where there is no hash, or one
+        that bcrypt did not make: against those nothing opens.
+        """
+        cost = hashing.cost_of(kept_hash or "")
+        checked = kept_hash if kept_hash and cost else hashing.decoy_hash(_rounds())
+        hashes = [checked, *hashing.decoys_up_to(cost or _rounds(), _rounds())]
+        # A lone surrogate, which no client can send, must be a wrong password and not an error.
+        typed = hashing.normalize(password).encode("utf-8", "surrogatepass")
+        opened = _in_hashing_pool(partial(_check_all, hashes, typed))
+        return opened[0] and checked == kept_hash
+
+    @staticmethod
+    def is_outdated(kept_hash: str) -> bool:
+        """Tell whether the hash has another cost than new ones."""
+        return hashing.cost_of(kept_hash) != _rounds()
 
     @staticmethod
     def encode_auth_token(claims: Claims) -> str:
@@ -121,6 +156,47 @@ class SigningKey(Base):
     signs_until: Mapped[datetime | None] = mapped_column(Moment)
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
     retired_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Throttle(Base):
+    """How many attempts a limit has counted for a subject, and until when it lets no more in."""
+
+    __tablename__ = "throttle"
+
+    scope: Mapped[str] = mapped_column(String(20), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(320), primary_key=True)
+    count: Mapped[int]
+    blocked_until: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class KnownNetwork(Base):
+    """A network from which somebody has logged in to an account."""
+
+    __tablename__ = "known_networks"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    network: Mapped[str] = mapped_column(String(45), primary_key=True)
+    last_login_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+def _rounds() -> int:
+    rounds: int = current_app.config["BCRYPT_LOG_ROUNDS"]
+    return rounds
+
+
+def _in_hashing_pool(work: Callable[[], Result]) -> Result:
+    pool: HashingPool = current_app.extensions["hashing_pool"]
+    try:
+        return pool.run(work)
+    except PoolFull:
+        raise Overloaded from None
+
+
+def _check_all(hashes: list[str], password: bytes) -> list[bool]:
+    return [bcrypt.check_password_hash(kept_hash, password) for kept_hash in hashes]
 
 
 def _keyring() -> Keyring:

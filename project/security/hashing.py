@@ -1,12 +1,23 @@
-"""What goes into a password hash, and what comes out where there is none."""
+"""What goes into a password hash, what comes out where there is none, and the pool that hashes."""
 
 import hashlib
+import os
+import re
+import sys
+import threading
 import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import bcrypt
 
+Result = TypeVar("Result")
+
 LONGEST_PASSWORD = 1000
 """Characters of a password that may be set; all of them count."""
+
+BCRYPT_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}", re.ASCII)
 
 
 def normalize(password: str) -> str:
@@ -27,9 +38,62 @@ def decoy_hash(rounds: int) -> str:
     return bcrypt.gensalt(rounds).decode("ascii") + "." * 31
 
 
+def cost_of(kept_hash: str) -> int | None:
+    """Return the cost of a bcrypt hash: the logarithm of its rounds; None where it is no such."""
+    form = BCRYPT_HASH.fullmatch(kept_hash)
+    return int(form[1]) if form else None
+
+
+def decoys_up_to(cost: int, rounds: int) -> list[str]:
+    """Return hashes that, checked beside one of this lower cost, take as long as one of `rounds`.
+
+    A hash of one more costs twice as much, so 2^c + 2^c + 2^(c+1) + … makes up for the difference.
+    """
+    return [decoy_hash(lower) for lower in range(cost, rounds)]
+
+
 def digest(token: str) -> str:
     """Return what is kept of a random token: its SHA-256, in hexadecimal digits.
 
     It needs no salt and no cost: a token of 256 random bits cannot be guessed.
     """
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+class PoolFull(Exception):
+    """All threads hash, and as many wait as may."""
+
+
+class HashingPool:
+    """A few threads that hash, and a short queue before them.
+
+    bcrypt lets go of Python's lock, so that as many hashes run at once as there are threads; more
+    of them than cores would take the time of every other request. The threads start with the first
+    hash: servers fork before that.
+    """
+
+    def __init__(self, threads: int, queue: int, niceness: int) -> None:
+        self._places = threading.BoundedSemaphore(threads + queue)
+        self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """Return what the work returns. Raises PoolFull at once where there is no place left."""
+        if not self._places.acquire(blocking=False):
+            raise PoolFull
+        try:
+            return self._threads.submit(work).result()
+        finally:
+            self._places.release()
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _be_nice(niceness: int) -> None:
+    """Have other threads run first. Of a single thread Linux alone can say that."""
+    if sys.platform == "linux" and niceness:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

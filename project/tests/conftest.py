@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from project.config import SETTINGS
+from project.settings import SETTINGS
 from project.tests import databases, postgres
 
 _resources = pytest.StashKey[ExitStack]()

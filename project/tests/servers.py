@@ -14,11 +14,11 @@ from project.tests.postgres import free_port
 ROOT = Path(__file__).parent.parent.parent
 WORKERS = 2
 STARTED = {
-    "granian": ("Started worker", WORKERS),
-    "gunicorn": ("Booting worker", WORKERS),
-    "runserver": ("Running on", 1),
+    "granian": "Started worker",
+    "gunicorn": "Booting worker",
+    "runserver": "Running on",
 }
-"""What a server says, and how often, before connections to it are accepted or queue."""
+"""What a server says, each worker for itself, before connections to it are accepted or queue."""
 
 
 def environment(url: str, **settings: str) -> dict[str, str]:
@@ -37,30 +37,32 @@ def environment(url: str, **settings: str) -> dict[str, str]:
     )
 
 
-def command(kind: str, port: int) -> list[str]:
+def command(kind: str, port: int, workers: int = WORKERS) -> list[str]:
     """Return how this kind of server is started."""
     if kind == "gunicorn":
-        program = ["-m", "gunicorn", "-w", str(WORKERS), "-b", f"127.0.0.1:{port}", "manage:app"]
+        program = ["-m", "gunicorn", "-w", str(workers), "-b", f"127.0.0.1:{port}", "manage:app"]
     elif kind == "granian":
-        program = ["manage.py", "serve", "--workers", str(WORKERS), "--port", str(port)]
+        program = ["manage.py", "serve", "--workers", str(workers), "--port", str(port)]
     else:
         program = ["manage.py", kind, "--port", str(port)]
     return [sys.executable, *program]
 
 
 @contextmanager
-def running(kind: str, url: str, **settings: str) -> Iterator[str]:
+def running(kind: str, url: str, workers: int = WORKERS, **settings: str) -> Iterator[str]:
     """Serve this database for as long as the block lasts; yield the server's URL."""
-    with started(kind, environment(url, **settings)) as (server, _):
+    with started(kind, environment(url, **settings), workers) as (server, _):
         yield server
 
 
 @contextmanager
-def started(kind: str, settings: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+def started(
+    kind: str, settings: dict[str, str], workers: int = WORKERS
+) -> Iterator[tuple[str, list[str]]]:
     """Serve in this environment; yield the server's URL and the lines it has said so far."""
     port = free_port()
     process = subprocess.Popen(
-        command(kind, port),
+        command(kind, port, workers),
         cwd=ROOT,
         env=settings,
         stdout=subprocess.PIPE,
@@ -69,7 +71,7 @@ def started(kind: str, settings: dict[str, str]) -> Iterator[tuple[str, list[str
         start_new_session=True,
     )
     try:
-        yield f"http://127.0.0.1:{port}", _read_until_started(kind, process)
+        yield f"http://127.0.0.1:{port}", _read_until_started(kind, process, workers)
     finally:
         _stop(kind, process)
 
@@ -81,8 +83,9 @@ def _stop(kind: str, process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=30)
 
 
-def _read_until_started(kind: str, process: subprocess.Popen[str]) -> list[str]:
-    sign, times = STARTED[kind]
+def _read_until_started(kind: str, process: subprocess.Popen[str], workers: int) -> list[str]:
+    sign = STARTED[kind]
+    times = 1 if kind == "runserver" else workers
     said: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:

@@ -21,18 +21,22 @@ ARROWS = {
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
-    "config": {"database", "database_url", "instance", "readers", "security"},
-    "errors": {"database", "request_id"},
+    "settings": {"database_url", "readers", "security"},
+    "config": {"database", "instance", "readers", "security", "settings"},
+    "errors": set[str](),
+    "error_handler": {"database", "errors", "request_id"},
     "extensions": {"database"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {
-        "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
+        "accounts", "api.models", "clock", "database", "errors", "extensions", "readers",
+        "security",
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {
-        "accounts", "api", "api.models", "clock", "database", "errors", "extensions", "security",
+        "accounts", "api", "api.models", "clock", "config", "database", "errors", "extensions",
+        "security",
     },
-    "__init__": {"accounts", "api", "config", "errors", "extensions"},
+    "__init__": {"accounts", "api", "config", "error_handler", "extensions", "security"},
 }  # fmt: skip
 
 

@@ -12,7 +12,8 @@ import flask_migrate
 import pytest
 
 from project import config, create_app, instance
-from project.config import SETTINGS, ConfigError
+from project.config import ConfigError
+from project.settings import SETTINGS
 
 GOOD_SECRET = "f3b1c4d5e6a798071625344352617081"
 DEVELOPMENT = "project.config.DevelopmentConfig"

@@ -11,8 +11,10 @@ import pytest
 import manage
 from project import create_app
 from project.api import document, fields, payload
-from project.config import CONFIGS, DEFAULT_CONFIG, SETTINGS, BaseConfig, Setting
+from project.config import CONFIGS, DEFAULT_CONFIG, BaseConfig
+from project.readers import shortest
 from project.security.policy import Weakness
+from project.settings import SETTINGS, Setting
 from project.tests import databases
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,7 +28,7 @@ def shown(value: object) -> str:
     if value in (None, []):
         return "none"
     if isinstance(value, timedelta):
-        return f"`{value.days}d`"
+        return f"`{shortest(value)}`"
     if isinstance(value, list):
         return f"`{','.join(value)}`"
     return f"`{str(value).lower()}`"

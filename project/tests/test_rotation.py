@@ -29,12 +29,14 @@ class TestRotationUnderLoad(BaseTestCase):
         url = databases.new_database()
         self.app = databases.new_app(url, TOKEN_ALGORITHM="ES256", KEY_PUBLICATION_LEAD=LEAD)
         self.add_user()
-        settings = {
-            "TOKEN_ALGORITHM": "ES256",
-            "KEY_PUBLICATION_LEAD": "10s",
-            "MAX_SESSIONS_PER_USER": "10000",
-        }
-        server = self.enterContext(servers.running("granian", url, **settings))
+        serving = servers.running(
+            "granian",
+            url,
+            TOKEN_ALGORITHM="ES256",
+            KEY_PUBLICATION_LEAD="10s",
+            MAX_SESSIONS_PER_USER="10000",
+        )
+        server = self.enterContext(serving)
         self.caller = OverHTTP(server)
         self.key_set = f"{server}/.well-known/jwks.json"
         self.verifier = PyJWKClient(self.key_set, lifespan=600, cooldown_duration=10)

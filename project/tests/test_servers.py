@@ -122,7 +122,10 @@ class ServedCase(AuthContract, BadInput):
         won = [reply for reply in replies if reply.status == 201]
         self.assertEqual(len(won), 1)
         for reply in replies:
-            if reply is not won[0]:
+            if reply.status == 503:
+                self.assertEqual(reply.body["code"], "overloaded")
+                self.assertIn("Retry-After", reply.headers)
+            elif reply is not won[0]:
                 self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
         self.assertEqual((self.count(User), self.count(Session)), (1, 1))
 

@@ -1,7 +1,11 @@
 """What a request costs the database, counted on the wire."""
 
+import re
+from unittest import mock
+
 from flask import Flask
 
+from project.api.models import User
 from project.extensions import db, reads
 from project.tests import databases, utils, wire
 from project.tests.base import BaseTestCase, empty_tables
@@ -49,8 +53,26 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.caller.status(f"{head}.{payload}.{signature[::-1]}").status, 401)
         self.assertEqual(self.sent, [])
 
-    def test_login_reads_once_and_writes_in_one_transaction(self) -> None:
-        self.assertEqual(self.caller.login(password=utils.PASSWORD).status, 200)
-        verbs = [statement.split()[0].rstrip(";") for statement in self.sent]
-        # The second SELECT asks whether the pool's connection lives; UPDATE ends surplus sessions.
-        self.assertEqual(verbs, ["SELECT", "SELECT", "BEGIN", "INSERT", "UPDATE", "COMMIT"])
+    def test_login_counts_hashes_and_writes_in_one_transaction(self) -> None:
+        with mock.patch.object(User, "check_password", self.hash_without_a_transaction):
+            self.assertEqual(self.caller.login(password=utils.PASSWORD).status, 200)
+        before, after = self.sent[: self.hashed_at], self.sent[self.hashed_at :]
+        # Both ask first whether the pool's connection lives.
+        self.assertEqual(self.tables(before), ["throttle", "throttle"])
+        self.assertEqual(
+            self.tables(after),
+            ["throttle", "throttle", "known_networks", "sessions", "sessions"],
+        )
+        self.assertEqual((before[-2], after[-1]), ("COMMIT", "COMMIT"))
+        self.assertIn("users.email_key", before[-1])
+
+    def hash_without_a_transaction(self, kept_hash: str, password: str) -> bool:
+        """Check a password, and note when."""
+        self.hashed_at = len(self.sent)
+        self.assertEqual(reads.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]
+        return True
+
+    def tables(self, statements: list[str]) -> list[str]:
+        """Return what these statements write to."""
+        written = [re.match(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)", one) for one in statements]
+        return [found[1] for found in written if found]

@@ -1,0 +1,242 @@
+"""Counting attempts, so that nobody guesses for long and nobody is locked out by somebody else.
+
+Each limit lets a number of attempts in, and after that one at a time, with a wait between that
+doubles; never is a door shut for good. Of logins three limits count: those of one network to one
+account, those of one network, and those to one account. Anybody could use up the last one, so it
+lets networks through that have logged in to the account before.
+
+An attempt is counted before the password is looked at, by one statement that counts and decides at
+once; so of many attempts at one time as many get in as may. A login that succeeds is forgotten.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from math import ceil
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Row, and_, case, delete, literal, or_, select, update
+
+from project.api.models import KnownNetwork, Throttle, User
+from project.clock import utcnow
+from project.database import Moment, insert_or_update
+from project.errors import Overloaded, TooManyAttempts
+from project.extensions import db
+from project.readers import Limit
+from project.security import hashing
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Until when whoever is not blocked is blocked. Not "now", of which each process has its own."""
+
+LONGEST_SUBJECT = 254
+"""Characters of what is kept of a name as it is; of a longer one the digest is kept."""
+
+
+class Scope(StrEnum):
+    """What a limit counts."""
+
+    ACCOUNT_NETWORK = "account-network"
+    NETWORK = "network"
+    ACCOUNT = "account"
+    REGISTRATION = "registration"
+
+
+SETTINGS: Mapping[Scope, str] = {
+    Scope.ACCOUNT_NETWORK: "THROTTLE_ACCOUNT_NETWORK",
+    Scope.NETWORK: "THROTTLE_NETWORK",
+    Scope.ACCOUNT: "THROTTLE_ACCOUNT",
+    Scope.REGISTRATION: "THROTTLE_REGISTRATION",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What has been counted; nothing where the throttle is off."""
+
+    counted: tuple[tuple[Scope, str], ...] = ()
+
+
+def admit_login(email_key: str, network: str) -> Attempt:
+    """Count a login before it is tried. Raises TooManyAttempts.
+
+    It makes no difference whether the account exists.
+    """
+    if not _is_enabled():
+        return Attempt()
+    account = email_key if len(email_key) <= LONGEST_SUBJECT else hashing.digest(email_key)
+    return _admit(
+        (Scope.ACCOUNT_NETWORK, f"{account} {network}"),
+        (Scope.NETWORK, network),
+        # Nobody is locked out of an account by what others do.
+        *([] if _is_known(email_key, network) else [(Scope.ACCOUNT, account)]),
+    )
+
+
+def admit_registration(network: str) -> Attempt:
+    """Count a registration before it is tried. Raises TooManyAttempts."""
+    return _admit((Scope.REGISTRATION, network)) if _is_enabled() else Attempt()
+
+
+def forgive(attempt: Attempt) -> None:
+    """Forget a login that succeeded, within the caller's transaction.
+
+    The failures of its network at this account are forgotten with it, those of other networks are
+    not, nor what it tried at other accounts.
+    """
+    for scope, subject in attempt.counted:
+        if scope is Scope.ACCOUNT_NETWORK:
+            db.session.execute(delete(Throttle).where(_is(scope, subject)))
+        else:
+            _give_back(scope, subject)
+
+
+@contextmanager
+def uncounted_where_overloaded(attempt: Attempt) -> Iterator[None]:
+    """Give an attempt back whose password could not be looked at."""
+    try:
+        yield
+    except Overloaded:
+        for scope, subject in attempt.counted:
+            _give_back(scope, subject)
+        db.session.commit()
+        raise
+
+
+def remember(user_id: int, network: str) -> None:
+    """Keep, within the caller's transaction, that this network has logged in to the account."""
+    now = utcnow()
+    row = {"user_id": user_id, "network": network, "last_login_at": now}
+    db.session.execute(insert_or_update(db.session(), KnownNetwork, row, {"last_login_at": now}))
+
+
+def counts() -> Sequence[Row[str, str, int, datetime]]:
+    """Return what is counted now: scope, subject, count, and until when it is blocked."""
+    columns = select(Throttle.scope, Throttle.subject, Throttle.count, Throttle.blocked_until)
+    current = columns.where(Throttle.expires_at > utcnow())
+    return db.session.execute(current.order_by(Throttle.scope, Throttle.subject)).all()
+
+
+def clear(name: str | None = None) -> int:
+    """Forget what is counted for an address or a network, or all; return how many counts."""
+    where = [] if name is None else [or_(*_naming(name))]
+    cleared = db.session.scalars(delete(Throttle).where(*where).returning(Throttle.count)).all()
+    db.session.commit()
+    return len(cleared)
+
+
+def _naming(name: str) -> list[ColumnElement[bool]]:
+    return [
+        Throttle.subject == name,
+        Throttle.subject.startswith(f"{name} ", autoescape=True),
+        Throttle.subject.endswith(f" {name}", autoescape=True),
+    ]
+
+
+def _admit(*asked: tuple[Scope, str]) -> Attempt:
+    now = utcnow()
+    for scope, subject in asked:
+        if not _count(scope, subject, now):
+            db.session.rollback()
+            _refuse(scope, subject, now)
+    db.session.commit()
+    return Attempt(asked)
+
+
+def _count(scope: Scope, subject: str, now: datetime) -> bool:
+    """Count an attempt, unless the subject is blocked: one statement."""
+    limit = _limit(scope)
+    is_over = Throttle.expires_at <= now
+    count = case((is_over, 1), else_=Throttle.count + 1)
+    blocked_until = _by_count(limit, count, now, quiet=literal(LONG_AGO, Moment()))
+    kept_until = _by_count(
+        limit,
+        count,
+        now + limit.window,
+        quiet=case((is_over, literal(now + limit.window, Moment())), else_=Throttle.expires_at),
+    )
+    first_wait = _waits()[0] if limit.quota == 1 else timedelta(0)
+    row = {
+        "scope": scope.value,
+        "subject": subject,
+        "count": 1,
+        "blocked_until": now + first_wait if first_wait else LONG_AGO,
+        "expires_at": now + first_wait + limit.window,
+    }
+    changes = {"count": count, "blocked_until": blocked_until, "expires_at": kept_until}
+    counting = insert_or_update(
+        db.session(), Throttle, row, changes, where=Throttle.blocked_until <= now
+    )
+    return db.session.scalar(counting.returning(Throttle.count)) is not None
+
+
+def _by_count(
+    limit: Limit, count: ColumnElement[int], start: datetime, quiet: ColumnElement[datetime]
+) -> ColumnElement[datetime]:
+    """Return `quiet` below the limit, and from there on the start with the wait that is due."""
+    waits = _waits()
+    due = [
+        (count == limit.quota + number, literal(start + wait, Moment()))
+        for number, wait in enumerate(waits)
+    ]
+    return case((count < limit.quota, quiet), *due, else_=literal(start + waits[-1], Moment()))
+
+
+def _waits() -> list[timedelta]:
+    """Return the waits between attempts beyond a limit: each twice the one before, up to the most.
+
+    The number of them is bounded by the settings' range: 2^17 seconds are more than a day.
+    """
+    wait: timedelta = current_app.config["THROTTLE_FIRST_WAIT"]
+    longest: timedelta = current_app.config["THROTTLE_LONGEST_WAIT"]
+    waits = []
+    while wait < longest:
+        waits.append(wait)
+        wait *= 2
+    return [*waits, longest]
+
+
+def _refuse(scope: Scope, subject: str, now: datetime) -> None:
+    limit = _limit(scope)
+    blocked_until = db.session.scalar(select(Throttle.blocked_until).where(_is(scope, subject)))
+    wait = (blocked_until or now) - now
+    raise TooManyAttempts(
+        policy=scope.value,
+        quota=limit.quota,
+        window=int(limit.window.total_seconds()),
+        wait=max(1, ceil(wait.total_seconds())),
+    )
+
+
+def _give_back(scope: Scope, subject: str) -> None:
+    """Take one attempt back; whoever has no longer used the limit up is not blocked either."""
+    opened = case(
+        (Throttle.count <= _limit(scope).quota, literal(LONG_AGO, Moment())),
+        else_=Throttle.blocked_until,
+    )
+    counted = update(Throttle).where(_is(scope, subject), Throttle.count > 0)
+    db.session.execute(counted.values(count=Throttle.count - 1, blocked_until=opened))
+
+
+def _is(scope: Scope, subject: str) -> ColumnElement[bool]:
+    return and_(Throttle.scope == scope.value, Throttle.subject == subject)
+
+
+def _is_enabled() -> bool:
+    enabled: bool = current_app.config["THROTTLE_ENABLED"]
+    return enabled
+
+
+def _limit(scope: Scope) -> Limit:
+    limit: Limit = current_app.config[SETTINGS[scope]]
+    return limit
+
+
+def _is_known(email_key: str, network: str) -> bool:
+    logged_in = (
+        select(KnownNetwork.user_id)
+        .join(User, User.id == KnownNetwork.user_id)
+        .where(User.email_key == email_key, KnownNetwork.network == network)
+    )
+    return db.session.scalar(logged_in) is not None

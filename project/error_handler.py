@@ -1,0 +1,49 @@
+"""The one place where whatever was raised becomes an answer."""
+
+from flask import Flask, Response, current_app
+from werkzeug import exceptions
+from werkzeug.exceptions import HTTPException
+
+from project import database
+from project.errors import (
+    BadRequest,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    ServiceError,
+    Unavailable,
+)
+from project.request_id import request_id
+
+
+def init_app(app: Flask) -> None:
+    """Have every exception of every route answered here."""
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> Response:
+    """Return the answer to whatever was raised."""
+    refusal = _refusal_of(error)
+    body = current_app.json.dumps(refusal.body(), separators=(",", ":"))
+    return Response(body, refusal.status, refusal.headers(), mimetype="application/json")
+
+
+def _refusal_of(error: Exception) -> ServiceError:
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, HTTPException):
+        return _refusal_of_http(error)
+    if database.is_outage(error):
+        said = database.reason(error)
+        current_app.logger.error("request %s: database unavailable: %s", request_id(), said)
+        return Unavailable()
+    current_app.logger.error("request %s failed", request_id(), exc_info=error)
+    return InternalError()
+
+
+def _refusal_of_http(error: HTTPException) -> ServiceError:
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return MethodNotAllowed(list(error.valid_methods or ()))
+    if isinstance(error, exceptions.NotFound):
+        return NotFound()
+    return BadRequest() if (error.code or 500) < 500 else InternalError()

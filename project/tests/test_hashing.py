@@ -1,0 +1,259 @@
+"""Hashing: in a bounded pool, once a login, and with the same answer in the same time."""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import ClassVar
+from unittest import TestCase, mock, skipUnless
+
+import bcrypt
+import pytest
+from sqlalchemy import select
+
+from project.api.models import User
+from project.extensions import db
+from project.security.hashing import (
+    HashingPool,
+    PoolFull,
+    available_cores,
+    cost_of,
+    decoy_hash,
+    decoys_up_to,
+)
+from project.tests import databases
+from project.tests.base import BaseTestCase
+from project.tests.utils import PASSWORD, InProcess, Reply
+
+OVERLOADED = "Too many logins at once. Try again later."
+UNKNOWN = "User does not exist."
+
+
+@pytest.mark.any_database
+class TestHashingPool(TestCase):
+    """The pool by itself."""
+
+    def test_it_returns_and_raises_what_the_work_does(self) -> None:
+        pool = HashingPool(threads=1, queue=0, niceness=0)
+        self.assertEqual(pool.run(lambda: 7), 7)
+        with self.assertRaises(ZeroDivisionError):
+            pool.run(lambda: 1 // 0)
+        self.assertEqual(pool.run(lambda: 8), 8)
+
+    def test_beyond_threads_and_queue_it_refuses_at_once(self) -> None:
+        pool = HashingPool(threads=2, queue=3, niceness=0)
+        free, refused = threading.Event(), queue.SimpleQueue[PoolFull]()
+
+        def wait() -> bool:
+            try:
+                return pool.run(partial(free.wait, 30))
+            except PoolFull as refusal:
+                refused.put(refusal)
+                return False
+
+        with ThreadPoolExecutor(9) as crowd:
+            waiting = [crowd.submit(wait) for _ in range(9)]
+            for _ in range(4):
+                refused.get(timeout=30)
+            free.set()
+        self.assertEqual(sum(future.result() for future in waiting), 5)
+        self.assertEqual(pool.run(lambda: 7), 7)
+
+    def test_no_more_work_runs_at_once_than_there_are_threads(self) -> None:
+        pool = HashingPool(threads=2, queue=20, niceness=0)
+        running, most, lock = 0, 0, threading.Lock()
+
+        def work() -> None:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            bcrypt.hashpw(b"x", bcrypt.gensalt(4))
+            with lock:
+                running -= 1
+
+        with ThreadPoolExecutor(20) as crowd:
+            list(crowd.map(lambda _: pool.run(work), range(20)))
+        self.assertEqual(most, 2)
+
+    @skipUnless(sys.platform == "linux", "elsewhere a thread has no niceness of its own")
+    def test_its_threads_alone_are_nice(self) -> None:
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        pool = HashingPool(threads=1, queue=0, niceness=7)
+        self.assertEqual(pool.run(partial(os.getpriority, os.PRIO_PROCESS, 0)), max(ours, 7))
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, 0), ours)
+
+    def test_no_thread_is_there_before_the_first_hash(self) -> None:
+        before = threading.active_count()
+        pool = HashingPool(threads=4, queue=0, niceness=0)
+        self.assertEqual(threading.active_count(), before)
+        pool.run(lambda: None)
+        self.assertEqual(threading.active_count(), before + 1)
+
+    def test_without_a_setting_there_is_a_thread_for_each_core(self) -> None:
+        app = databases.shared_app()
+        self.assertEqual(app.config["HASH_THREADS"], available_cores())
+
+
+@contextmanager
+def occupied(pool: HashingPool) -> Iterator[None]:
+    """Occupy a pool that has one place for as long as the block lasts."""
+    started, free = threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        free.wait(30)
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(pool.run, work)
+        started.wait(30)
+        try:
+            yield
+        finally:
+            free.set()
+
+
+class TestOverload(BaseTestCase):
+    """A pool of one place, which is taken."""
+
+    overrides: ClassVar[dict[str, object]] = {"HASH_THREADS": 1, "HASH_QUEUE": 0}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.admin = self.add_token(self.add_user(admin=True))
+        self.pool: HashingPool = self.app.extensions["hashing_pool"]
+
+    def assert_overloaded(self, reply: Reply) -> None:
+        """Hold a refusal to say when to come again."""
+        self.assert_refused(reply, 503, OVERLOADED, "overloaded")
+        self.assertEqual(reply.headers["Retry-After"], "1")
+
+    def test_whatever_hashes_is_refused_and_nothing_is_done(self) -> None:
+        new = {"username": "ada", "email": "ada@example.com", "password": PASSWORD}
+        with occupied(self.pool):
+            self.assert_overloaded(self.caller.login())
+            self.assert_overloaded(self.caller.login("nobody@example.com"))
+            self.assert_overloaded(self.caller.register())
+            self.assert_overloaded(self.caller.post("/users", new, self.admin))
+            self.assertEqual(self.caller.status(self.admin).status, 200)
+        self.assertEqual(self.count(User), 1)
+        self.assertEqual(self.caller.login().status, 200)
+
+    def test_a_refused_login_is_no_guess(self) -> None:
+        with occupied(self.pool):
+            for _ in range(20):
+                self.assert_overloaded(self.caller.login())
+                self.assert_overloaded(self.caller.login("nobody@example.com"))
+        self.assertEqual(self.caller.login(password="wrong").status, 404)
+        self.assertEqual(self.caller.login().status, 200)
+
+    def test_a_renewal_that_finds_no_place_costs_nobody_the_login(self) -> None:
+        with self.app.app_context():
+            user = db.session.scalars(select(User)).one()
+            old = user.password = bcrypt_hash(PASSWORD, 5)
+            db.session.commit()
+        with mock.patch.object(User, "check_password", return_value=True), occupied(self.pool):
+            self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(kept_hash(self), old)
+
+
+def bcrypt_hash(password: str, rounds: int) -> str:
+    """Return a hash of another cost."""
+    with databases.shared_app(BCRYPT_LOG_ROUNDS=rounds).app_context():
+        return User.hash_password(password)
+
+
+def kept_hash(case: BaseTestCase) -> str:
+    """Return the hash of the one user that there is."""
+    with case.app.app_context():
+        return db.session.scalars(select(User.password)).one()
+
+
+class TestNoOracle(BaseTestCase):
+    """What does not open is answered alike, at the same cost."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.user_id = self.add_user()
+        self.costs: list[int | None] = []
+
+    def count_costs(self) -> None:
+        """Note the cost of every hash that is made or checked from now on."""
+        hashpw = bcrypt.hashpw
+
+        def counting(password: bytes, salt: bytes) -> bytes:
+            self.costs.append(int(salt.split(b"$")[2]))
+            return hashpw(password, salt)
+
+        self.enterContext(mock.patch("bcrypt.hashpw", counting))
+
+    def test_one_hash_and_the_same_bytes(self) -> None:
+        answers = {self.caller.login("nobody@example.com").raw.partition(b"request")[0]}
+        self.count_costs()
+        self.refuse("nobody@example.com", PASSWORD, answers)
+        self.refuse("michael@example.com", "wrong", answers)
+        self.refuse("michael@example.com", "x" * 5000, answers)
+        self.refuse("michael@example.com", "", answers)
+        self.set_user(self.user_id, active=False)
+        self.refuse("michael@example.com", "wrong", answers)
+        for foreign in (
+            "",
+            "plain",
+            "$argon2id$v=19$m=65536,t=3,p=4$c29tZQ$aGFzaA",
+            "$2b$12$short",
+        ):
+            self.set_user(self.user_id, password=foreign)
+            self.refuse("michael@example.com", PASSWORD, answers)
+        self.assertEqual(len(answers), 1)
+
+    def refuse(self, email: str, password: str, answers: set[bytes]) -> None:
+        """Hold a login in vain to one hash of today's cost; note the answer."""
+        self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
+        self.costs.clear()
+        reply = self.caller.login(email, password)
+        self.assert_refused(reply, 404, UNKNOWN, "invalid_credentials")
+        self.assertEqual(self.costs, [4])
+        answers.add(reply.raw)
+
+    def test_a_hash_of_a_lower_cost_takes_as_long_as_one_of_todays(self) -> None:
+        self.set_user(self.user_id, password=bcrypt_hash(PASSWORD, 4))
+        self.caller = InProcess(databases.shared_app(BCRYPT_LOG_ROUNDS=7).test_client())
+        self.count_costs()
+        self.assertEqual(self.caller.login(password="wrong").status, 404)
+        self.assertEqual(sum(2**cost for cost in self.costs if cost), 2**7)
+
+    def test_a_good_login_renews_a_hash_of_another_cost(self) -> None:
+        for cost in (5, 6):
+            self.set_user(self.user_id, password=bcrypt_hash(PASSWORD, cost))
+            self.assertEqual(self.caller.login(password="wrong").status, 404)
+            self.assertEqual(cost_of(kept_hash(self)), cost)
+            self.assertEqual(self.caller.login().status, 200)
+            self.assertEqual(cost_of(kept_hash(self)), 4)
+            self.assertEqual(self.caller.login().status, 200)
+
+    def test_a_good_login_with_todays_cost_hashes_once(self) -> None:
+        kept = kept_hash(self)
+        self.count_costs()
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual((self.costs, kept_hash(self)), ([4], kept))
+
+
+@pytest.mark.any_database
+class TestCosts(TestCase):
+    """Reading the cost of a hash."""
+
+    def test_the_cost_of_a_hash(self) -> None:
+        self.assertEqual(cost_of(decoy_hash(11)), 11)
+        self.assertEqual(cost_of(decoy_hash(4).replace("$2b$", "$2y$")), 4)
+        for foreign in ("", decoy_hash(4)[:-1], decoy_hash(4) + "\n", "$2b$03$" + "." * 53):
+            self.assertIsNone(cost_of(foreign))
+
+    def test_decoys_make_up_for_the_difference(self) -> None:
+        costs = [cost_of(decoy) for decoy in decoys_up_to(10, 13)]
+        self.assertEqual(costs, [10, 11, 12])
+        self.assertEqual(decoys_up_to(12, 12), [])
+        self.assertEqual(decoys_up_to(13, 12), [])
