@@ -1,9 +1,12 @@
-"""The entrypoint, the image's list of files and the pinned requirements."""
+"""The entrypoint, the image's list of files, the pinned requirements and the verifier's package."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import TestCase
 
@@ -88,3 +91,39 @@ class TestPackaging(TestCase):
         self.assertRegex(done.stdout, r"limit_request_line\s+= 8190")
         self.assertRegex(done.stdout, r"limit_request_field_size\s+= 65536")
         self.assertRegex(done.stdout, r"threads\s+= 16")
+
+
+CLIENT = ROOT / "clients" / "python"
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Yield the packages that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.any_database
+class TestVerifierPackage(TestCase):
+    """What another service installs."""
+
+    def test_it_depends_on_two_packages(self) -> None:
+        project = tomllib.loads((CLIENT / "pyproject.toml").read_text())["project"]
+        names = [re.split(r"[<>=]", needed)[0] for needed in project["dependencies"]]
+        self.assertEqual(names, ["PyJWT[crypto]", "urllib3"])
+
+    def test_it_imports_nothing_else(self) -> None:
+        known = {*sys.stdlib_module_names, "jwt", "urllib3", "users_client"}
+        for file in (CLIENT / "users_client").glob("*.py"):
+            extra = {"flask"} if file.name == "flask.py" else set()
+            self.assertLessEqual(set(imported(file)), known | extra, file.name)
+
+    def test_it_works_where_nothing_of_this_repository_is(self) -> None:
+        program = "import sys, users_client; sys.exit('flask' in sys.modules)"
+        environment = {"PYTHONPATH": str(CLIENT)}
+        subprocess.run([sys.executable, "-c", program], env=environment, cwd="/", check=True)
+
+    def test_it_tells_type_checkers_of_its_types(self) -> None:
+        self.assertTrue((CLIENT / "users_client" / "py.typed").exists())

@@ -1,0 +1,68 @@
+"""What a verifier raises, each with the answer that the users service itself would give.
+
+The family:
+
+    VerifierError
+    ├── TokenRefused            401, by the service's own codes
+    └── ServiceUnavailable      503 unavailable
+"""
+
+from typing import ClassVar
+
+MESSAGES = {
+    "token_missing": "Provide a valid auth token.",
+    "token_invalid": "Invalid token. Please log in again.",
+    "token_expired": "Signature expired. Please log in again.",
+    "session_ended": "Invalid token. Please log in again.",
+    "user_inactive": "Something went wrong. Please contact us.",
+}
+RETRY_AFTER = 1
+"""Seconds after which a client may try again when the service was unavailable."""
+
+
+class VerifierError(Exception):
+    """A refusal: what the caller is told. Its text is for the log and holds no token."""
+
+    status: ClassVar[int]
+    code: str
+    message: str
+
+    def body(self) -> dict[str, str]:
+        """Return the JSON envelope."""
+        return {"status": "error", "message": self.message, "code": self.code}
+
+    def headers(self) -> dict[str, str]:
+        """Return the header fields that belong to this refusal."""
+        return {}
+
+
+class TokenRefused(VerifierError):
+    """There is no token, or it opens nothing; `code` tells which.
+
+    One of `token_missing`, `token_invalid`, `token_expired`, `session_ended`, `user_inactive`. A
+    code that is newer than this package is `token_invalid`.
+    """
+
+    status = 401
+
+    def __init__(self, code: str, reason: str = "", *, sent: bool = True) -> None:
+        super().__init__(reason or code)
+        self.code = code if code in MESSAGES else "token_invalid"
+        self.message = MESSAGES[self.code]
+        self.sent = sent
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge; it names no error where no token was sent (RFC 6750, section 3)."""
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"' if self.sent else "Bearer"}
+
+
+class ServiceUnavailable(VerifierError):
+    """Nobody can say now whether the token is good, so it opens nothing."""
+
+    status = 503
+    code = "unavailable"
+    message = "Service unavailable. Try again later."
+
+    def headers(self) -> dict[str, str]:
+        """Return when to try again, in seconds (RFC 9110, section 10.2.3)."""
+        return {"Retry-After": str(RETRY_AFTER)}

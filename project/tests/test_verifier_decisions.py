@@ -1,0 +1,197 @@
+"""How the verifier decides, and what it does when it cannot."""
+
+import json
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
+
+from users_client import TokenRefused, Verifier, VerifierError
+from users_client.service import Service
+from werkzeug.datastructures import Headers
+
+from project.tests import stand_in
+from project.tests.stand_in import (
+    EC,
+    FEED,
+    KEYS,
+    PAYLOAD,
+    SECRET_TOKEN,
+    STATUS,
+    TOKEN,
+    StandInCase,
+)
+from project.tests.utils import Reply
+
+
+class TestVerifier(StandInCase):
+    """All of it together."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.verifier = self.enterContext(self.new_verifier())
+
+    def new_verifier(self, **changes: float) -> Verifier:
+        """Return a verifier whose thread is in nobody's way."""
+        settings = {"poll_interval": 59.0} | changes
+        return Verifier(self.recorder.url + "/", "abc", clock=self.clock, **settings)
+
+    def refusal_of(self, token: str) -> str:
+        """Return the code by which a token is refused."""
+        with self.assertRaises(VerifierError) as caught:
+            self.verifier.verify(token)
+        return caught.exception.code
+
+    def test_nothing_is_sent_before_it_is_needed(self) -> None:
+        self.assertEqual(self.recorder.asked, [])
+
+    def test_an_ended_session_and_a_retired_key_are_refused(self) -> None:
+        self.service.session_ids = [PAYLOAD["sid"]]
+        self.assertEqual(self.refusal_of(TOKEN), "session_ended")
+        with self.new_verifier() as self.verifier:
+            self.service.retired_keys = [EC.thumbprint()]
+            self.assertEqual(self.refusal_of(TOKEN), "token_invalid")
+
+    def test_what_ends_is_refused_at_the_next_poll(self) -> None:
+        with self.new_verifier(poll_interval=0.02) as self.verifier:
+            self.verifier.verify(TOKEN)
+            self.service.session_ids = [PAYLOAD["sid"]]
+            self.recorder.wait_for_poll()
+            self.assertEqual(self.refusal_of(TOKEN), "session_ended")
+
+    def test_the_service_is_asked_while_the_feed_is_not_current(self) -> None:
+        self.verifier.verify(TOKEN)
+        self.clock.now += 61
+        self.assertEqual(self.refusal_of(TOKEN), "token_invalid")
+        self.service.status = stand_in.shown(7)
+        self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
+        self.assertEqual(self.count(STATUS), 2)
+
+    def test_a_feed_that_never_answered_is_not_relied_on(self) -> None:
+        self.service.away = {FEED}
+        self.service.status = stand_in.refusal("session_ended")
+        self.assertEqual(self.refusal_of(TOKEN), "session_ended")
+
+    def test_nothing_is_good_when_nobody_answers(self) -> None:
+        self.service.away = {FEED, STATUS, KEYS}
+        self.assertEqual(self.refusal_of(TOKEN), "unavailable")
+        self.assertEqual(self.refusal_of(SECRET_TOKEN), "unavailable")
+        with self.new_verifier() as self.verifier:
+            self.service.away = set()
+            self.verifier.verify(TOKEN)
+            self.service.away = {FEED, STATUS, KEYS}
+            self.verifier.verify(TOKEN)
+            self.clock.now += 61
+            self.assertEqual(self.refusal_of(TOKEN), "unavailable")
+
+    def test_a_token_by_the_secret_is_shown_to_the_service(self) -> None:
+        self.service.status = stand_in.shown(7)
+        for _ in range(2):
+            self.assertEqual(self.verifier.verify(SECRET_TOKEN).session_id, PAYLOAD["sid"])
+        self.assertEqual(self.recorder.asked, [STATUS, STATUS])
+        self.assertEqual(self.service.said[-1]["Authorization"], f"Bearer {SECRET_TOKEN}")
+
+    def test_the_services_refusals_are_handed_on(self) -> None:
+        for said, code in (
+            ("token_invalid", "token_invalid"), ("token_expired", "token_expired"),
+            ("session_ended", "session_ended"), ("user_inactive", "user_inactive"),
+            ("newer", "token_invalid"),
+        ):  # fmt: skip
+            self.service.status = stand_in.refusal(said)
+            self.assertEqual(self.refusal_of(SECRET_TOKEN), code)
+
+    def test_an_answer_that_is_not_clearly_a_yes_or_a_no_is_none(self) -> None:
+        yes = {"status": "success", "data": {"id": 7}}
+        elsewhere = {"Location": f"{self.recorder.url}/elsewhere"}
+        for answer in (
+            stand_in.shown(8), stand_in.reply(200, {}), stand_in.reply(200, []),
+            stand_in.reply(200, yes | {"status": "error"}), stand_in.reply(500, yes),
+            stand_in.reply(302, yes, **elsewhere), stand_in.reply(307, yes, **elsewhere),
+            stand_in.reply(401, {}), stand_in.reply(401, yes), stand_in.refusal("x", 403),
+            stand_in.refusal("unavailable", 503), Reply(200, Headers(), b"<html>"),
+            Reply(200, Headers(), json.dumps(yes).encode() + b" " * 2_000_000),
+            Reply(204, Headers(), b""), Reply(304, Headers(), b""),
+        ):  # fmt: skip
+            with self.subTest(answer.raw[:60], status=answer.status):
+                self.service.status = answer
+                self.assertEqual(self.refusal_of(SECRET_TOKEN), "unavailable")
+        self.assertNotIn("/elsewhere", self.recorder.asked)
+
+    def test_many_threads_begin_with_one_reading(self) -> None:
+        with ThreadPoolExecutor(20) as crowd:
+            told = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
+        self.assertEqual((len(told), self.recorder.asked), (1, [KEYS, FEED]))
+
+    def test_a_forked_process_begins_anew(self) -> None:
+        self.service.status = stand_in.shown(7)
+        self.verifier.verify(TOKEN)
+        self.verifier.verify(SECRET_TOKEN)
+        own = self.verifier._service
+        with self.verifier._follower._starting:  # as if another thread had been starting
+            child = os.fork()
+            if child == 0:
+                self.verify_and_exit(own)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual(self.recorder.asked, [KEYS, FEED, STATUS, KEYS, FEED])
+        self.verifier.verify(SECRET_TOKEN)
+
+    def verify_and_exit(self, parents: Service) -> NoReturn:
+        """End a forked process: with 0 where it has verified by what is its own."""
+        signal.alarm(10)  # a lock of the parent's would be waited for without end
+        try:
+            self.verifier.verify(TOKEN)
+            own = self.verifier._service is not parents and self.verifier._follower._is_running()
+            os._exit(0 if own else 1)
+        finally:  # else the suite would go on twice
+            os._exit(2)
+
+    def test_a_closed_verifier_has_no_thread_and_verifies_nothing(self) -> None:
+        def running() -> int:
+            return sum(thread.name == "users-client" for thread in threading.enumerate())
+
+        before = running()
+        self.verifier.verify(TOKEN)
+        self.assertEqual(running(), before + 1)
+        self.verifier.close()
+        self.assertEqual(running(), before)
+        with self.assertRaises(RuntimeError):
+            self.verifier.verify(TOKEN)
+
+    def test_going_out_of_reach_is_logged_once(self) -> None:
+        self.service.away = {FEED}
+        self.service.status = stand_in.shown(7)
+        logs = self.assertLogs("users_client", "WARNING")
+        with logs as logged, self.new_verifier(poll_interval=0.02) as verifier:
+            verifier.verify(TOKEN)
+            self.recorder.wait_for_poll()
+            self.service.away = set()
+            self.recorder.wait_for_poll()
+        self.assertEqual(len(logged.output), 2)
+        self.assertNotIn("abc", "".join(logged.output))
+
+    def test_the_bearer_token_is_taken_from_its_header(self) -> None:
+        for good in (f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER   {TOKEN} "):
+            self.assertEqual(self.verifier.verify_header(good).user_id, 7)
+        for wrong, code, sent in (
+            (None, "token_missing", False), ("", "token_invalid", False), (TOKEN, "token_invalid",
+            False), (f"Basic {TOKEN}", "token_invalid", False), ("Bearer ", "token_invalid", False),
+            ("Bearer x", "token_invalid", True), (f"Bearer {TOKEN} x", "token_invalid", True),
+        ):  # fmt: skip
+            with self.subTest(wrong), self.assertRaises(TokenRefused) as caught:
+                self.verifier.verify_header(wrong)
+            self.assertEqual((caught.exception.code, caught.exception.sent), (code, sent))
+
+    def test_settings_that_cannot_be(self) -> None:
+        for url in (
+            "", "users", "ftp://users", "file:///etc/passwd", "https://", "https://a:b@users",
+            "https://users?x=1", "https://users#x", "https://users:x", "//users",
+        ):  # fmt: skip
+            with self.subTest(url), self.assertRaises(ValueError):
+                Verifier(url, "abc")
+        for token in ("", "a b", "a\r\nX: y", "é"):
+            with self.subTest(token), self.assertRaises(ValueError):
+                Verifier("https://users", token)
+        for interval in (0, -1, 60, float("nan")):
+            with self.subTest(interval), self.assertRaises(ValueError):
+                Verifier("https://users", "abc", poll_interval=interval)
