@@ -49,9 +49,9 @@ def command(kind: str, port: int, workers: int = WORKERS) -> list[str]:
 
 
 @contextmanager
-def running(kind: str, url: str, workers: int = WORKERS, **settings: str) -> Iterator[str]:
+def running(kind: str, url: str, **settings: str) -> Iterator[str]:
     """Serve this database for as long as the block lasts; yield the server's URL."""
-    with started(kind, environment(url, **settings), workers) as (server, _):
+    with started(kind, environment(url, **settings)) as (server, _):
         yield server
 
 

@@ -283,8 +283,8 @@ class TestGuessesAtOnce(BaseTestCase):
         url = databases.new_database()
         self.app = databases.new_app(url)
         self.add_user()
-        serving = servers.running("granian", url, workers=4, TRUSTED_PROXIES="127.0.0.1")
-        server = self.enterContext(serving)
+        environment = servers.environment(url, TRUSTED_PROXIES="127.0.0.1")
+        server, _ = self.enterContext(servers.started("granian", environment, workers=4))
         self.caller = OverHTTP(server)
         self.assertEqual(self.login_from("192.0.2.1", utils.PASSWORD), 200)
         with ThreadPoolExecutor(CROWD) as crowd:
