@@ -22,6 +22,7 @@ def login(email: str, password: str, client: Client) -> Grant:
     Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address counts and costs
     what a known one does, and the database's connection is given back before hashing begins.
     """
+    User.refuse_if_overloaded()
     email_key = identifiers.email_key(email)
     attempt = throttle.admit_login(email_key, client.network)
     found = reads.first(BY_EMAIL, email_key=email_key)

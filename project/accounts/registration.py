@@ -15,6 +15,7 @@ def register(username: str, email: str, password: str, client: Client) -> Grant:
     Raises InvalidPayload for a weak password, TooManyAttempts, Overloaded, or UserExists, whichever
     of the two is taken.
     """
+    User.refuse_if_overloaded()
     passwords.check_choice(password, username=username, email=email)
     with throttle.uncounted_where_overloaded(throttle.admit_registration(client.network)):
         row = User.new_row(username, email, password)

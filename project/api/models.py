@@ -82,6 +82,12 @@ class User(Base):
         return opened[0] and checked == kept_hash
 
     @staticmethod
+    def refuse_if_overloaded() -> None:
+        """Raise Overloaded where a password could not be hashed now: before anything is done."""
+        if _hashing_pool().is_full():
+            raise Overloaded
+
+    @staticmethod
     def is_outdated(kept_hash: str) -> bool:
         """Tell whether the hash has another cost than new ones."""
         return hashing.cost_of(kept_hash) != _rounds()
@@ -188,11 +194,15 @@ def _rounds() -> int:
 
 
 def _in_hashing_pool(work: Callable[[], Result]) -> Result:
-    pool: HashingPool = current_app.extensions["hashing_pool"]
     try:
-        return pool.run(work)
+        return _hashing_pool().run(work)
     except PoolFull:
         raise Overloaded from None
+
+
+def _hashing_pool() -> HashingPool:
+    pool: HashingPool = current_app.extensions["hashing_pool"]
+    return pool
 
 
 def _check_all(hashes: list[str], password: bytes) -> list[bool]:

@@ -76,6 +76,13 @@ class HashingPool:
         self._places = threading.BoundedSemaphore(threads + queue)
         self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
 
+    def is_full(self) -> bool:
+        """Tell whether there is no place left just now."""
+        has_place = self._places.acquire(blocking=False)
+        if has_place:
+            self._places.release()
+        return not has_place
+
     def run(self, work: Callable[[], Result]) -> Result:
         """Return what the work returns. Raises PoolFull at once where there is no place left."""
         if not self._places.acquire(blocking=False):

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, get_default_algorithms
 
 PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
@@ -32,6 +32,10 @@ AT_REST = b"users: signing keys at rest"
 
 # RFC 7638, section 3.2, and RFC 8037, section 2: of each key type the members that make the key.
 ESSENTIAL = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+
+# By PyJWT's own implementations; its decoder would parse the token a second time.
+ALGORITHMS: dict[str, jwt.algorithms.Algorithm] = get_default_algorithms()
 
 
 class Unreadable(Exception):
@@ -54,6 +58,10 @@ class Key:
     verifying: bytes | PublicKey
     signing: bytes | PrivateKey | None = None
     key_id: str | None = None
+
+    def verifies(self, signature: bytes, signed: bytes) -> bool:
+        """Tell whether this is the key's signature over what was signed."""
+        return ALGORITHMS[self.algorithm].verify(signed, self.verifying, signature)
 
     @property
     def header(self) -> dict[str, str]:
