@@ -30,7 +30,8 @@ ARROWS = {
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {
-        "accounts", "api", "api.models", "clock", "database", "errors", "extensions", "security",
+        "accounts", "api", "api.models", "clock", "commands", "database", "errors", "extensions",
+        "security",
     },
     "__init__": {"accounts", "api", "config", "errors", "extensions"},
 }  # fmt: skip
