@@ -4,7 +4,8 @@ import sys
 
 from flask_script_ng import Manager, Shell
 
-from project import commands, create_app
+from project import create_app
+from project.commands import accounts, console, database, keys, serving, suite, throttling
 from project.config import ConfigError
 
 # What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
@@ -17,22 +18,23 @@ except ConfigError as error:
     sys.exit(CANNOT_LOAD)
 
 manager = Manager(app)
-manager.add_command("runserver", commands.DevelopmentServer())
-manager.add_command("shell", Shell(make_context=commands.shell_context))
-manager.add_command("db", commands.Database())
-manager.command(commands.recreate_db)
-manager.command(commands.seed_db)
-manager.command(commands.create_admin)
-manager.command(commands.deactivate_user)
-manager.command(commands.activate_user)
-manager.command(commands.delete_user)
-manager.command(commands.make_service_token)
-manager.command(commands.list_keys)
-manager.command(commands.rotate_keys)
-manager.command(commands.retire_key)
-manager.command(commands.serve)
-manager.command(commands.test)
-manager.command(commands.cov)
+manager.add_command("runserver", serving.DevelopmentServer())
+manager.add_command("shell", Shell(make_context=serving.shell_context))
+manager.add_command("db", database.Database())
+manager.command(database.recreate_db)
+manager.command(accounts.seed_db)
+manager.command(accounts.create_admin)
+manager.command(accounts.deactivate_user)
+manager.command(accounts.activate_user)
+manager.command(accounts.delete_user)
+manager.command(keys.make_service_token)
+manager.command(keys.list_keys)
+manager.command(keys.rotate_keys)
+manager.command(keys.retire_key)
+manager.command(throttling.throttle)
+manager.command(serving.serve)
+manager.command(suite.test)
+manager.command(suite.cov)
 
 if __name__ == "__main__":
-    commands.run(manager)
+    console.run(manager)

@@ -33,7 +33,8 @@ ARROWS = {
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {
-        "accounts", "api", "api.models", "clock", "config", "database", "errors", "extensions",
+        "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
+        "extensions",
         "security",
     },
     "__init__": {"accounts", "api", "config", "error_handler", "extensions", "security"},

@@ -179,6 +179,21 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertEqual(second, self.listed_keys("published, signs from"))
             self.assertIn("list_keys", self.manage_in_vain("retire_key", "A" * 43))
 
+    def test_what_is_counted_is_listed_and_forgotten(self) -> None:
+        self.manage("recreate_db")
+        self.assertEqual(self.manage("throttle", "list")[:9], "0 counts,")
+        self.caller = InProcess(databases.bare_app(self.url).test_client())
+        for _ in range(5):
+            self.caller.login("ada@example.com", "wrong")
+        listed = self.manage("throttle", "list")
+        self.assertRegex(
+            listed, r"account-network +5  ada@example.com 127.0.0.1  blocked until 20.* UTC\n"
+        )
+        cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
+        self.assertEqual(cleared, "Forgot 2 counts of ada@example.com.\n")
+        self.assertEqual(self.manage("throttle", "clear"), "Forgot 1 counts.\n")
+        self.assertIn("throttle list", self.manage_in_vain("throttle", "lift"))
+
     def listed_keys(self, state: str) -> str:
         """Return the id of the one key in this state."""
         listed = self.manage("list_keys")

@@ -1,0 +1,68 @@
+"""Commands about the schema."""
+
+import logging
+import sys
+
+import click
+import flask_migrate
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask_script_ng import Command
+from sqlalchemy import MetaData, exc
+
+from project.commands.console import CommandFailed, database_name, refuse_in_production
+from project.extensions import MIGRATIONS, db
+
+
+def recreate_db(yes: bool = False) -> None:
+    """Drop every table of the database, then build the schema by the migrations."""
+    refuse_in_production("recreate_db", yes)
+    tables = MetaData()
+    tables.reflect(bind=db.engine)
+    tables.drop_all(bind=db.engine)
+    flask_migrate.upgrade()
+    print(f"Dropped {len(tables.tables)} tables and built the schema in {database_name()}.")
+
+
+class Database(Command):  # type: ignore[misc]  # the library has no types
+    """Manage the migrations: `db upgrade`, `db downgrade`, `db migrate`, `db current`, …"""
+
+    capture_all_args = True
+    help_args = ()  # --help is Flask-Migrate's to answer
+
+    def run(self, arguments: list[str]) -> None:
+        """Hand the arguments to Flask-Migrate; say what it changed and where the schema stands."""
+        logging.basicConfig(format="%(message)s")
+        applied = logging.getLogger("migrations")
+        applied.setLevel(logging.INFO)
+        applied.propagate = False
+        applied.addHandler(logging.StreamHandler(sys.stdout))
+        migrations = flask_migrate.cli.db
+        try:
+            code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)
+        except click.ClickException as refusal:
+            raise CommandFailed(refusal.format_message()) from None
+        # --help ends with a code; a command that was run ends with nothing.
+        if code is None and {"upgrade", "downgrade", "stamp"} & set(arguments):
+            print(f"{database_name()} is at revision {', '.join(applied_revisions()) or 'none'}.")
+
+
+def warn_of_pending_migrations() -> None:
+    """Print a warning where the schema is not the latest, or the database cannot be reached."""
+    known = ScriptDirectory(str(MIGRATIONS)).get_heads()
+    try:
+        applied = applied_revisions()
+    except exc.OperationalError:
+        print(f"warning: {database_name()} cannot be reached yet.", file=sys.stderr)
+        return
+    if set(applied) != set(known):
+        remedy = "run: python manage.py db upgrade"
+        print(
+            f"warning: {database_name()} is not at the latest migration; {remedy}", file=sys.stderr
+        )
+
+
+def applied_revisions() -> tuple[str, ...]:
+    """Return the revisions at which the schema stands; none where there is no schema."""
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_heads()

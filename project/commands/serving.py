@@ -1,0 +1,77 @@
+"""Commands that serve, or open a shell inside the service."""
+
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+
+from flask import Flask, current_app
+from flask_script_ng import Server
+
+from project.api.models import Session, User
+from project.commands.console import CommandFailed, database_name
+from project.commands.database import warn_of_pending_migrations
+from project.config import share_cores
+from project.extensions import db
+
+ROOT = Path(__file__).parent.parent.parent
+BLOCKING_THREADS = "16"
+KILL_TIMEOUT = "10"
+"""Seconds that a worker has to finish what it has begun when the server is told to end."""
+
+
+class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no types
+    """Serve with Werkzeug's development server, which starts anew when a file changes."""
+
+    help = description = __doc__
+
+    def __init__(self) -> None:
+        super().__init__(use_debugger=False, use_reloader=True, threaded=True)
+
+    def __call__(self, app: Flask, host: str, port: int, *args: object, **kwargs: object) -> None:
+        """Serve until interrupted."""
+        if "WERKZEUG_RUN_MAIN" not in os.environ:  # else the reloader's child, whose port is taken
+            check_port(host, port)
+            with app.app_context():
+                warn_of_pending_migrations()
+        super().__call__(app, host, port, *args, **kwargs)
+
+
+def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> None:
+    """Serve with granian, the server for production, until a signal ends it."""
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
+        raise CommandFailed("--port and --workers take a whole number.")
+    check_port(host, int(port))
+    warn_of_pending_migrations()
+    chosen = current_app.config["APP_SETTINGS"]
+    print(
+        f"Serving {database_name()} by {chosen} on http://{host}:{port}; try it at /docs.",
+        flush=True,
+    )
+    options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
+    options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
+    options += ["--workers-kill-timeout", KILL_TIMEOUT]
+    share_cores(int(workers))
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
+
+
+def shell_context() -> dict[str, object]:
+    """Return what the shell knows by name."""
+    return {"app": current_app, "db": db, "User": User, "Session": Session}
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise CommandFailed where nothing can listen; a server would say so by a stack trace."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CommandFailed(
+                f"cannot listen on {host}:{port} ({reason}); stop what listens there, or give "
+                "another --port."
+            ) from None

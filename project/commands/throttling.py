@@ -1,0 +1,26 @@
+"""Commands about attempts that are counted."""
+
+from project.accounts import throttle as counting
+from project.clock import utcnow
+from project.commands.console import CommandFailed, moment
+
+
+def throttle(what: str, name: str = "") -> None:
+    """Say `list` for what is counted now, or `clear` to forget it: of all, or of one --name."""
+    if what == "list":
+        _list()
+    elif what == "clear":
+        cleared = counting.clear(name or None)
+        print(f"Forgot {cleared} counts{f' of {name}' if name else ''}.")
+    else:
+        raise CommandFailed(
+            f"throttle {what} is no command; say: throttle list, or throttle clear."
+        )
+
+
+def _list() -> None:
+    now, counts = utcnow(), counting.counts()
+    for row in counts:
+        blocked = f"blocked until {moment(row.blocked_until)}" if row.blocked_until > now else ""
+        print(f"{row.scope:15}  {row.count:6}  {row.subject}  {blocked}".rstrip())
+    print(f"{len(counts)} counts, of limits, attempts and whose they are.")
