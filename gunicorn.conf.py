@@ -4,13 +4,17 @@ import sys
 
 from gunicorn.arbiter import Arbiter
 
-from project.config import ConfigError, load, share_cores
+from project import logs
+from project.config import ConfigError, is_strict, load, share_cores
 
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
 # One login's hash must not keep everybody else waiting.
 threads = 16
+
+# Its words are lines of the same log; the access log is the service's own.
+logconfig_dict = logs.of_server(readable=not is_strict())
 
 # What is longer than gunicorn's defaults is still answered by the service, in its envelope.
 limit_request_line = 8190

@@ -1,15 +1,20 @@
 """The command line, and `app` for WSGI servers: `gunicorn manage:app`."""
 
+import logging
 import sys
 
 from flask_script_ng import Manager, Shell
 
-from project import create_app
+from project import create_app, logs
 from project.commands import accounts, console, database, keys, serving, suite, throttling
 from project.config import ConfigError
 
 # What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
 CANNOT_LOAD = 4
+
+if __name__ == "__main__":
+    # A command's output is its answer; of the log, whoever types commands needs the warnings.
+    logs.write_to(sys.stderr, logging.WARNING)
 
 try:
     app = create_app()

@@ -4,9 +4,9 @@ import re
 
 from flask import Flask, Response
 
-from project import config, error_handler
+from project import config, error_handler, logs
 from project.accounts import keyring, presence
-from project.api import headers
+from project.api import access, headers
 from project.api.auth import auth_blueprint
 from project.api.services import services_blueprint
 from project.api.system import system_blueprint
@@ -50,6 +50,8 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has them
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a redirect would be an answer without the envelope
+    logs.init_app(app)
+    access.init_app(app)
     _init_extensions(app)
     for blueprint in (auth_blueprint, services_blueprint, users_blueprint, system_blueprint):
         app.register_blueprint(blueprint)

@@ -113,6 +113,13 @@ def load(
     return config
 
 
+def is_strict(environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether APP_SETTINGS chooses production or staging; for servers, before they load it."""
+    environment = os.environ if environment is None else environment
+    chosen = CONFIGS.get(environment.get("APP_SETTINGS") or DEFAULT_CONFIG, ProductionConfig)
+    return chosen.STRICT
+
+
 def share_cores(workers: int) -> None:
     """Give each worker that this process will start its part of the cores to hash on."""
     os.environ.setdefault("HASH_THREADS", str(max(1, available_cores() // workers)))

@@ -56,6 +56,8 @@ SETTINGS = (
     Setting("KEY_PUBLICATION_LEAD", duration, timedelta(minutes=10),
         "How long a key is published before it signs; twice as long as verifiers are told to keep "
         "what is published."),
+    Setting("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING"), "INFO",
+        "From which level on the service's lines are logged; see docs/logs.md."),
     Setting("INSTANCE_PATH", text, None,
         "The folder for what belongs to this installation alone. Without one: `instance/` beside "
         "`project/`."),

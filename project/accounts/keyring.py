@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from flask import Flask, current_app
 
 from project.accounts import keys
+from project.accounts.clients import SERVICE, Client
 from project.accounts.keys import KeyRow, is_good
 from project.clock import utcnow
 from project.security.keys import (
@@ -79,10 +80,10 @@ class Keyring:
         if self._is_successor_due(now):
             self.rotate(now + keys.lead() if self._signer(now) else now)
 
-    def rotate(self, signs_at: datetime) -> str | None:
+    def rotate(self, signs_at: datetime, client: Client = SERVICE) -> str | None:
         """Make a key that signs from this moment on; return its id, None if another was faster."""
         last = self._held[-1].row.id if self._held else 0
-        made = keys.add(self._algorithm, last + 1, signs_at)
+        made = keys.add(self._algorithm, last + 1, signs_at, client)
         self._load()
         return made
 

@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import Row, bindparam, func, or_, select, update
 
+from project.accounts import audit
+from project.accounts.audit import Event
+from project.accounts.clients import COMMAND, Client
 from project.api.models import SigningKey
 from project.clock import utcnow
 from project.database import insert_new
@@ -70,7 +73,7 @@ def longest_lifetime() -> timedelta:
     return longest
 
 
-def add(algorithm: Algorithm, number: int, signs_at: datetime) -> str | None:
+def add(algorithm: Algorithm, number: int, signs_at: datetime, client: Client) -> str | None:
     """Make and publish a key that signs from this moment on; return its id.
 
     None where another process has made the key of this number. The keys before it go on a little
@@ -91,11 +94,12 @@ def add(algorithm: Algorithm, number: int, signs_at: datetime) -> str | None:
     made = insert_new(db.session(), SigningKey, row) is not None
     if made:
         _supersede(number, signs_at + lead())
+        audit.record(Event.KEY_ROTATED, client, kid=jwk["kid"])
     db.session.commit()
     return jwk["kid"] if made else None
 
 
-def retire(kid: str) -> None:
+def retire(kid: str, client: Client = COMMAND) -> None:
     """Refuse a key's tokens from now on, in every process. Raises UnknownKey."""
     now = utcnow()
     statement = update(SigningKey).where(SigningKey.kid == kid)
@@ -103,10 +107,11 @@ def retire(kid: str) -> None:
         retired_at=func.coalesce(SigningKey.retired_at, now),
         expires_at=func.coalesce(SigningKey.expires_at, now + longest_lifetime()),
     )
-    found = db.session.scalar(retiring.returning(SigningKey.id))
-    db.session.commit()
-    if found is None:
+    if db.session.scalar(retiring.returning(SigningKey.id)) is None:
+        db.session.rollback()
         raise UnknownKey(json.dumps(kid))
+    audit.record(Event.KEY_RETIRED, client, kid=kid)
+    db.session.commit()
 
 
 def _supersede(number: int, signs_until: datetime) -> None:

@@ -2,32 +2,38 @@
 
 from sqlalchemy import delete, update
 
-from project.accounts import directory, sessions
+from project.accounts import audit, directory, sessions
+from project.accounts.audit import Event
+from project.accounts.clients import COMMAND, Client
 from project.api.models import User
 from project.errors import UserNotFound
 from project.extensions import db
 
 
-def deactivate(email: str) -> int:
+def deactivate(email: str, client: Client = COMMAND) -> int:
     """Take an account out of use; return how many sessions ended. Raises UserNotFound."""
     user_id = _id_of(email)
     db.session.execute(update(User).where(User.id == user_id).values(active=False))
     ended = sessions.close_all(user_id)
+    audit.record(Event.USER_DEACTIVATED, client, user_id=user_id, sessions_ended=ended)
     db.session.commit()
     return ended
 
 
-def activate(email: str) -> None:
+def activate(email: str, client: Client = COMMAND) -> None:
     """Take an account back into use. Raises UserNotFound."""
-    db.session.execute(update(User).where(User.id == _id_of(email)).values(active=True))
+    user_id = _id_of(email)
+    db.session.execute(update(User).where(User.id == user_id).values(active=True))
+    audit.record(Event.USER_ACTIVATED, client, user_id=user_id)
     db.session.commit()
 
 
-def remove(email: str) -> int:
+def remove(email: str, client: Client = COMMAND) -> int:
     """Delete an account with its sessions; return how many ended. Raises UserNotFound."""
     user_id = _id_of(email)
     ended = sessions.close_all(user_id)
     db.session.execute(delete(User).where(User.id == user_id))
+    audit.record(Event.USER_DELETED, client, user_id=user_id, sessions_ended=ended)
     db.session.commit()
     return ended
 

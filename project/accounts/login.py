@@ -1,11 +1,14 @@
 """Logging in."""
 
+from typing import NoReturn
+
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
-from project.accounts import keyring, passwords, sessions, throttle
+from project.accounts import audit, keyring, passwords, sessions, throttle
+from project.accounts.audit import Event
+from project.accounts.clients import Client
 from project.accounts.grants import Grant
-from project.accounts.sessions import Client
 from project.accounts.throttle import Attempt
 from project.api.models import User
 from project.database import lacks_parent
@@ -24,12 +27,12 @@ def login(email: str, password: str, client: Client) -> Grant:
     """
     User.refuse_if_overloaded()
     email_key = identifiers.email_key(email)
-    attempt = throttle.admit_login(email_key, client.network)
+    attempt = throttle.admit_login(email_key, client)
     found = reads.first(BY_EMAIL, email_key=email_key)
     with throttle.uncounted_where_overloaded(attempt):
         opened = User.check_password(found and found.password, password)
     if found is None or not opened:
-        raise InvalidCredentials
+        _refuse(found.id if found else None, client)
     if User.is_outdated(found.password):
         passwords.renew(found.id, found.password, password)
     return _open_session(found.id, client, attempt)
@@ -40,10 +43,18 @@ def _open_session(user_id: int, client: Client, attempt: Attempt) -> Grant:
     try:
         throttle.forgive(attempt)
         throttle.remember(user_id, client.network)
-        grant = sessions.start(user_id, client)
+        grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED)
     except IntegrityError as error:
         if lacks_parent(error):  # the user was deleted while the password was hashed
-            raise InvalidCredentials from None
+            db.session.rollback()
+            _refuse(user_id, client)
         raise
     db.session.commit()
     return grant
+
+
+def _refuse(user_id: int | None, client: Client) -> NoReturn:
+    """Record the failure, of an unknown address too. Raises InvalidCredentials."""
+    audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
+    db.session.commit()
+    raise InvalidCredentials

@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import Row, bindparam, select, update
 
 from project.accounts import grants, keyring, sessions
+from project.accounts.audit import Event
+from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import Session, User
 from project.clock import utcnow
@@ -34,7 +36,7 @@ BY_SESSION = (
 SessionRow = Row[int, int, datetime, datetime, datetime | None, bool, bool]
 
 
-def refresh(token: str) -> Grant:
+def refresh(token: str, client: Client) -> Grant:
     """Return new tokens for a refresh token.
 
     Raises TokenInvalid, TokenExpired, SessionEnded, UserInactive, or RefreshReused, which ends the
@@ -49,7 +51,7 @@ def refresh(token: str) -> Grant:
             return _grant(claims.session_id, session, claims.generation + 1)
         session = sessions.admit(claims, BY_SESSION)  # another request was faster
     if _is_late(claims.generation, session, utcnow()):
-        sessions.end(claims.session_id)
+        sessions.end(claims.user_id, claims.session_id, client, Event.REFRESH_REUSED)
         raise RefreshReused
     return _grant(claims.session_id, session, session.generation)
 

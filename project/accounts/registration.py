@@ -1,8 +1,9 @@
 """Making accounts: nothing is looked up before, the unique indexes decide who was first."""
 
-from project.accounts import directory, keyring, passwords, sessions, throttle
+from project.accounts import audit, directory, keyring, passwords, sessions, throttle
+from project.accounts.audit import Event
+from project.accounts.clients import Client
 from project.accounts.grants import Grant
-from project.accounts.sessions import Client
 from project.api.models import User
 from project.database import insert_new
 from project.errors import EmailExists, UserExists
@@ -17,19 +18,21 @@ def register(username: str, email: str, password: str, client: Client) -> Grant:
     """
     User.refuse_if_overloaded()
     passwords.check_choice(password, username=username, email=email)
-    with throttle.uncounted_where_overloaded(throttle.admit_registration(client.network)):
+    with throttle.uncounted_where_overloaded(throttle.admit_registration(client)):
         row = User.new_row(username, email, password)
     keyring.current().prepare()
     user_id = insert_new(db.session(), User, row)
     if user_id is None:
         raise UserExists
     throttle.remember(user_id, client.network)
-    grant = sessions.start(user_id, client)
+    grant = sessions.start(user_id, client, Event.USER_REGISTERED)
     db.session.commit()
     return grant
 
 
-def add_user(username: str, email: str, password: str, *, admin: bool = False) -> int:
+def add_user(
+    username: str, email: str, password: str, client: Client, *, admin: bool = False
+) -> int:
     """Make an account for somebody else.
 
     Raises InvalidPayload for a weak password, Overloaded, EmailExists, or UserExists for the
@@ -38,7 +41,9 @@ def add_user(username: str, email: str, password: str, *, admin: bool = False) -
     passwords.check_choice(password, username=username, email=email)
     row = User.new_row(username, email, password) | {"admin": admin}
     user_id = insert_new(db.session(), User, row)
-    db.session.commit()
     if user_id is None:
+        db.session.rollback()
         raise UserExists if directory.id_of(email) is None else EmailExists
+    audit.record(Event.USER_CREATED, client, user_id=user_id, admin=admin)
+    db.session.commit()
     return user_id

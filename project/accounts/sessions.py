@@ -8,30 +8,16 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import ColumnElement, Row, Select, String, bindparam, select, true, update
 
-from project.accounts import grants, presence
+from project.accounts import audit, grants, presence
+from project.accounts.audit import Event
+from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
 from project.database import Columns
 from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
 from project.extensions import db, reads
-from project.security import addresses
 from project.security.tokens import Claims
-
-LONGEST_USER_AGENT = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who asks: the address, and what the client calls itself."""
-
-    address: str
-    user_agent: str
-
-    @property
-    def network(self) -> str:
-        """What the address is counted as."""
-        return addresses.network(self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +56,11 @@ SHOWN_BY_SESSION = (
 )  # fmt: skip
 
 
-def start(user_id: int, client: Client) -> Grant:
+def start(user_id: int, client: Client, event: Event) -> Grant:
     """Open a session of a user within the caller's transaction; return what the client gets.
 
-    Where the user has as many as one may have, the oldest ends. Raises IntegrityError where the
-    user is gone.
+    It is recorded as the event that opened it. Where the user has as many as one may have, the
+    oldest ends. Raises IntegrityError where the user is gone.
     """
     now = utcnow()
     ends_at = now + current_app.config["SESSION_LIFETIME"]
@@ -89,7 +75,8 @@ def start(user_id: int, client: Client) -> Grant:
     )
     db.session.add(session)
     db.session.flush()
-    _close_the_oldest(user_id)
+    audit.record(event, client, user_id=user_id, session_id=session.id)
+    _close_the_oldest(user_id, client)
     return grants.make(user_id, session.id, session.generation, ends_at)
 
 
@@ -141,25 +128,32 @@ def of_user(user_id: int) -> Sequence[Session]:
     return db.session.scalars(_open(user_id).order_by(*last_seen_first)).all()
 
 
-def end(session_id: UUID) -> None:
-    """End a session. Raises SessionEnded where it has ended already."""
-    ended = _close(Session.id == session_id)
-    db.session.commit()
-    if not ended:
+def end(user_id: int, session_id: UUID, client: Client, event: Event = Event.SESSION_ENDED) -> None:
+    """End a session of this user, and record why.
+
+    Raises SessionEnded where it has ended already, or is somebody else's.
+    """
+    if _close(Session.user_id == user_id, Session.id == session_id):
+        audit.record(event, client, user_id=user_id, session_id=session_id)
+        db.session.commit()
+    else:
+        db.session.rollback()
         raise SessionEnded
 
 
-def end_one_of(user_id: int, session_id: UUID) -> None:
+def end_one_of(user_id: int, session_id: UUID, client: Client) -> None:
     """End a session of this user. Raises SessionNotFound, also for somebody else's."""
-    ended = _close(Session.user_id == user_id, Session.id == session_id)
-    db.session.commit()
-    if not ended:
-        raise SessionNotFound
+    try:
+        end(user_id, session_id, client)
+    except SessionEnded:
+        raise SessionNotFound from None
 
 
-def end_all(user_id: int, but: UUID | None = None) -> int:
+def end_all(user_id: int, client: Client, but: UUID | None = None) -> int:
     """End every session of a user, but one where that is named; return how many there were."""
     ended = close_all(user_id, but)
+    scope = "others" if but else "all"
+    audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope=scope, count=ended)
     db.session.commit()
     return ended
 
@@ -187,7 +181,9 @@ def _open(user_id: int) -> Select[Session]:
     )
 
 
-def _close_the_oldest(user_id: int) -> None:
+def _close_the_oldest(user_id: int, client: Client) -> None:
     newest_first = _open(user_id).order_by(Session.created_at.desc(), Session.id)
     too_many = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
-    _close(Session.id.in_(too_many.with_only_columns(Session.id).scalar_subquery()))
+    ended = _close(Session.id.in_(too_many.with_only_columns(Session.id).scalar_subquery()))
+    if ended:
+        audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope="oldest", count=ended)

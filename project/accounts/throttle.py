@@ -19,6 +19,9 @@ from math import ceil
 from flask import current_app
 from sqlalchemy import ColumnElement, Row, and_, case, delete, literal, or_, select, update
 
+from project.accounts import audit
+from project.accounts.audit import Event
+from project.accounts.clients import COMMAND, Client
 from project.api.models import KnownNetwork, Throttle, User
 from project.clock import utcnow
 from project.database import Moment, insert_or_update
@@ -58,7 +61,7 @@ class Attempt:
     counted: tuple[tuple[Scope, str], ...] = ()
 
 
-def admit_login(email_key: str, network: str) -> Attempt:
+def admit_login(email_key: str, client: Client) -> Attempt:
     """Count a login before it is tried. Raises TooManyAttempts.
 
     It makes no difference whether the account exists.
@@ -66,17 +69,21 @@ def admit_login(email_key: str, network: str) -> Attempt:
     if not _is_enabled():
         return Attempt()
     account = email_key if len(email_key) <= LONGEST_SUBJECT else hashing.digest(email_key)
-    return _admit(
+    network = client.network
+    asked = [
         (Scope.ACCOUNT_NETWORK, f"{account} {network}"),
         (Scope.NETWORK, network),
         # Nobody is locked out of an account by what others do.
         *([] if _is_known(email_key, network) else [(Scope.ACCOUNT, account)]),
-    )
+    ]
+    return _admit(asked, client, email_key)
 
 
-def admit_registration(network: str) -> Attempt:
+def admit_registration(client: Client) -> Attempt:
     """Count a registration before it is tried. Raises TooManyAttempts."""
-    return _admit((Scope.REGISTRATION, network)) if _is_enabled() else Attempt()
+    if not _is_enabled():
+        return Attempt()
+    return _admit([(Scope.REGISTRATION, client.network)], client)
 
 
 def forgive(attempt: Attempt) -> None:
@@ -118,10 +125,11 @@ def counts() -> Sequence[Row[str, str, int, datetime]]:
     return db.session.execute(current.order_by(Throttle.scope, Throttle.subject)).all()
 
 
-def clear(name: str | None = None) -> int:
+def clear(name: str | None = None, client: Client = COMMAND) -> int:
     """Forget what is counted for an address or a network, or all; return how many counts."""
     where = [] if name is None else [or_(*_naming(name))]
     cleared = db.session.scalars(delete(Throttle).where(*where).returning(Throttle.count)).all()
+    audit.record(Event.THROTTLE_CLEARED, client, count=len(cleared))
     db.session.commit()
     return len(cleared)
 
@@ -134,14 +142,17 @@ def _naming(name: str) -> list[ColumnElement[bool]]:
     ]
 
 
-def _admit(*asked: tuple[Scope, str]) -> Attempt:
+def _admit(
+    asked: Sequence[tuple[Scope, str]], client: Client, email_key: str | None = None
+) -> Attempt:
     now = utcnow()
     for scope, subject in asked:
         if not _count(scope, subject, now):
             db.session.rollback()
+            _record_refusal(scope, subject, client, email_key)
             _refuse(scope, subject, now)
     db.session.commit()
-    return Attempt(asked)
+    return Attempt(tuple(asked))
 
 
 def _count(scope: Scope, subject: str, now: datetime) -> bool:
@@ -195,6 +206,19 @@ def _waits() -> list[timedelta]:
         waits.append(wait)
         wait *= 2
     return [*waits, longest]
+
+
+def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str | None) -> None:
+    """Record that a limit refuses: once for each wait, or a flood would fill the table."""
+    is_untold = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
+    refused = and_(_is(scope, subject), is_untold)
+    if db.session.scalar(select(Throttle.count).where(refused)) is None:
+        return
+    telling = update(Throttle).where(refused).values(told_until=Throttle.blocked_until)
+    if db.session.scalar(telling.returning(Throttle.count)) is not None:
+        user_id = db.session.scalar(select(User.id).where(User.email_key == email_key))
+        audit.record(Event.THROTTLE_REFUSED, client, user_id=user_id, scope=scope.value)
+    db.session.commit()
 
 
 def _refuse(scope: Scope, subject: str, now: datetime) -> None:

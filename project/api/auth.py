@@ -63,7 +63,7 @@ def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
     For 30 seconds the token of one refresh ago gets the current tokens again: two tabs that refresh
     at once both stay logged in.
     """
-    return RefreshedAnswer(**asdict(refresh.refresh(payload.refresh_token)))
+    return RefreshedAnswer(**asdict(refresh.refresh(payload.refresh_token, client())))
 
 
 @auth_blueprint.get("/auth/logout")
@@ -71,7 +71,7 @@ def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
 @authenticate(missing=LogoutTokenMissing)
 def logout_user(identity: Identity) -> LoggedOutAnswer:
     """End the token's session; its token is refused from then on."""
-    sessions.end(identity.session_id)
+    sessions.end(identity.id, identity.session_id, client())
     return LoggedOutAnswer()
 
 
@@ -82,11 +82,10 @@ def logout_user(identity: Identity) -> LoggedOutAnswer:
 def logout_sessions(identity: Identity, payload: LogoutRequest) -> LoggedOutAnswer:
     """End the token's session, or all others of the user, or all."""
     if payload.scope == "local":
-        sessions.end(identity.session_id)
+        sessions.end(identity.id, identity.session_id, client())
     else:
-        sessions.end_all(
-            identity.id, but=identity.session_id if payload.scope == "others" else None
-        )
+        kept = identity.session_id if payload.scope == "others" else None
+        sessions.end_all(identity.id, client(), but=kept)
     return LoggedOutAnswer()
 
 

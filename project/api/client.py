@@ -3,9 +3,9 @@
 import logging
 from threading import Lock
 
-from flask import current_app, request
+from flask import current_app, g, request
 
-from project.accounts.sessions import LONGEST_USER_AGENT, Client
+from project.accounts.clients import LONGEST_USER_AGENT, Client
 from project.security.addresses import UNKNOWN, client_address
 from project.security.identifiers import is_visible
 
@@ -31,7 +31,7 @@ def client() -> Client:
     """Return the request's client; what it says of itself is cut and cleaned, not believed."""
     said = request.headers.get("User-Agent", "")[:LONGEST_USER_AGENT]
     visible = "".join(character for character in said if is_visible(character))
-    return Client(address=address(), user_agent=visible)
+    return Client(address=address(), user_agent=visible, user_id=g.get("user_id"))
 
 
 def address() -> str:

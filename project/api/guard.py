@@ -5,7 +5,7 @@ from functools import wraps
 from hmac import compare_digest
 from typing import Any
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 from project.accounts import sessions
 from project.accounts.sessions import Identity
@@ -77,7 +77,9 @@ def authenticate_service(view: View) -> View:
 
 
 def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
-    return sessions.identify(_bearer_token(missing))
+    identity = sessions.identify(_bearer_token(missing))
+    g.user_id = identity.id  # for the log and the audit trail
+    return identity
 
 
 def _bearer_token(missing: type[TokenMissing]) -> str:

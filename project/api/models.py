@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import JSON, Enum, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
@@ -165,7 +165,10 @@ class SigningKey(Base):
 
 
 class Throttle(Base):
-    """How many attempts a limit has counted for a subject, and until when it lets no more in."""
+    """How many attempts a limit has counted for a subject, and until when it lets no more in.
+
+    `told_until` is the end of the last wait of which the audit trail knows.
+    """
 
     __tablename__ = "throttle"
 
@@ -174,6 +177,7 @@ class Throttle(Base):
     count: Mapped[int]
     blocked_until: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    told_until: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class KnownNetwork(Base):
@@ -186,6 +190,24 @@ class KnownNetwork(Base):
     )
     network: Mapped[str] = mapped_column(String(45), primary_key=True)
     last_login_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class AuditEvent(Base):
+    """Something that was done to an account, a session or a key; it survives what it tells of."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # as SQLAlchemy reads it
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True
+    )
+    at: Mapped[datetime] = mapped_column(Moment, index=True)
+    event: Mapped[str] = mapped_column(String(40))
+    user_id: Mapped[int | None] = mapped_column(index=True)
+    session_id: Mapped[UUID | None]
+    address: Mapped[str] = mapped_column(String(45))
+    user_agent: Mapped[str] = mapped_column(String(200))
+    details: Mapped[dict[str, str | int]] = mapped_column(JSON)
 
 
 def _rounds() -> int:

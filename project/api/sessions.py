@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from project.accounts import sessions
 from project.accounts.sessions import Identity
+from project.api.client import client
 from project.api.contract import answers
 from project.api.guard import authenticate
 from project.api.models import Session
@@ -33,7 +34,7 @@ def end_session(identity: Identity, session_id: str) -> SessionEndedAnswer:
         named = UUID(session_id)
     except ValueError:
         raise SessionNotFound from None
-    sessions.end_one_of(identity.id, named)
+    sessions.end_one_of(identity.id, named, client())
     return SessionEndedAnswer()
 
 

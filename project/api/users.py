@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from project.accounts import directory, registration
 from project.accounts.sessions import Identity
+from project.api.client import client
 from project.api.contract import accepts, accepts_query, answers
 from project.api.fields import position_text
 from project.api.guard import authenticate_unless_public, require_admin
@@ -72,5 +73,5 @@ def get_single_user(caller: Identity | None, user_id: str) -> UserAnswer:
 @accepts(RegisterRequest)
 def add_user(payload: RegisterRequest) -> UserAddedAnswer:
     """Make an account for somebody else; for administrators."""
-    registration.add_user(payload.username, payload.email, payload.password)
+    registration.add_user(payload.username, payload.email, payload.password, client())
     return UserAddedAnswer(message=f"{payload.email} was added!")

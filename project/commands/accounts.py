@@ -4,6 +4,7 @@ import getpass
 import sys
 
 from project.accounts import lifecycle, registration
+from project.accounts.clients import COMMAND
 from project.api.payload import validate
 from project.api.schemas import RegisterRequest
 from project.commands.console import CommandFailed, refuse_in_production, told
@@ -21,7 +22,7 @@ def seed_db(yes: bool = False) -> None:
     refuse_in_production("seed_db", yes)
     for username, email in SEEDED_USERS:
         try:
-            registration.add_user(username, email, SEEDED_PASSWORD)
+            registration.add_user(username, email, SEEDED_PASSWORD, COMMAND)
             print(f"Made {username} <{email}>.")
         except UserExists:
             print(f"Kept {username} <{email}>, who existed.")
@@ -37,7 +38,9 @@ def create_admin(username: str, email: str) -> None:
     fields = {"username": username, "email": email, "password": asked.rstrip("\n")}
     try:
         account = validate(RegisterRequest, fields)
-        registration.add_user(account.username, account.email, account.password, admin=True)
+        registration.add_user(
+            account.username, account.email, account.password, COMMAND, admin=True
+        )
     except InvalidPayload as refusal:
         raise CommandFailed(f"no administrator was made. {told(refusal)}") from None
     except UserExists as refusal:

@@ -10,8 +10,11 @@ from alembic.script import ScriptDirectory
 from flask_script_ng import Command
 from sqlalchemy import MetaData, exc
 
+from project import logs
 from project.commands.console import CommandFailed, database_name, refuse_in_production
 from project.extensions import MIGRATIONS, db
+
+logger = logging.getLogger(__name__)
 
 
 def recreate_db(yes: bool = False) -> None:
@@ -32,11 +35,7 @@ class Database(Command):  # type: ignore[misc]  # the library has no types
 
     def run(self, arguments: list[str]) -> None:
         """Hand the arguments to Flask-Migrate; say what it changed and where the schema stands."""
-        logging.basicConfig(format="%(message)s")
-        applied = logging.getLogger("migrations")
-        applied.setLevel(logging.INFO)
-        applied.propagate = False
-        applied.addHandler(logging.StreamHandler(sys.stdout))
+        logs.write_to(sys.stdout)
         migrations = flask_migrate.cli.db
         try:
             code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)
@@ -48,18 +47,16 @@ class Database(Command):  # type: ignore[misc]  # the library has no types
 
 
 def warn_of_pending_migrations() -> None:
-    """Print a warning where the schema is not the latest, or the database cannot be reached."""
+    """Warn where the schema is not the latest, or the database cannot be reached."""
     known = ScriptDirectory(str(MIGRATIONS)).get_heads()
     try:
         applied = applied_revisions()
     except exc.OperationalError:
-        print(f"warning: {database_name()} cannot be reached yet.", file=sys.stderr)
+        logger.warning("%s cannot be reached yet", database_name())
         return
     if set(applied) != set(known):
         remedy = "run: python manage.py db upgrade"
-        print(
-            f"warning: {database_name()} is not at the latest migration; {remedy}", file=sys.stderr
-        )
+        logger.warning("%s is not at the latest migration; %s", database_name(), remedy)
 
 
 def applied_revisions() -> tuple[str, ...]:

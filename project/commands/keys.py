@@ -3,6 +3,7 @@
 import secrets
 
 from project.accounts import keyring, keys
+from project.accounts.clients import COMMAND
 from project.accounts.keys import KeyRow
 from project.clock import utcnow
 from project.commands.console import CommandFailed, moment
@@ -36,7 +37,7 @@ def rotate_keys() -> None:
         )
     ring.prepare()
     signs_at = utcnow() + keys.lead()
-    made = ring.rotate(signs_at)
+    made = ring.rotate(signs_at, COMMAND)
     if made is None:
         raise CommandFailed("another process has made a key at the same time; that one will do.")
     print(f"Made {made}, published now; it signs from {moment(signs_at)} on.")

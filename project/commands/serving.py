@@ -1,5 +1,6 @@
 """Commands that serve, or open a shell inside the service."""
 
+import logging
 import os
 import re
 import socket
@@ -8,7 +9,9 @@ from pathlib import Path
 
 from flask import Flask, current_app
 from flask_script_ng import Server
+from werkzeug.serving import WSGIRequestHandler
 
+from project import logs
 from project.api.models import Session, User
 from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
@@ -16,9 +19,15 @@ from project.config import share_cores
 from project.extensions import db
 
 ROOT = Path(__file__).parent.parent.parent
-BLOCKING_THREADS = "16"
-KILL_TIMEOUT = "10"
-"""Seconds that a worker has to finish what it has begun when the server is told to end."""
+
+logger = logging.getLogger(__name__)
+
+
+class SilentHandler(WSGIRequestHandler):
+    """Serves requests and leaves it to the service to log them."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing: the path may hold an id."""
 
 
 class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no types
@@ -27,10 +36,15 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
     help = description = __doc__
 
     def __init__(self) -> None:
-        super().__init__(use_debugger=False, use_reloader=True, threaded=True)
+        super().__init__(
+            use_debugger=False, use_reloader=True, threaded=True, request_handler=SilentHandler
+        )
 
     def __call__(self, app: Flask, host: str, port: int, *args: object, **kwargs: object) -> None:
         """Serve until interrupted."""
+        logs.write_to(sys.stdout)
+        # What it says at its start is made for a terminal, colours and all.
+        logging.getLogger("werkzeug").propagate = False
         if "WERKZEUG_RUN_MAIN" not in os.environ:  # else the reloader's child, whose port is taken
             check_port(host, port)
             with app.app_context():
@@ -43,18 +57,13 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     if not re.fullmatch(r"[0-9]{1,5}", port) or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
         raise CommandFailed("--port and --workers take a whole number.")
     check_port(host, int(port))
+    logs.write_to(sys.stdout)
     warn_of_pending_migrations()
-    chosen = current_app.config["APP_SETTINGS"]
-    print(
-        f"Serving {database_name()} by {chosen} on http://{host}:{port}; try it at /docs.",
-        flush=True,
-    )
-    options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-    options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
-    options += ["--workers-kill-timeout", KILL_TIMEOUT]
+    chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
+    logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
     share_cores(int(workers))
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
+    os.execv(sys.executable, [sys.executable, "-m", "project.server", host, port, workers])
 
 
 def shell_context() -> dict[str, object]:

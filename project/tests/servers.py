@@ -59,7 +59,10 @@ def running(kind: str, url: str, **settings: str) -> Iterator[str]:
 def started(
     kind: str, settings: dict[str, str], workers: int = WORKERS
 ) -> Iterator[tuple[str, list[str]]]:
-    """Serve in this environment; yield the server's URL and the lines it has said so far."""
+    """Serve in this environment; yield the server's URL and the lines it has said so far.
+
+    When it has ended, all that it said is there.
+    """
     port = free_port()
     process = subprocess.Popen(
         command(kind, port, workers),
@@ -70,26 +73,32 @@ def started(
         text=True,
         start_new_session=True,
     )
+    said: list[str] = []
     try:
-        yield f"http://127.0.0.1:{port}", _read_until_started(kind, process, workers)
+        _read_until_started(kind, process, workers, said)
+        yield f"http://127.0.0.1:{port}", said
     finally:
-        _stop(kind, process)
+        _stop(kind, process, said)
 
 
-def _stop(kind: str, process: subprocess.Popen[str]) -> None:
+def _stop(kind: str, process: subprocess.Popen[str], said: list[str]) -> None:
     if kind == "runserver":  # whose reloader would leave its child behind
         os.killpg(process.pid, signal.SIGTERM)
     process.terminate()
-    process.communicate(timeout=30)
+    with process:
+        assert process.stdout is not None
+        said += process.stdout
 
 
-def _read_until_started(kind: str, process: subprocess.Popen[str], workers: int) -> list[str]:
+def _read_until_started(
+    kind: str, process: subprocess.Popen[str], workers: int, said: list[str]
+) -> None:
+    """Read what the server says until each of its workers has said that it serves."""
     sign = STARTED[kind]
     times = 1 if kind == "runserver" else workers
-    said: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
         said.append(line)
         if sum(sign in earlier for earlier in said) == times:
-            return said
+            return
     raise AssertionError(f"{kind} ended before it served:\n{''.join(said)}")

@@ -16,6 +16,7 @@ LONGEST_MODULE = 320
 ARROWS = {
     "clock": set[str](),
     "request_id": set[str](),
+    "logs": {"request_id"},
     "instance": set[str](),
     "database": set[str](),
     "database_url": set[str](),
@@ -23,6 +24,7 @@ ARROWS = {
     "security": {"security"},
     "settings": {"database_url", "readers", "security"},
     "config": {"database", "instance", "readers", "security", "settings"},
+    "server": {"config", "logs"},
     "errors": set[str](),
     "error_handler": {"database", "errors", "request_id"},
     "extensions": {"database"},
@@ -34,10 +36,9 @@ ARROWS = {
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
-        "extensions",
-        "security",
+        "extensions", "logs", "security",
     },
-    "__init__": {"accounts", "api", "config", "error_handler", "extensions", "security"},
+    "__init__": {"accounts", "api", "config", "error_handler", "extensions", "logs", "security"},
 }  # fmt: skip
 
 

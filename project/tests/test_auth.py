@@ -6,6 +6,7 @@ import time_machine
 from sqlalchemy import text
 
 from project.accounts import sessions
+from project.accounts.clients import COMMAND
 from project.api.models import Session, User
 from project.errors import SessionEnded
 from project.extensions import bcrypt, db
@@ -28,9 +29,9 @@ class TestAuthBlueprint(AuthContract):
     def test_of_two_logouts_at_once_one_ends_the_session(self) -> None:
         with self.app.app_context():
             identity = sessions.identify(utils.add_token(utils.add_user().id))
-            sessions.end(identity.session_id)
+            sessions.end(identity.id, identity.session_id, COMMAND)
             with self.assertRaises(SessionEnded):
-                sessions.end(identity.session_id)
+                sessions.end(identity.id, identity.session_id, COMMAND)
 
     def test_logout_leaves_the_users_other_sessions(self) -> None:
         user_id = self.add_user()

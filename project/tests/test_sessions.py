@@ -7,6 +7,7 @@ from uuid import uuid4
 import time_machine
 
 from project.accounts import presence, sessions
+from project.accounts.clients import COMMAND
 from project.extensions import db
 from project.tests.base import BaseTestCase
 from project.tests.contract import INACTIVE_USER, INVALID_TOKEN, MISSING_TOKEN
@@ -160,8 +161,8 @@ class TestEndingSessions(SessionsCase):
 
     def test_ending_all_tells_how_many_there_were(self) -> None:
         with self.app.app_context():
-            self.assertEqual(sessions.end_all(self.user_id), 3)
-            self.assertEqual(sessions.end_all(self.user_id), 0)
+            self.assertEqual(sessions.end_all(self.user_id, COMMAND), 3)
+            self.assertEqual(sessions.end_all(self.user_id, COMMAND), 0)
 
 
 class TestSessionCap(SessionsCase):

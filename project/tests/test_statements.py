@@ -61,10 +61,20 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.tables(before), ["throttle", "throttle"])
         self.assertEqual(
             self.tables(after),
-            ["throttle", "throttle", "known_networks", "sessions", "sessions"],
+            ["throttle", "throttle", "known_networks", "sessions", "audit_events", "sessions"],
         )
         self.assertEqual((before[-2], after[-1]), ("COMMIT", "COMMIT"))
         self.assertIn("users.email_key", before[-1])
+
+    def test_a_login_that_fails_costs_the_same_for_an_unknown_address(self) -> None:
+        self.add_user("ada", "ada@example.com")
+        costs = []
+        for email in ("ada@example.com", "nobody@example.com"):
+            self.sent.clear()
+            self.assertEqual(self.caller.login(email, "wrong").status, 404)
+            costs.append([statement.split()[0] for statement in self.sent])
+        self.assertEqual(costs[0], costs[1])
+        self.assertEqual(self.tables(self.sent)[-1], "audit_events")
 
     def hash_without_a_transaction(self, kept_hash: str, password: str) -> bool:
         """Check a password, and note when."""

@@ -1,0 +1,28 @@
+"""Who has a deed done."""
+
+from dataclasses import dataclass
+
+from project.security import addresses
+
+LONGEST_USER_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: the address, what the client calls itself, and whose token it has shown."""
+
+    address: str
+    user_agent: str
+    user_id: int | None = None
+
+    @property
+    def network(self) -> str:
+        """What the address is counted as."""
+        return addresses.network(self.address)
+
+
+COMMAND = Client(address="", user_agent="command")
+"""Whoever may type a command of `manage.py`."""
+
+SERVICE = Client(address="", user_agent="service")
+"""The service itself, when something is due."""
