@@ -9,11 +9,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from flask import Flask, has_request_context
+from flask import Flask
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from project.request_id import request_id
+from project import request_id
 
 SERVICE = "project"
 """The logger above all of the service's own."""
@@ -112,8 +112,8 @@ def escaped(text: str) -> str:
 
 
 def _name_request(record: logging.LogRecord) -> bool:
-    if has_request_context():
-        record.request_id = request_id()
+    if known := request_id.known():
+        record.request_id = known
     return True
 
 

@@ -3,7 +3,7 @@
 import re
 from uuid import uuid4
 
-from flask import g, request
+from flask import g, has_app_context, request
 
 HEADER = "X-Request-ID"
 ACCEPTED = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
@@ -15,3 +15,11 @@ def request_id() -> str:
         sent = request.headers.get(HEADER, "")
         g.request_id = sent if ACCEPTED.fullmatch(sent) else uuid4().hex
     return str(g.request_id)
+
+
+def known() -> str | None:
+    """Return the id of the request that is being answered; None where there is none.
+
+    A command has a request too, by Flask-Script, and nobody who asked.
+    """
+    return g.get("request_id") if has_app_context() else None

@@ -6,6 +6,7 @@ from time import perf_counter
 from flask import Flask, Response, g, request
 
 from project.api import client
+from project.request_id import request_id
 
 ASKED_ALL_THE_TIME = frozenset(
     {
@@ -28,8 +29,9 @@ def init_app(app: Flask) -> None:
 
 
 def begin() -> None:
-    """Remember when the request began."""
+    """Remember when the request began, and give it its id for every line that follows."""
     g.began = perf_counter()
+    request_id()
 
 
 def note(response: Response) -> Response:

@@ -7,7 +7,6 @@ from flask import current_app, g, request
 
 from project.accounts.clients import LONGEST_USER_AGENT, Client
 from project.security.addresses import UNKNOWN, client_address
-from project.security.identifiers import is_visible
 
 FORWARDING_FIELDS = ("X-Forwarded-For", "Forwarded")
 """What a proxy tells a client's address by; the first alone is read."""
@@ -30,7 +29,7 @@ logger = logging.getLogger(__name__)
 def client() -> Client:
     """Return the request's client; what it says of itself is cut and cleaned, not believed."""
     said = request.headers.get("User-Agent", "")[:LONGEST_USER_AGENT]
-    visible = "".join(character for character in said if is_visible(character))
+    visible = "".join(character for character in said if character.isprintable())
     return Client(address=address(), user_agent=visible, user_id=g.get("user_id"))
 
 
