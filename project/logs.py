@@ -65,7 +65,8 @@ class StandardHandler(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Let the request go on whose line could not be written; tell of a fault of ours alone."""
-        is_unwritable = isinstance(sys.exc_info()[1], OSError) or self.stream.closed
+        is_closed = getattr(self.stream, "closed", True)  # None, if it was when Python began
+        is_unwritable = isinstance(sys.exc_info()[1], OSError) or is_closed
         if not is_unwritable:
             super().handleError(record)
 
@@ -77,10 +78,11 @@ def init_app(app: Flask) -> None:
     logging.getLogger("migrations").setLevel(logging.INFO)
 
 
-def write_to(stream: TextIO, least: int = logging.NOTSET) -> None:
+def write_to(stream: TextIO | None, least: int = logging.NOTSET) -> None:
     """Have the lines of this level and above go to another stream."""
     handler = _ours()
-    handler.stream = stream  # setStream() would flush the one before, which may be unwritable
+    # setStream() would flush the one before, which may be unwritable.
+    handler.stream = stream  # type: ignore[assignment]  # None where there is no such output
     handler.setLevel(least)
 
 
