@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,20 +75,24 @@ def started(
         start_new_session=True,
     )
     said: list[str] = []
+    assert process.stdout is not None
+    # A pipe that nobody empties would stop the server.
+    reader = threading.Thread(target=said.extend, args=(process.stdout,))
     try:
         _read_until_started(kind, process, workers, said)
+        reader.start()
         yield f"http://127.0.0.1:{port}", said
     finally:
-        _stop(kind, process, said)
+        _stop(kind, process, reader)
 
 
-def _stop(kind: str, process: subprocess.Popen[str], said: list[str]) -> None:
+def _stop(kind: str, process: subprocess.Popen[str], reader: threading.Thread) -> None:
     if kind == "runserver":  # whose reloader would leave its child behind
         os.killpg(process.pid, signal.SIGTERM)
     process.terminate()
-    with process:
-        assert process.stdout is not None
-        said += process.stdout
+    with process:  # waits for its end
+        if reader.ident:
+            reader.join()
 
 
 def _read_until_started(
