@@ -71,7 +71,7 @@ def upstream() -> Iterator[str]:
 
 
 def need(program: str, path: str | None, *, of_ci: bool = False) -> str:
-    """Return where a program is; without it the test is skipped, or failed where CI must have it."""
+    """Return where a program is; without it the test is skipped, or fails where CI must have it."""
     if path is None and of_ci and "CI" in os.environ:
         pytest.fail(f"{program} is not installed, and this is CI")
     if path is None:
