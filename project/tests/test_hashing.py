@@ -156,7 +156,11 @@ class TestOverload(BaseTestCase):
             user = db.session.scalars(select(User)).one()
             old = user.password = bcrypt_hash(PASSWORD, 5)
             db.session.commit()
-        with mock.patch.object(User, "check_password", return_value=True), occupied(self.pool):
+        with (
+            mock.patch.object(User, "refuse_if_overloaded"),
+            mock.patch.object(User, "check_password", return_value=True),
+            occupied(self.pool),
+        ):
             self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(kept_hash(self), old)
 
