@@ -5,7 +5,7 @@ import sys
 from flask_script_ng import Manager, Shell
 
 from project import create_app
-from project.commands import accounts, console, database, keys, serving, suite, upkeep
+from project.commands import accounts, backup, console, database, keys, serving, suite, upkeep
 from project.config import ConfigError
 
 # What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
@@ -32,6 +32,8 @@ manager.command(keys.list_keys)
 manager.command(keys.rotate_keys)
 manager.command(keys.retire_key)
 manager.command(upkeep.purge)
+manager.command(backup.backup)
+manager.command(backup.restore)
 manager.command(serving.serve)
 manager.command(suite.test)
 manager.command(suite.cov)
