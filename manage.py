@@ -5,7 +5,17 @@ import sys
 from flask_script_ng import Manager, Shell
 
 from project import create_app
-from project.commands import accounts, backup, console, database, keys, serving, suite, upkeep
+from project.commands import (
+    accounts,
+    backup,
+    console,
+    database,
+    doctor,
+    keys,
+    serving,
+    suite,
+    upkeep,
+)
 from project.config import ConfigError
 
 # What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
@@ -31,6 +41,7 @@ manager.command(keys.make_service_token)
 manager.command(keys.list_keys)
 manager.command(keys.rotate_keys)
 manager.command(keys.retire_key)
+manager.command(doctor.doctor)
 manager.command(upkeep.purge)
 manager.command(backup.backup)
 manager.command(backup.restore)

@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from project.commands.console import CommandFailed, database_name, refuse_in_production
+from project.commands.database import warn_of_pending_migrations
 from project.extensions import MIGRATIONS, db
 
 LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
@@ -47,6 +48,7 @@ def restore(file: str, yes: bool = False) -> None:
             _count_on(staged, target)
             staged.backup(target)
     print(f"Restored {database_name()} from {copy}, at revision {revision}.")
+    warn_of_pending_migrations()
 
 
 def _database(instead: str) -> Path:

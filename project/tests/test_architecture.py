@@ -30,8 +30,8 @@ ARROWS = {
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {
-        "accounts", "api", "api.models", "clock", "commands", "database", "errors", "extensions",
-        "security",
+        "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
+        "extensions", "instance", "security",
     },
     "__init__": {"accounts", "api", "config", "errors", "extensions"},
 }  # fmt: skip
