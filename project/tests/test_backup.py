@@ -149,6 +149,16 @@ class TestBackup(TestCase):
         self.assertRegex(self.manage_in_vain("restore", str(self.copy)), "damaged|malformed")
         self.assertEqual(content(self.file), before)
 
+    def test_after_an_older_backup_the_migrations_are_asked_for(self) -> None:
+        self.manage("backup", str(self.copy))
+        with closing(sqlite3.connect(self.copy)) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '0005'")
+            connection.commit()
+        environment = servers.environment(f"sqlite:///{self.file}")
+        done = manage("restore", str(self.copy), environment=environment)
+        self.assertIn("at revision 0005.", done.stdout)
+        self.assertIn("run: python manage.py db upgrade", done.stderr)
+
     def test_production_wants_to_be_told(self) -> None:
         self.manage("backup", str(self.copy))
         production = PRODUCTION | {"DATABASE_URL": f"sqlite:///{self.file}"}
