@@ -34,8 +34,7 @@ ARROWS = {
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
-        "extensions",
-        "security",
+        "extensions", "instance", "security",
     },
     "__init__": {"accounts", "api", "config", "error_handler", "extensions", "security"},
 }  # fmt: skip
