@@ -4,17 +4,26 @@ import re
 
 from flask import Flask, Response
 
-from project import config, errors
+from project import config, deadline, errors, timeouts
 from project.accounts import keyring, presence
 from project.api import headers
 from project.api.auth import auth_blueprint
+from project.api.health import health_blueprint
 from project.api.services import services_blueprint
 from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
-from project.extensions import bcrypt, cors, db, migrate, reads
+from project.extensions import bcrypt, cors, db, end_transaction, migrate, reads
 
 __all__ = ["bcrypt", "create_app", "db"]
+
+BLUEPRINTS = (
+    auth_blueprint,
+    services_blueprint,
+    users_blueprint,
+    health_blueprint,
+    system_blueprint,
+)
 
 
 class JSONResponse(Response):
@@ -50,14 +59,17 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a redirect would be an answer without the envelope
     _init_extensions(app)
-    for blueprint in (auth_blueprint, services_blueprint, users_blueprint, system_blueprint):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app
 
 
 def _init_extensions(app: Flask) -> None:
+    if longest := timeouts.of(app.config).request:
+        deadline.init_app(app, longest.total_seconds())
     db.init_app(app)
     reads.init_app(app)
+    app.teardown_request(end_transaction)
     bcrypt.init_app(app)
     migrate.init_app(app, db)
     cors.init_app(

@@ -69,6 +69,16 @@ SETTINGS = (
     Setting("DATABASE_TEST_URL", database_url, None,
         "The database of `TestingConfig`, and the server that the test suite uses instead of "
         "starting one of its own."),
+    Setting("DATABASE_CONNECT_TIMEOUT", duration, timedelta(seconds=1),
+        "How long to wait for a connection to PostgreSQL."),
+    Setting("DATABASE_STATEMENT_TIMEOUT", duration, timedelta(seconds=1),
+        "How long a statement may take in PostgreSQL; a request waits for the database half a "
+        "second longer in all."),
+    Setting("DATABASE_POOL_TIMEOUT", duration, timedelta(seconds=1),
+        "How long to wait for one of the worker's own connections, where all are in use."),
+    Setting("DRAIN_SECONDS", whole(0, 60), 2,
+        "How long a server that is told to end still serves, saying at `/health/ready` that it is "
+        "not ready."),
     Setting("SECRET_KEY", text, None,
         "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
         "instance folder with mode 600; production and staging require it."),
@@ -149,6 +159,7 @@ class TestingConfig(BaseConfig):
     TESTING = True
     DATABASE_SETTING = "DATABASE_TEST_URL"
     DATABASE_FILE = "users_test.sqlite"
+    DRAIN_SECONDS = 0
     BCRYPT_LOG_ROUNDS = 4
     TOKEN_EXPIRATION_DAYS = 0
     TOKEN_EXPIRATION_SECONDS = 3
@@ -304,5 +315,5 @@ def _derive(config: dict[str, Any]) -> list[str]:
             "INSTANCE_PATH to a folder that is."
         ]
     config["SQLALCHEMY_DATABASE_URI"] = url
-    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url) | {"pool_pre_ping": True}
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, config) | {"pool_pre_ping": True}
     return []

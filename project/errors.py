@@ -26,6 +26,7 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── UnsupportedMediaType    415 unsupported_media_type
     ├── InternalError           500 internal_error: a fault of ours
     └── Unavailable             503 unavailable: the database does not answer
+        └── NotReady            503 not_ready: told to a load balancer, by readiness.py
 """
 
 from collections.abc import Iterator, Sequence

@@ -58,8 +58,17 @@ def running(kind: str, url: str, **settings: str) -> Iterator[str]:
 @contextmanager
 def started(kind: str, settings: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
     """Serve in this environment; yield the server's URL and the lines it has said so far."""
+    with process(kind, settings) as (_, server, said):
+        yield server, said
+
+
+@contextmanager
+def process(
+    kind: str, settings: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """Serve in this environment; yield the process too, which the block may end by itself."""
     port = free_port()
-    process = subprocess.Popen(
+    server = subprocess.Popen(
         command(kind, port),
         cwd=ROOT,
         env=settings,
@@ -69,9 +78,9 @@ def started(kind: str, settings: dict[str, str]) -> Iterator[tuple[str, list[str
         start_new_session=True,
     )
     try:
-        yield f"http://127.0.0.1:{port}", _read_until_started(kind, process)
+        yield server, f"http://127.0.0.1:{port}", _read_until_started(kind, server)
     finally:
-        _stop(kind, process)
+        _stop(kind, server)
 
 
 def _stop(kind: str, process: subprocess.Popen[str]) -> None:

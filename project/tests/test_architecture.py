@@ -17,22 +17,28 @@ ARROWS = {
     "clock": set[str](),
     "request_id": set[str](),
     "instance": set[str](),
-    "database": set[str](),
+    "deadline": set[str](),
+    "draining": set[str](),
+    "timeouts": {"deadline"},
+    "migration": {"timeouts"},
+    "server": {"draining"},
+    "database": {"timeouts"},
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
     "config": {"database", "database_url", "instance", "readers", "security"},
     "errors": {"database", "request_id"},
     "extensions": {"database"},
+    "readiness": {"database", "deadline", "draining", "errors", "extensions"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
     },
-    "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
+    "api": {"accounts", "api", "api.models", "errors", "readiness", "request_id", "security"},
     "commands": {
         "accounts", "api", "api.models", "clock", "database", "errors", "extensions", "security",
     },
-    "__init__": {"accounts", "api", "config", "errors", "extensions"},
+    "__init__": {"accounts", "api", "config", "deadline", "errors", "extensions", "timeouts"},
 }  # fmt: skip
 
 

@@ -26,10 +26,18 @@ def shown(value: object) -> str:
     if value in (None, []):
         return "none"
     if isinstance(value, timedelta):
-        return f"`{value.days}d`"
+        return f"`{in_its_unit(value)}`"
     if isinstance(value, list):
         return f"`{','.join(value)}`"
     return f"`{str(value).lower()}`"
+
+
+def in_its_unit(duration: timedelta) -> str:
+    """Return a duration as a setting is written: a whole number of its largest unit."""
+    for unit, seconds in {"d": 86400, "h": 3600, "m": 60}.items():
+        if duration and not duration % timedelta(seconds=seconds):
+            return f"{duration // timedelta(seconds=seconds)}{unit}"
+    return f"{duration.seconds}s"
 
 
 def row(setting: Setting) -> str:
