@@ -10,6 +10,7 @@ import select
 import threading
 from dataclasses import dataclass
 from time import monotonic
+from typing import NoReturn
 
 import psycopg2.extensions
 from flask import Flask
@@ -19,6 +20,10 @@ from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 EVENTS = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
 LAST_WAIT = 0.1
 """Seconds for each further wait of a request whose time is up: it has to end its transaction."""
+
+REST = 1.0
+"""Seconds after a wait in vain in which no connection is tried: else the requests of a crowd, each
+of which finds out for itself, would queue for the threads that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,15 @@ class Limits:
 
 
 class LimitedConnection(psycopg2.extensions.connection):  # type: ignore[misc]  # has no types
-    """A connection to PostgreSQL on which every wait ends."""
+    """A connection to PostgreSQL on which every wait ends.
+
+    Raises OperationalError where it cannot be made in time.
+    """
 
     def __init__(self, limits: Limits, dsn: str) -> None:
+        if monotonic() < _silent_until.get(dsn, 0.0):
+            raise OperationalError("PostgreSQL has not answered a moment ago")
+        self.address = dsn
         self.limit: float | None = limits.connect
         super().__init__(dsn)
         self.limit = limits.answer
@@ -45,6 +56,8 @@ class _Patience(threading.local):
 
 
 _patience = _Patience()
+_silent_until: dict[str, float] = {}
+"""Until when no connection to a server is tried, by its address."""
 
 
 def init_app(app: Flask, seconds: float) -> None:
@@ -75,10 +88,12 @@ def wait(connection: psycopg2.extensions.connection) -> None:
     """
     state = connection.poll()
     began = monotonic()
-    ends_at = began + limit if (limit := _limit(connection)) is not None else None
+    limit = _limit(connection)
     try:
         while state != POLL_OK:
-            _wait_for_socket(connection.fileno(), EVENTS[state], ends_at)
+            left = None if limit is None else limit - (monotonic() - began)
+            if not _is_ready(connection.fileno(), EVENTS[state], left):
+                _give_up(connection, limit)
             state = connection.poll()
     finally:
         if _patience.left is not None:
@@ -93,9 +108,15 @@ def _limit(connection: psycopg2.extensions.connection) -> float | None:
     return max(LAST_WAIT, min(own, _patience.left))
 
 
-def _wait_for_socket(socket: int, events: int, ends_at: float | None) -> None:
+def _is_ready(socket: int, events: int, seconds: float | None) -> bool:
+    """Tell whether the socket could be read, or written, within this time."""
     poller = select.poll()
     poller.register(socket, events)
-    left = None if ends_at is None else max(0.0, ends_at - monotonic()) * 1000
-    if not poller.poll(left):
-        raise OperationalError("PostgreSQL has not answered in time")
+    return bool(poller.poll(None if seconds is None else max(0.0, seconds) * 1000))
+
+
+def _give_up(connection: LimitedConnection, limit: float | None) -> NoReturn:
+    # A request that had little time left has not shown that the server is silent.
+    if limit == connection.limit:
+        _silent_until[connection.address] = monotonic() + REST
+    raise OperationalError("PostgreSQL has not answered in time")

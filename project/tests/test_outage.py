@@ -194,6 +194,15 @@ class TestFaults(OutageCase):
             self.assert_nothing_works(self.token)
         self.assert_recovers()
 
+    def test_a_silent_server_is_not_waited_for_by_everybody(self) -> None:
+        with self.server.frozen():
+            self.assert_unavailable(self.caller.status(self.token))
+            began = time.monotonic()
+            for _ in range(10):
+                self.assert_unavailable(self.caller.status(self.token))
+            self.assertLess(time.monotonic() - began, 0.5)
+        self.assert_recovers()
+
     def test_a_network_that_swallows_everything(self) -> None:
         with network.before(self.server.url) as (url, hole):
             self.start(url)
