@@ -31,9 +31,9 @@ class TestHealth(BaseTestCase):
         self.app = databases.new_app()
         self.caller = InProcess(self.app.test_client())
 
-    def use(self, url: str) -> None:
-        """Call an app on another database."""
-        self.app = databases.bare_app(url)
+    def use(self, url: str, **settings: object) -> None:
+        """Call another app, on this database."""
+        self.app = databases.bare_app(url, **settings)
         self.caller = InProcess(self.app.test_client())
 
     def revise(self, statement: str) -> None:
@@ -70,6 +70,15 @@ class TestHealth(BaseTestCase):
     def test_a_server_that_accepts_and_never_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             self.use(f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres")
+            self.assert_not_ready("database")
+
+    def test_a_database_that_is_slow(self) -> None:
+        if databases.kind() == "sqlite":
+            return  # whose readers wait for nobody
+        url = self.app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
+        with self.app.app_context(), db.engine.connect() as other:
+            other.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
+            self.use(url, DATABASE_STATEMENT_TIMEOUT="10s")
             self.assert_not_ready("database")
 
     def test_a_database_without_its_schema(self) -> None:
