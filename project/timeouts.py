@@ -17,6 +17,9 @@ MARGIN = timedelta(seconds=0.5)
 """How much longer a request waits than a statement may take: what PostgreSQL cancels by itself
 costs no connection."""
 
+LONGEST = timedelta(hours=1)
+"""The longest that is passed on: PostgreSQL and poll() count milliseconds in 32 bits."""
+
 KEEPALIVES = {
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -47,13 +50,17 @@ class Timeouts:
             **KEEPALIVES,
             "tcp_user_timeout": int((_seconds(self.request) or 0) * 1000),
         }
-        # What the URL says itself has the last word.
-        options = f"{self._server_options()} {_text(url.query.get('options', ''))}"
         return {
             "connection_factory": partial(LimitedConnection, limits),
-            "options": options.strip(),
+            "options": self._options(url),
             **{name: value for name, value in told.items() if name not in url.query},
         }
+
+    def _options(self, url: URL) -> str:
+        """Return the server's options; the URL's own have the last word, save for a migration."""
+        own = _text(url.query.get("options", ""))
+        parts = (self._server_options(), own)
+        return " ".join(reversed(parts) if self.statement is None else parts).strip()
 
     def _server_options(self) -> str:
         """Return the time-outs of PostgreSQL itself, in milliseconds; 0 is none.
@@ -71,7 +78,8 @@ class Timeouts:
 
 def of(config: Mapping[str, Any]) -> Timeouts:
     """Return the time-outs of the settings."""
-    return Timeouts(config["DATABASE_CONNECT_TIMEOUT"], config["DATABASE_STATEMENT_TIMEOUT"])
+    settings = (config["DATABASE_CONNECT_TIMEOUT"], config["DATABASE_STATEMENT_TIMEOUT"])
+    return Timeouts(*(min(setting, LONGEST) for setting in settings))
 
 
 def _seconds(duration: timedelta | None) -> float | None:

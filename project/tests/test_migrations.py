@@ -52,6 +52,9 @@ class TestMigrations(BaseTestCase):
     def test_a_migration_takes_as_long_as_it_takes(self) -> None:
         if databases.kind() == "sqlite":
             return
+        url = self.app.config["SQLALCHEMY_DATABASE_URI"]
+        hasty = url.update_query_dict({"options": url.query["options"] + " -cstatement_timeout=1s"})
+        self.app.config["SQLALCHEMY_DATABASE_URI"] = hasty
         with migration.connection(self.app) as connection:
             for name in ("statement_timeout", "lock_timeout"):
                 self.assertEqual(connection.scalar(select(func.current_setting(name))), "0")

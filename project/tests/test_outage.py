@@ -288,6 +288,13 @@ class TestFaults(OutageCase):
                 driver: Any = connection.connection.dbapi_connection
                 self.assertEqual(driver.get_dsn_parameters()["keepalives_idle"], "77")
 
+    def test_a_timeout_of_a_century_is_one_that_postgresql_takes(self) -> None:
+        settings = {"DATABASE_STATEMENT_TIMEOUT": "36500d", "DATABASE_CONNECT_TIMEOUT": "36500d"}
+        self.app = databases.bare_app(self.server.url, **settings)
+        self.enterContext(closing_connections(self.app))
+        with self.app.app_context():
+            self.assertEqual(self.shown("statement_timeout"), "1h")
+
     def shown(self, setting: str) -> object:
         """Return a setting of PostgreSQL as a connection of the service has it."""
         return reads.all(select(func.current_setting(setting)))[0][0]
