@@ -1,9 +1,12 @@
 """What gunicorn reads when it is started here: `gunicorn -b 0.0.0.0:5000 manage:app`."""
 
 import sys
+import time
+from typing import Any
 
 from gunicorn.arbiter import Arbiter
 
+from project import draining
 from project.config import ConfigError, load, share_cores
 
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
@@ -11,6 +14,9 @@ control_socket_disable = True
 
 # One login's hash must not keep everybody else waiting.
 threads = 16
+
+# Seconds to finish what was begun; after the draining, and before a container is killed.
+graceful_timeout = 7
 
 # What is longer than gunicorn's defaults is still answered by the service, in its envelope.
 limit_request_line = 8190
@@ -29,3 +35,16 @@ def on_starting(server: Arbiter) -> None:
         load()
     except ConfigError as error:
         sys.exit(str(error))
+
+
+def when_ready(server: Any) -> None:
+    """Have the master say that it is about to end before it does; the workers serve meanwhile."""
+    end = server.handle_term
+    seconds = load()["DRAIN_SECONDS"]
+
+    def drain() -> None:
+        draining.begin()
+        time.sleep(seconds)
+        end()
+
+    server.handle_term = drain

@@ -68,6 +68,7 @@ class TestingConfig(BaseConfig):
     TESTING = True
     DATABASE_SETTING = "DATABASE_TEST_URL"
     DATABASE_FILE = "users_test.sqlite"
+    DRAIN_SECONDS = 0
     BCRYPT_LOG_ROUNDS = 4
     TOKEN_EXPIRATION_DAYS = 0
     TOKEN_EXPIRATION_SECONDS = 3
@@ -234,5 +235,5 @@ def _derive(config: dict[str, Any]) -> list[str]:
             "INSTANCE_PATH to a folder that is."
         ]
     config["SQLALCHEMY_DATABASE_URI"] = url
-    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url) | {"pool_pre_ping": True}
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, config) | {"pool_pre_ping": True}
     return []

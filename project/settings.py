@@ -42,6 +42,16 @@ SETTINGS = (
     Setting("DATABASE_TEST_URL", database_url, None,
         "The database of `TestingConfig`, and the server that the test suite uses instead of "
         "starting one of its own."),
+    Setting("DATABASE_CONNECT_TIMEOUT", duration, timedelta(seconds=1),
+        "How long to wait for a connection to PostgreSQL."),
+    Setting("DATABASE_STATEMENT_TIMEOUT", duration, timedelta(seconds=1),
+        "How long a statement may take in PostgreSQL; a request waits for the database half a "
+        "second longer in all."),
+    Setting("DATABASE_POOL_TIMEOUT", duration, timedelta(seconds=1),
+        "How long to wait for one of the worker's own connections, where all are in use."),
+    Setting("DRAIN_SECONDS", whole(0, 60), 2,
+        "How long a server that is told to end still serves, saying at `/health/ready` that it is "
+        "not ready."),
     Setting("SECRET_KEY", text, None,
         "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
         "instance folder with mode 600; production and staging require it."),

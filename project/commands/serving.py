@@ -16,9 +16,6 @@ from project.config import share_cores
 from project.extensions import db
 
 ROOT = Path(__file__).parent.parent.parent
-BLOCKING_THREADS = "16"
-KILL_TIMEOUT = "10"
-"""Seconds that a worker has to finish what it has begun when the server is told to end."""
 
 
 class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no types
@@ -49,12 +46,11 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
         f"Serving {database_name()} by {chosen} on http://{host}:{port}; try it at /docs.",
         flush=True,
     )
-    options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-    options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
-    options += ["--workers-kill-timeout", KILL_TIMEOUT]
+    drain_seconds = str(current_app.config["DRAIN_SECONDS"])
     share_cores(int(workers))
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
+    arguments = ["-m", "project.server", host, port, workers, drain_seconds]
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 def shell_context() -> dict[str, object]:

@@ -60,8 +60,17 @@ def started(
     kind: str, settings: dict[str, str], workers: int = WORKERS
 ) -> Iterator[tuple[str, list[str]]]:
     """Serve in this environment; yield the server's URL and the lines it has said so far."""
+    with process(kind, settings, workers) as (_, server, said):
+        yield server, said
+
+
+@contextmanager
+def process(
+    kind: str, settings: dict[str, str], workers: int = WORKERS
+) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """Serve in this environment; yield the process too, which the block may end by itself."""
     port = free_port()
-    process = subprocess.Popen(
+    server = subprocess.Popen(
         command(kind, port, workers),
         cwd=ROOT,
         env=settings,
@@ -71,9 +80,9 @@ def started(
         start_new_session=True,
     )
     try:
-        yield f"http://127.0.0.1:{port}", _read_until_started(kind, process, workers)
+        yield server, f"http://127.0.0.1:{port}", _read_until_started(kind, server, workers)
     finally:
-        _stop(kind, process)
+        _stop(kind, server)
 
 
 def _stop(kind: str, process: subprocess.Popen[str]) -> None:

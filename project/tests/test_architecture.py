@@ -17,7 +17,12 @@ ARROWS = {
     "clock": set[str](),
     "request_id": set[str](),
     "instance": set[str](),
-    "database": set[str](),
+    "deadline": set[str](),
+    "draining": set[str](),
+    "timeouts": {"deadline"},
+    "migration": {"timeouts"},
+    "server": {"draining"},
+    "database": {"timeouts"},
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
@@ -26,17 +31,21 @@ ARROWS = {
     "errors": set[str](),
     "error_handler": {"database", "errors", "request_id"},
     "extensions": {"database"},
+    "readiness": {"database", "deadline", "draining", "errors", "extensions"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "readers",
         "security",
     },
-    "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
+    "api": {"accounts", "api", "api.models", "errors", "readiness", "request_id", "security"},
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
         "extensions", "instance", "security",
     },
-    "__init__": {"accounts", "api", "config", "error_handler", "extensions", "security"},
+    "__init__": {
+        "accounts", "api", "config", "deadline", "error_handler", "extensions", "security",
+        "timeouts",
+    },
 }  # fmt: skip
 
 

@@ -1,0 +1,58 @@
+"""granian, which says that it is about to end before it does.
+
+By itself it stops at SIGTERM to take connections and closes those that are idle, and a load
+balancer learns of it by the requests that fail.
+"""
+
+import signal
+import sys
+
+from granian.constants import Interfaces
+from granian.server.mp import MPServer
+
+from project import draining
+
+BLOCKING_THREADS = 16
+KILL_TIMEOUT = 7
+"""Seconds that a worker has to finish what it has begun when the server ends; together with the
+default of DRAIN_SECONDS less than the ten after which a container is killed."""
+
+
+class DrainingServer(MPServer):
+    """A server that goes on for some seconds when SIGTERM ends it, and is not ready meanwhile."""
+
+    drain_seconds = 0.0
+    is_terminated = False
+
+    def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
+        """Note which signal it was: who presses Ctrl-C does not want to wait."""
+        self.is_terminated = args[:1] == (signal.SIGTERM,)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """End the server; after a SIGTERM later, unless another signal comes or a worker dies."""
+        if self.is_terminated:
+            self.main_loop_interrupt.clear()
+            draining.begin()
+            self.main_loop_interrupt.wait(self.drain_seconds)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def main(host: str, port: str, workers: str, drain_seconds: str) -> None:
+    """Serve until a signal ends it."""
+    server = DrainingServer(
+        "manage:app",
+        address=host,
+        port=int(port),
+        interface=Interfaces.WSGI,
+        websockets=False,
+        workers=int(workers),
+        blocking_threads=BLOCKING_THREADS,
+        workers_kill_timeout=KILL_TIMEOUT,
+    )
+    server.drain_seconds = float(drain_seconds)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
