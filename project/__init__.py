@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from project import config, errors
 from project.accounts import keyring, presence
-from project.api import headers
+from project.api import admission, headers
 from project.api.auth import auth_blueprint
 from project.api.services import services_blueprint
 from project.api.system import system_blueprint
@@ -72,6 +72,7 @@ def _init_extensions(app: Flask) -> None:
     keyring.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
+    admission.init_app(app)
 
 
 def _pattern(origin: str) -> str | re.Pattern[str]:

@@ -19,7 +19,7 @@ from flask import Flask, current_app
 from flask_script_ng import Command, Manager, Server
 from sqlalchemy import MetaData, exc
 
-from project import database
+from project import database, serving
 from project.accounts import keyring, keys, lifecycle, registration
 from project.accounts.keys import KeyRow
 from project.api.models import Session, User
@@ -31,9 +31,6 @@ from project.extensions import MIGRATIONS, db
 from project.security import hashing
 
 ROOT = Path(__file__).parent.parent
-BLOCKING_THREADS = "16"
-KILL_TIMEOUT = "10"
-"""Seconds that a worker has to finish what it has begun when the server is told to end."""
 SEEDED_USERS = (
     ("michael", "michael@example.com"),
     ("michaelherman", "michaelherman@example.com"),
@@ -218,11 +215,9 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     print(
         f"Serving {_database()} by {chosen} on http://{host}:{port}; try it at /docs.", flush=True
     )
-    options = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-    options += ["--workers", workers, "--blocking-threads", BLOCKING_THREADS]
-    options += ["--workers-kill-timeout", KILL_TIMEOUT]
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "granian", *options, "manage:app"])
+    timeout = current_app.config["CLIENT_TIMEOUT_SECONDS"]
+    os.execv(sys.executable, serving.granian(host, port, workers, timeout))
 
 
 def shell_context() -> dict[str, object]:

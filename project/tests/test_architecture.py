@@ -29,8 +29,10 @@ ARROWS = {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "security",
     },
     "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
+    "serving": {"api"},
     "commands": {
         "accounts", "api", "api.models", "clock", "database", "errors", "extensions", "security",
+        "serving",
     },
     "__init__": {"accounts", "api", "config", "errors", "extensions"},
 }  # fmt: skip
