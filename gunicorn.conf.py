@@ -5,18 +5,22 @@ import time
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
 from project import draining
 from project.config import ConfigError, load, share_cores
+from project.serving import FINISHING_SECONDS, THREADS
 
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
-# One login's hash must not keep everybody else waiting.
-threads = 16
+# One login's hash must not keep everybody else waiting, and no slow client: they can hold a thread
+# for each connection. gunicorn wants more connections than threads.
+threads = THREADS
+worker_connections = threads + 1
 
-# Seconds to finish what was begun; after the draining, and before a container is killed.
-graceful_timeout = 7
+# After the draining, and before a container is killed.
+graceful_timeout = FINISHING_SECONDS
 
 # What is longer than gunicorn's defaults is still answered by the service, in its envelope.
 limit_request_line = 8190
@@ -26,6 +30,11 @@ limit_request_field_size = 65536
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
+
+
+def post_worker_init(worker: Worker) -> None:
+    """End slow connections from the start: gunicorn has no deadline even for header fields."""
+    worker.wsgi.extensions["watch"].start()
 
 
 def on_starting(server: Arbiter) -> None:

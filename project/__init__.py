@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from project import config, deadline, error_handler, timeouts
 from project.accounts import keyring, presence
-from project.api import headers
+from project.api import admission, headers
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -96,6 +96,7 @@ def _init_extensions(app: Flask) -> None:
     keyring.init_app(app)
     error_handler.init_app(app)
     headers.init_app(app)
+    admission.init_app(app)
 
 
 def _pattern(origin: str) -> str | re.Pattern[str]:

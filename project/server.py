@@ -7,15 +7,12 @@ balancer learns of it by the requests that fail.
 import signal
 import sys
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
 from project import draining
-
-BLOCKING_THREADS = 16
-KILL_TIMEOUT = 7
-"""Seconds that a worker has to finish what it has begun when the server ends; together with the
-default of DRAIN_SECONDS less than the ten after which a container is killed."""
+from project.serving import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
 
 
 class DrainingServer(MPServer):
@@ -38,17 +35,23 @@ class DrainingServer(MPServer):
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
-def main(host: str, port: str, workers: str, drain_seconds: str) -> None:
-    """Serve until a signal ends it."""
+def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout: str) -> None:
+    """Serve until a signal ends it; times are in seconds."""
     server = DrainingServer(
         "manage:app",
         address=host,
         port=int(port),
         interface=Interfaces.WSGI,
         websockets=False,
+        # One connection of HTTP/2 could hold hundreds of threads.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=1000 * int(client_timeout), max_buffer_size=LARGEST_HEAD
+        ),
         workers=int(workers),
-        blocking_threads=BLOCKING_THREADS,
-        workers_kill_timeout=KILL_TIMEOUT,
+        backpressure=CONNECTIONS,
+        blocking_threads=THREADS,
+        workers_kill_timeout=FINISHING_SECONDS,
     )
     server.drain_seconds = float(drain_seconds)
     server.serve()

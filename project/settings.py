@@ -120,6 +120,9 @@ SETTINGS = (
         "Whether everybody may read `/users`, e-mail addresses included."),
     Setting("CORS_ORIGINS", origins, ["*"],
         "The origins whose pages may call the service, separated by commas; no cookie is used."),
+    Setting("CLIENT_TIMEOUT_SECONDS", whole(1, 60), 15,
+        "How long a client may take to send a request's header fields, again for the rest of it, "
+        "and again to read the answer; then its connection is ended."),
     Setting("TRUSTED_PROXIES", networks, [],
         "The networks, or single addresses, of the reverse proxies whose `X-Forwarded-For` tells "
         "the client's address, separated by commas."),

@@ -46,10 +46,10 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
         f"Serving {database_name()} by {chosen} on http://{host}:{port}; try it at /docs.",
         flush=True,
     )
-    drain_seconds = str(current_app.config["DRAIN_SECONDS"])
+    times = [str(current_app.config[name]) for name in ("DRAIN_SECONDS", "CLIENT_TIMEOUT_SECONDS")]
     share_cores(int(workers))
     os.chdir(ROOT)
-    arguments = ["-m", "project.server", host, port, workers, drain_seconds]
+    arguments = ["-m", "project.server", host, port, workers, *times]
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

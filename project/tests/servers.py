@@ -1,7 +1,9 @@
 """Real server processes, each with two workers."""
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,9 +82,21 @@ def process(
         start_new_session=True,
     )
     try:
-        yield server, f"http://127.0.0.1:{port}", _read_until_started(kind, server, workers)
+        said = _read_until_started(kind, server, workers)
+        _wait_until_open(port)
+        yield server, f"http://127.0.0.1:{port}", said
     finally:
         _stop(kind, server)
+
+
+def _wait_until_open(port: int) -> None:
+    """Wait for the first worker that listens: granian says that it has started just before that."""
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        select.select([], [], [], 0.01)
+    raise AssertionError(f"nobody listens on port {port}")
 
 
 def _stop(kind: str, process: subprocess.Popen[str]) -> None:

@@ -21,7 +21,8 @@ ARROWS = {
     "draining": set[str](),
     "timeouts": {"deadline"},
     "migration": {"timeouts"},
-    "server": {"draining"},
+    "serving": set[str](),
+    "server": {"draining", "serving"},
     "database": {"timeouts"},
     "database_url": set[str](),
     "readers": set[str](),
@@ -37,7 +38,9 @@ ARROWS = {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "readers",
         "security",
     },
-    "api": {"accounts", "api", "api.models", "errors", "readiness", "request_id", "security"},
+    "api": {
+        "accounts", "api", "api.models", "errors", "readiness", "request_id", "security", "serving",
+    },
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
         "extensions", "instance", "security",
