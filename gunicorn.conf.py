@@ -1,17 +1,26 @@
 """What gunicorn reads when it is started here: `gunicorn -b 0.0.0.0:5000 manage:app`."""
 
 import sys
+import time
+from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
-from project import logs
+from project import draining, logs
 from project.config import ConfigError, is_strict, load, share_cores
+from project.serving import FINISHING_SECONDS, THREADS
 
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
-# One login's hash must not keep everybody else waiting.
-threads = 16
+# One login's hash must not keep everybody else waiting, and no slow client: they can hold a thread
+# for each connection. gunicorn wants more connections than threads.
+threads = THREADS
+worker_connections = threads + 1
+
+# After the draining, and before a container is killed.
+graceful_timeout = FINISHING_SECONDS
 
 # Its words are lines of the same log; the access log is the service's own.
 logconfig_dict = logs.of_server(readable=not is_strict())
@@ -26,6 +35,11 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
+def post_worker_init(worker: Worker) -> None:
+    """End slow connections from the start: gunicorn has no deadline even for header fields."""
+    worker.wsgi.extensions["watch"].start()
+
+
 def on_starting(server: Arbiter) -> None:
     """Refuse a configuration before any worker does: each would say the same at the same time."""
     share_cores(server.cfg.workers)
@@ -33,3 +47,16 @@ def on_starting(server: Arbiter) -> None:
         load()
     except ConfigError as error:
         sys.exit(str(error))
+
+
+def when_ready(server: Any) -> None:
+    """Have the master say that it is about to end before it does; the workers serve meanwhile."""
+    end = server.handle_term
+    seconds = load()["DRAIN_SECONDS"]
+
+    def drain() -> None:
+        draining.begin()
+        time.sleep(seconds)
+        end()
+
+    server.handle_term = drain

@@ -6,7 +6,18 @@ import sys
 from flask_script_ng import Manager, Shell
 
 from project import create_app, logs
-from project.commands import accounts, console, database, keys, serving, suite, throttling
+from project.commands import (
+    accounts,
+    backup,
+    console,
+    database,
+    doctor,
+    keys,
+    serving,
+    suite,
+    throttling,
+    upkeep,
+)
 from project.config import ConfigError
 
 # What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
@@ -37,6 +48,10 @@ manager.command(keys.list_keys)
 manager.command(keys.rotate_keys)
 manager.command(keys.retire_key)
 manager.command(throttling.throttle)
+manager.command(doctor.doctor)
+manager.command(upkeep.purge)
+manager.command(backup.backup)
+manager.command(backup.restore)
 manager.command(serving.serve)
 manager.command(suite.test)
 manager.command(suite.cov)

@@ -7,6 +7,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection
 
+from project import migration
 from project.database import Moment
 from project.extensions import db
 
@@ -51,5 +52,5 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
-with current_app.app_context(), db.engine.connect() as connection:
+with migration.connection(current_app) as connection:
     migrate(connection)

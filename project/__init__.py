@@ -4,18 +4,27 @@ import re
 
 from flask import Flask, Response
 
-from project import config, error_handler, logs
+from project import config, deadline, error_handler, logs, timeouts
 from project.accounts import keyring, presence
-from project.api import access, headers
+from project.api import access, admission, headers
 from project.api.auth import auth_blueprint
+from project.api.health import health_blueprint
 from project.api.services import services_blueprint
 from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
-from project.extensions import bcrypt, cors, db, migrate, reads
+from project.extensions import bcrypt, cors, db, end_transaction, migrate, reads
 from project.security.hashing import HashingPool
 
 __all__ = ["bcrypt", "create_app", "db"]
+
+BLUEPRINTS = (
+    auth_blueprint,
+    services_blueprint,
+    users_blueprint,
+    health_blueprint,
+    system_blueprint,
+)
 
 
 class JSONResponse(Response):
@@ -53,7 +62,7 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     logs.init_app(app)
     access.init_app(app)
     _init_extensions(app)
-    for blueprint in (auth_blueprint, services_blueprint, users_blueprint, system_blueprint):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
         app.logger.warning("THROTTLE_ENABLED is off: anybody may guess passwords without end")
@@ -61,8 +70,11 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
 
 
 def _init_extensions(app: Flask) -> None:
+    if longest := timeouts.of(app.config).request:
+        deadline.init_app(app, longest.total_seconds())
     db.init_app(app)
     reads.init_app(app)
+    app.teardown_request(end_transaction)
     bcrypt.init_app(app)
     migrate.init_app(app, db)
     cors.init_app(
@@ -86,6 +98,7 @@ def _init_extensions(app: Flask) -> None:
     keyring.init_app(app)
     error_handler.init_app(app)
     headers.init_app(app)
+    admission.init_app(app)
 
 
 def _pattern(origin: str) -> str | re.Pattern[str]:

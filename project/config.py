@@ -68,6 +68,7 @@ class TestingConfig(BaseConfig):
     TESTING = True
     DATABASE_SETTING = "DATABASE_TEST_URL"
     DATABASE_FILE = "users_test.sqlite"
+    DRAIN_SECONDS = 0
     BCRYPT_LOG_ROUNDS = 4
     TOKEN_EXPIRATION_DAYS = 0
     TOKEN_EXPIRATION_SECONDS = 3
@@ -199,18 +200,18 @@ def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
         faults["DATABASE_URL"] = (
             "DATABASE_URL is not set: set it to postgresql://user:password@host:5432/name."
         )
-    if weakness := _weakness(config["SECRET_KEY"]):
+    if found := weakness(config["SECRET_KEY"]):
         remedy = 'set it to the output of: python -c "import secrets; print(secrets.token_hex(32))"'
-        faults["SECRET_KEY"] = f"SECRET_KEY {weakness}: {remedy}"
+        faults["SECRET_KEY"] = f"SECRET_KEY {found}: {remedy}"
     for secret in config["SECRET_KEY_FALLBACKS"]:
-        if weakness := _weakness(secret):
+        if found := weakness(secret):
             faults["SECRET_KEY_FALLBACKS"] = (
-                f"SECRET_KEY_FALLBACKS: one of them {weakness}: leave it out."
+                f"SECRET_KEY_FALLBACKS: one of them {found}: leave it out."
             )
     return faults
 
 
-def _weakness(secret: str | None) -> str | None:
+def weakness(secret: str | None) -> str | None:
     """Return what makes this secret guessable."""
     if not secret:
         return "is not set"
@@ -241,5 +242,5 @@ def _derive(config: dict[str, Any]) -> list[str]:
             "INSTANCE_PATH to a folder that is."
         ]
     config["SQLALCHEMY_DATABASE_URI"] = url
-    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url) | {"pool_pre_ping": True}
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, config) | {"pool_pre_ping": True}
     return []

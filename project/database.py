@@ -24,19 +24,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from project import timeouts
+
 Columns = TypeVarTuple("Columns")
 
-CONNECT_TIMEOUT = 1
-"""Seconds to wait for a connection to the server, and for a free one in the pool."""
+POOL = {"pool_size": 5, "max_overflow": 11}
+"""Together as many connections as a worker of ours has threads: none waits for another's."""
 
 INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-# PostgreSQL's undefined_table, undefined_column and read_only_sql_transaction; SQLite calls all
-# of them operational errors.
-UNFIT = {"42P01", "42703", "25006"}
+UNDEFINED_TABLE = "42P01"
+# And PostgreSQL's undefined_column, insufficient_privilege and read_only_sql_transaction; SQLite
+# calls all of them operational errors.
+UNFIT = {UNDEFINED_TABLE, "42703", "42501", "25006"}
 FOREIGN_KEY_VIOLATED = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
-
-SQLITE_LOCK_TIMEOUT = 1.5
-"""Seconds that a writer waits for another writer's lock on an SQLite file."""
 
 
 class Base(DeclarativeBase):
@@ -82,13 +82,15 @@ def prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def engine_options(url: URL) -> dict[str, Any]:
+def engine_options(url: URL, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords for `create_engine` that both engines on this URL share."""
-    # Parameters hold hashes and addresses: no error message may carry them into a log.
-    options: dict[str, Any] = {"pool_timeout": CONNECT_TIMEOUT, "hide_parameters": True}
-    if url.get_backend_name() == "sqlite":
-        return options | {"connect_args": {"timeout": SQLITE_LOCK_TIMEOUT}}
-    return options | {"connect_args": {"connect_timeout": CONNECT_TIMEOUT}}
+    return {
+        **POOL,
+        "pool_timeout": config["DATABASE_POOL_TIMEOUT"].total_seconds(),
+        # Parameters hold hashes and addresses: no error message may carry them into a log.
+        "hide_parameters": True,
+        "connect_args": timeouts.of(config).connect_args(url),
+    }
 
 
 def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> int | None:
@@ -136,6 +138,12 @@ def is_outage(error: Exception) -> bool:
     return getattr(error.orig, "pgcode", None) in UNFIT
 
 
+def lacks_table(error: Exception) -> bool:
+    """Tell whether the table that was asked for is not there."""
+    code = getattr(getattr(error, "orig", None), "pgcode", None)
+    return code == UNDEFINED_TABLE or "no such table" in reason(error)
+
+
 def lacks_parent(error: exc.IntegrityError) -> bool:
     """Tell whether a row could not be written because the one that it refers to is gone."""
     code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlite_errorname", None)
@@ -154,7 +162,7 @@ class ReadEngine:
         """Make this app's engine; it connects at its first read."""
         url = app.config["SQLALCHEMY_DATABASE_URI"]
         app.extensions["read_engine"] = create_engine(
-            url, isolation_level="AUTOCOMMIT", **engine_options(url)
+            url, isolation_level="AUTOCOMMIT", **engine_options(url, app.config)
         )
 
     @property

@@ -27,7 +27,8 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── TooManyAttempts         429 rate_limited, with the time to wait
     ├── InternalError           500 internal_error: a fault of ours
     └── Unavailable             503 unavailable: the database does not answer
-        └── Overloaded          503 overloaded: too many passwords are being hashed
+        ├── Overloaded          503 overloaded: too many passwords are being hashed
+        └── NotReady            503 not_ready: told to a load balancer, by readiness.py
 """
 
 from collections.abc import Iterator, Sequence

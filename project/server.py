@@ -1,30 +1,60 @@
-"""granian, the server for production, which logs as the service does."""
+"""granian, which says that it is about to end before it does.
 
+By itself it stops at SIGTERM to take connections and closes those that are idle, and a load
+balancer learns of it by the requests that fail.
+"""
+
+import signal
 import sys
 
-from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.mp import MPServer
 
-from project import config, logs
-
-BLOCKING_THREADS = 16
-KILL_TIMEOUT = 10
-"""Seconds that a worker has to finish what it has begun when the server is told to end."""
+from project import config, draining, logs
+from project.serving import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
 
 
-def main(host: str, port: str, workers: str) -> None:
-    """Serve until a signal ends it."""
-    server = Granian(
+class DrainingServer(MPServer):
+    """A server that goes on for some seconds when SIGTERM ends it, and is not ready meanwhile."""
+
+    drain_seconds = 0.0
+    is_terminated = False
+
+    def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
+        """Note which signal it was: who presses Ctrl-C does not want to wait."""
+        self.is_terminated = args[:1] == (signal.SIGTERM,)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """End the server; after a SIGTERM later, unless another signal comes or a worker dies."""
+        if self.is_terminated:
+            self.main_loop_interrupt.clear()
+            draining.begin()
+            self.main_loop_interrupt.wait(self.drain_seconds)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout: str) -> None:
+    """Serve until a signal ends it; times are in seconds."""
+    server = DrainingServer(
         "manage:app",
         address=host,
         port=int(port),
         interface=Interfaces.WSGI,
         websockets=False,
+        # One connection of HTTP/2 could hold hundreds of threads.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=1000 * int(client_timeout), max_buffer_size=LARGEST_HEAD
+        ),
         workers=int(workers),
-        blocking_threads=BLOCKING_THREADS,
-        workers_kill_timeout=KILL_TIMEOUT,
+        backpressure=CONNECTIONS,
+        blocking_threads=THREADS,
+        workers_kill_timeout=FINISHING_SECONDS,
         log_dictconfig=logs.of_server(readable=not config.is_strict()),
     )
+    server.drain_seconds = float(drain_seconds)
     server.serve()
 
 

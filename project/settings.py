@@ -42,6 +42,16 @@ SETTINGS = (
     Setting("DATABASE_TEST_URL", database_url, None,
         "The database of `TestingConfig`, and the server that the test suite uses instead of "
         "starting one of its own."),
+    Setting("DATABASE_CONNECT_TIMEOUT", duration, timedelta(seconds=1),
+        "How long to wait for a connection to PostgreSQL."),
+    Setting("DATABASE_STATEMENT_TIMEOUT", duration, timedelta(seconds=1),
+        "How long a statement may take in PostgreSQL; a request waits for the database half a "
+        "second longer in all."),
+    Setting("DATABASE_POOL_TIMEOUT", duration, timedelta(seconds=1),
+        "How long to wait for one of the worker's own connections, where all are in use."),
+    Setting("DRAIN_SECONDS", whole(0, 60), 2,
+        "How long a server that is told to end still serves, saying at `/health/ready` that it is "
+        "not ready."),
     Setting("SECRET_KEY", text, None,
         "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
         "instance folder with mode 600; production and staging require it."),
@@ -112,6 +122,9 @@ SETTINGS = (
         "Whether everybody may read `/users`, e-mail addresses included."),
     Setting("CORS_ORIGINS", origins, ["*"],
         "The origins whose pages may call the service, separated by commas; no cookie is used."),
+    Setting("CLIENT_TIMEOUT_SECONDS", whole(1, 60), 15,
+        "How long a client may take to send a request's header fields, again for the rest of it, "
+        "and again to read the answer; then its connection is ended."),
     Setting("TRUSTED_PROXIES", networks, [],
         "The networks, or single addresses, of the reverse proxies whose `X-Forwarded-For` tells "
         "the client's address, separated by commas."),

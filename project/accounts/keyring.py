@@ -141,6 +141,8 @@ class Keyring:
         return Key(row.algorithm, public_part(row.jwk), self._private_part(row), row.kid)
 
     def _private_part(self, row: KeyRow) -> PrivateKey | None:
+        if row.private_key == keys.ERASED:
+            return None
         try:
             return unseal(row.private_key, self._secrets)
         except Unreadable:

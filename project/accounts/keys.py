@@ -21,6 +21,9 @@ FIRST = 1
 """The first key is never left out: since when it signs says when the secret alone ceased to. Nor is
 the last: the next one is numbered after it."""
 
+ERASED = ""
+"""What stands for the private part of a key that has expired, once that is erased."""
+
 KeyRow = Row[
     int, str, Algorithm, dict[str, str], str, datetime, datetime, datetime | None,
     datetime | None, datetime | None,

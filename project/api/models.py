@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
@@ -20,6 +20,8 @@ from project.security.keys import Algorithm, Keyring
 from project.security.tokens import Claims, Purpose
 
 Result = TypeVar("Result")
+ENDED = text("ended_at IS NOT NULL")
+"""Most sessions are open: the index of the others is small."""
 
 
 class User(Base):
@@ -115,6 +117,10 @@ class Session(Base):
     """
 
     __tablename__ = "sessions"
+    __table_args__ = (
+        Index(None, "expires_at"),
+        Index(None, "ended_at", postgresql_where=ENDED, sqlite_where=ENDED),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -132,7 +138,7 @@ class Revocation(Base):
     """A session that was ended before its time; its number is its place in the feed."""
 
     __tablename__ = "revocations"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # as SQLAlchemy reads it
+    __table_args__ = (Index(None, "expires_at"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     session_id: Mapped[UUID]
@@ -144,7 +150,8 @@ class SigningKey(Base):
     """A pair of keys for tokens: published, then signing, and kept until its last token has died.
 
     A key is made under the number after the last, so that of two processes that would rotate at
-    once one does. `jwk` is the public part, as it is published; `private_key` is encrypted.
+    once one does. `jwk` is the public part, as it is published; `private_key` is encrypted,
+    and empty once the key has expired and that was purged.
     `signs_until` and `expires_at` are set when a successor is made.
     """
 

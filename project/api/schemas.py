@@ -82,6 +82,18 @@ class PongAnswer(Answer):
     message: Literal["pong!"] = "pong!"
 
 
+class AliveAnswer(Answer):
+    """The process answers."""
+
+    message: Literal["Alive."] = "Alive."
+
+
+class ReadyAnswer(Answer):
+    """Requests may be sent here."""
+
+    message: Literal["Ready."] = "Ready."
+
+
 class TokenAnswer(Answer):
     """An open session: the token for every request, and the one that gets the next two."""
 
@@ -263,3 +275,4 @@ class Refusal(BaseModel):
     message: str
     code: str
     errors: list[FaultData] | None = None
+    check: Literal["database", "schema", "draining"] | None = None

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -34,7 +35,8 @@ def free_port() -> int:
 class Server:
     """One server with its own data, which can be stopped and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.settings = SETTINGS | settings
         self.data = folder / "data"
         self.binaries = INSTALLATION / "pginstall" / "bin"
         self.port = free_port()
@@ -50,7 +52,7 @@ class Server:
 
     def start(self) -> None:
         """Start the server and return when it answers."""
-        settings = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+        settings = " ".join(f"-c {name}='{value}'" for name, value in self.settings.items())
         log = str(self.data.parent / "log")
         options = f"-p {self.port} {settings}"
         self._run("pg_ctl", "start", "--wait", "--silent", f"--log={log}", f"--options={options}")
@@ -58,6 +60,21 @@ class Server:
     def stop(self) -> None:
         """Stop the server at once; its connections are cut."""
         self._run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop every process of the server where it stands, for as long as the block lasts."""
+        postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+        # The first process before the others: it must not make one meanwhile.
+        os.kill(postmaster, signal.SIGSTOP)
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for child in map(int, children):
+            os.kill(child, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for stopped in (*map(int, children), postmaster):
+                os.kill(stopped, signal.SIGCONT)
 
     def _become_nobody(self, folder: Path) -> None:
         """Give another user the folder, and the binaries where that user can read them."""
@@ -82,12 +99,12 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Run a server for as long as the block lasts."""
+def running(**settings: str) -> Iterator[Server]:
+    """Run a server with these settings for as long as the block lasts."""
     # Directly under the system's folder, which every user may enter.
     folder = Path(tempfile.mkdtemp(prefix="users-postgres-", dir="/tmp"))
     try:
-        server = Server(folder)
+        server = Server(folder, **settings)
         server.start()
         try:
             yield server

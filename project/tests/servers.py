@@ -1,7 +1,9 @@
 """Real server processes, each with two workers."""
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -64,8 +66,17 @@ def started(
 
     When it has ended, all that it said is there.
     """
+    with process(kind, settings, workers) as (_, server, said):
+        yield server, said
+
+
+@contextmanager
+def process(
+    kind: str, settings: dict[str, str], workers: int = WORKERS
+) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """Serve in this environment; yield the process too, which the block may end by itself."""
     port = free_port()
-    process = subprocess.Popen(
+    server = subprocess.Popen(
         command(kind, port, workers),
         cwd=ROOT,
         env=settings,
@@ -75,15 +86,26 @@ def started(
         start_new_session=True,
     )
     said: list[str] = []
-    assert process.stdout is not None
+    assert server.stdout is not None
     # A pipe that nobody empties would stop the server.
-    reader = threading.Thread(target=said.extend, args=(process.stdout,))
+    reader = threading.Thread(target=said.extend, args=(server.stdout,))
     try:
-        _read_until_started(kind, process, workers, said)
+        _read_until_started(kind, server, workers, said)
         reader.start()
-        yield f"http://127.0.0.1:{port}", said
+        _wait_until_open(port)
+        yield server, f"http://127.0.0.1:{port}", said
     finally:
-        _stop(kind, process, reader)
+        _stop(kind, server, reader)
+
+
+def _wait_until_open(port: int) -> None:
+    """Wait for the first worker that listens: granian says that it has started just before that."""
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        select.select([], [], [], 0.01)
+    raise AssertionError(f"nobody listens on port {port}")
 
 
 def _stop(kind: str, process: subprocess.Popen[str], reader: threading.Thread) -> None:

@@ -18,27 +18,38 @@ ARROWS = {
     "request_id": set[str](),
     "logs": {"request_id"},
     "instance": set[str](),
-    "database": set[str](),
+    "deadline": set[str](),
+    "draining": set[str](),
+    "timeouts": {"deadline"},
+    "migration": {"timeouts"},
+    "serving": set[str](),
+    "database": {"timeouts"},
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
     "settings": {"database_url", "readers", "security"},
     "config": {"database", "instance", "readers", "security", "settings"},
-    "server": {"config", "logs"},
+    "server": {"config", "draining", "logs", "serving"},
     "errors": set[str](),
     "error_handler": {"database", "errors", "request_id"},
     "extensions": {"database"},
+    "readiness": {"database", "deadline", "draining", "errors", "extensions"},
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "readers",
         "security",
     },
-    "api": {"accounts", "api", "api.models", "errors", "request_id", "security"},
+    "api": {
+        "accounts", "api", "api.models", "errors", "readiness", "request_id", "security", "serving",
+    },
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
-        "extensions", "logs", "security",
+        "extensions", "instance", "logs", "security",
     },
-    "__init__": {"accounts", "api", "config", "error_handler", "extensions", "logs", "security"},
+    "__init__": {
+        "accounts", "api", "config", "deadline", "error_handler", "extensions", "logs", "security",
+        "timeouts",
+    },
 }  # fmt: skip
 
 

@@ -226,11 +226,11 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertRegex(done.stdout, r"^\S+ INFO +migrations Nothing has changed\.\n$")
         self.assertEqual(set(copy.rglob("*.py")), before)
         with self.app.app_context():
-            db.session.execute(text("ALTER TABLE sessions DROP COLUMN ended_at"))
+            db.session.execute(text("ALTER TABLE signing_keys DROP COLUMN retired_at"))
             db.session.commit()
         manage(*migrate, environment=servers.environment(self.url))
         (written,) = set(copy.rglob("*.py")) - before
-        self.assertIn("'ended_at', sa.DateTime(timezone=True)", written.read_text())
+        self.assertIn("'retired_at', sa.DateTime(timezone=True)", written.read_text())
         self.manage("db", "upgrade", "--directory", str(copy))
 
     def test_a_password_of_the_database_is_never_printed(self) -> None:

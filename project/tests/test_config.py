@@ -1,12 +1,13 @@
 """The configuration: classes, environment, check at start."""
 
+import os
 import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest import TestCase
+from unittest import TestCase, mock
 
 import flask_migrate
 import pytest
@@ -313,3 +314,45 @@ class TestSettings(ConfigCase):
         self.assertIn("POST", answer.headers["Access-Control-Allow-Methods"])
         self.assertNotIn("Access-Control-Allow-Credentials", answer.headers)
         self.assertEqual(answer.json and answer.json["status"], "success")
+
+
+class TestGuarding(ConfigCase):
+    """What keeps the service from being guessed at, or from standing still."""
+
+    def test_production_warns_where_the_throttle_is_off(self) -> None:
+        production = {"SECRET_KEY": GOOD_SECRET, "DATABASE_URL": "sqlite:////tmp/never.sqlite"}
+        with self.assertLogs("project", "WARNING") as logged:
+            create_app(PRODUCTION, **production, THROTTLE_ENABLED=False)
+        self.assertIn("THROTTLE_ENABLED is off", logged.output[0])
+        with self.assertNoLogs("project", "WARNING"):
+            create_app(PRODUCTION, **production)
+            create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder), THROTTLE_ENABLED=False)
+
+    def test_workers_share_the_cores(self) -> None:
+        for workers, cores, threads in ((1, 4, "4"), (2, 4, "2"), (3, 4, "1"), (8, 4, "1")):
+            with (
+                mock.patch.dict("os.environ", clear=True),
+                mock.patch("project.config.available_cores", return_value=cores),
+            ):
+                config.share_cores(workers)
+                self.assertEqual(os.environ["HASH_THREADS"], threads)
+
+    def test_what_was_set_is_kept(self) -> None:
+        with mock.patch.dict("os.environ", HASH_THREADS="7"):
+            config.share_cores(2)
+            self.assertEqual(os.environ["HASH_THREADS"], "7")
+
+    def test_waits_that_cannot_be(self) -> None:
+        for waits in (
+            {"THROTTLE_FIRST_WAIT": "2h"},
+            {"THROTTLE_LONGEST_WAIT": "25h"},
+            {"THROTTLE_FIRST_WAIT": "2d", "THROTTLE_LONGEST_WAIT": "2d"},
+        ):
+            (fault,) = self.faults(**waits)
+            self.assertRegex(fault, "^THROTTLE_LONGEST_WAIT is shorter than")
+
+    def test_limits_that_cannot_be(self) -> None:
+        for limit in ("5", "0/15m", "5/15", "5/0m", "-1/1d", "5/1d/2", "many/1d"):
+            (fault,) = self.faults(THROTTLE_ACCOUNT=limit)
+            self.assertRegex(fault, "^THROTTLE_ACCOUNT must be a number of attempts and a time")
+        self.assertEqual(str(self.load(THROTTLE_ACCOUNT="7/90s")["THROTTLE_ACCOUNT"]), "7/90s")

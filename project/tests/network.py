@@ -1,0 +1,64 @@
+"""A network between the service and its database that can swallow what is sent."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from sqlalchemy import make_url
+
+
+class BlackHole:
+    """A proxy that keeps its connections open and, when told to, passes nothing on.
+
+    What comes meanwhile is held back, as what a sender sends again would be.
+    """
+
+    def __init__(self, address: tuple[str, int], ends: ExitStack) -> None:
+        self.address = address
+        self.ends = ends
+        self.passing = threading.Event()
+        self.passing.set()
+
+    @contextmanager
+    def swallowing(self) -> Iterator[None]:
+        """Pass nothing on for as long as the block lasts."""
+        self.passing.clear()
+        try:
+            yield
+        finally:
+            self.passing.set()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Serve every client until the listener is shut."""
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(self.address)
+                for end in (client, server):
+                    self.ends.callback(end.close)
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self.copy, args=ends, daemon=True).start()
+
+    def copy(self, source: socket.socket, target: socket.socket) -> None:
+        """Pass on one direction of a connection, its end too."""
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self.passing.wait()
+                target.sendall(data)
+            self.passing.wait()
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def before(url: str) -> Iterator[tuple[str, BlackHole]]:
+    """Stand before a PostgreSQL server; yield the URL by which one gets there, and the network."""
+    target = make_url(url)
+    with ExitStack() as ends:
+        listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
+        hole = BlackHole((str(target.host), target.port or 5432), ends)
+        threading.Thread(target=hole.accept, args=(listener,), daemon=True).start()
+        through = target.set(host="127.0.0.1", port=listener.getsockname()[1])
+        yield through.render_as_string(hide_password=False), hole
+        # Wakes the thread that accepts; closing alone would leave it waiting.
+        listener.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,138 @@
+"""Real proxies, with the configurations that the docs show, before a small upstream."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from project.tests import databases, servers
+from project.tests.postgres import free_port
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+DOCS = servers.ROOT / "docs"
+CONFIGURATION = """
+daemon off;
+pid {folder}/pid;
+error_log stderr notice;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        {locations}
+    }}
+}}
+"""
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Answers what it was told of the caller."""
+
+    def do_GET(self) -> None:  # the name is the library's
+        """Answer the header fields as JSON, each with every value that came."""
+        told: dict[str, list[str]] = {}
+        for name, value in self.headers.items():
+            # As a WSGI server would understand the name.
+            told.setdefault(name.replace("_", "-").title(), []).append(value)
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def upstream() -> Iterator[str]:
+    """Serve a small service behind the proxy; yield its host and port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def need(program: str, path: str | None, *, of_ci: bool = False) -> str:
+    """Return where a program is; without it the test is skipped, or fails where CI must have it."""
+    if path is None and of_ci and "CI" in os.environ:
+        pytest.fail(f"{program} is not installed, and this is CI")
+    if path is None:
+        pytest.skip(f"{program.upper()} IS NOT INSTALLED: nothing is tested behind it")
+    return path
+
+
+def new_folder() -> Path:
+    """Return a folder for what a proxy keeps."""
+    folder = databases.folder() / uuid4().hex
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def nginx(locations: str) -> Iterator[str]:
+    """Run nginx with these locations; yield its URL."""
+    program, folder, port = need("nginx", NGINX, of_ci=True), new_folder(), free_port()
+    file = folder / "nginx.conf"
+    file.write_text(CONFIGURATION.format(folder=folder, port=port, locations=locations))
+    command = [program, "-e", "stderr", "-c", str(file), "-p", str(folder)]
+    with running(command, "start worker process"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def caddy(site: str) -> Iterator[str]:
+    """Run Caddy with this site; yield its URL."""
+    program, folder, port = need("caddy", shutil.which("caddy")), new_folder(), free_port()
+    file = folder / "Caddyfile"
+    site = site.replace("example.com {", f"http://127.0.0.1:{port} {{")
+    file.write_text("{\n    admin off\n}\n" + site)
+    command = [program, "run", "--adapter", "caddyfile", "--config", str(file)]
+    homes = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with running(command, "serving initial configuration", **homes):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running(command: list[str], sign: str, **environment: str) -> Iterator[None]:
+    """Run a program for as long as the block lasts, which begins when it says the sign."""
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+    )
+    assert process.stderr is not None
+    said = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if sign in line:
+                break
+        else:
+            raise AssertionError(f"{command[0]} ended:\n{''.join(said)}")
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def documented(page: str, users: str, kind: str = "nginx") -> str:
+    """Return the configuration that a page of the docs shows, with the service's URL in it."""
+    block = re.search(rf"```{kind}\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert block is not None
+    return block[1].replace("users-service:5000", urlsplit(users).netloc)
