@@ -91,14 +91,17 @@ def _init_extensions(app: Flask) -> None:
         ],
         max_age=600,
     )
-    app.extensions["hashing_pool"] = HashingPool(
-        app.config["HASH_THREADS"], app.config["HASH_QUEUE"], app.config["HASH_NICENESS"]
-    )
     presence.init_app(app)
     keyring.init_app(app)
     error_handler.init_app(app)
     headers.init_app(app)
     admission.init_app(app)
+    app.extensions["hashing_pool"] = HashingPool(
+        app.config["HASH_THREADS"],
+        app.config["HASH_QUEUE"],
+        app.config["HASH_NICENESS"],
+        while_waiting=app.extensions["places"].lent,
+    )
 
 
 def _pattern(origin: str) -> str | re.Pattern[str]:

@@ -95,7 +95,7 @@ SETTINGS = (
     Setting("HASH_THREADS", whole(1, 256), None,
         "How many passwords a worker hashes at once. Without it: the machine's cores, divided by "
         "the number of workers."),
-    Setting("HASH_QUEUE", whole(0, 10_000), 8,
+    Setting("HASH_QUEUE", whole(0, 256), 8,
         "How many more may wait in each worker; what comes beyond is answered 503 at once."),
     Setting("HASH_NICENESS", whole(0, 19), 5,
         "How far the threads that hash stand back for all others (Linux)."),

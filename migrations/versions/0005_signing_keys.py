@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("kid", sa.String(43), nullable=False),
         sa.Column("algorithm", sa.String(8), nullable=False),
-        sa.Column("jwk", sa.JSON(), nullable=False),
+        sa.Column("jwk", sa.Text(), nullable=False),
         sa.Column("private_key", sa.Text(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("signs_at", MOMENT, nullable=False),

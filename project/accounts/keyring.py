@@ -6,49 +6,24 @@ since a key is published for longer than that before it signs. That a key was re
 the session, in the same statement.
 """
 
-import logging
+import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
 from project.accounts import keys
 from project.accounts.clients import SERVICE, Client
 from project.accounts.keys import KeyRow, is_good
+from project.accounts.ring import Held, Ring, opened
 from project.clock import utcnow
-from project.security.keys import (
-    Algorithm,
-    Key,
-    PrivateKey,
-    Unreadable,
-    of_secret,
-    public_part,
-    unseal,
-)
+from project.errors import Unavailable
+from project.security.keys import Algorithm, Key, of_secret
 
-RELOAD_INTERVAL = timedelta(seconds=10)
+LOOK_UP_INTERVAL = timedelta(seconds=10)
 """Between two looks for a key that is not at hand."""
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A key of the database, ready for use."""
-
-    row: KeyRow
-    key: Key
-
-    def may_sign(self) -> bool:
-        """Tell whether this process could sign with it, at some time."""
-        return self.row.retired_at is None and self.key.signing is not None
-
-    def signs_at(self, moment: datetime) -> bool:
-        """Tell whether this process could sign with it at this time."""
-        until = self.row.signs_until
-        return self.row.signs_at <= moment and (until is None or moment < until)
 
 
 class Keyring:
@@ -59,9 +34,12 @@ class Keyring:
         self._rotation_age = timedelta(days=app.config["KEY_ROTATION_DAYS"])
         self._secrets: list[str] = [app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"]]
         self._symmetric = [of_secret(secret) for secret in self._secrets]
-        self._held: Sequence[Held] | None = None
+        self._ring: Ring | None = None
         self._lock = threading.Lock()
-        self._missed_at: datetime | None = None
+        self._loads = 0
+        self._loaded = 0
+        self._looking: Future[None] | None = None
+        self._looked_at: datetime | None = None
 
     @property
     def is_symmetric(self) -> bool:
@@ -69,33 +47,37 @@ class Keyring:
         return self._algorithm is Algorithm.HS256
 
     def prepare(self) -> None:
-        """See to it that there is a key to sign with, and that it is not too old.
+        """Choose the key that signs in this request; it is made where there is none, or an old one.
 
-        To be called before the transaction whose outcome will be signed: it may write.
+        To be called before the transaction whose outcome will be signed: it may write. Raises
+        Unavailable where the keys are being taken away meanwhile.
         """
+        if not self.is_symmetric:
+            g.signing_key = self._chosen(self.prepared(), utcnow())
+
+    def prepared(self) -> Ring:
+        """Return the keys as they are, with a new one if that is due; it may write."""
+        ring, now = self._load(), utcnow()
         if self.is_symmetric:
-            return
-        self._load()
-        now = utcnow()
-        if self._is_successor_due(now):
-            self.rotate(now + keys.lead() if self._signer(now) else now)
+            return ring
+        if ring.is_successor_due(self._algorithm, self._rotation_age, now):
+            signs_at = now + keys.lead() if ring.signer(now) else now
+            keys.add(self._algorithm, ring.last_number + 1, signs_at, SERVICE)
+            ring = self._load()
+        return ring
 
     def rotate(self, signs_at: datetime, client: Client = SERVICE) -> str | None:
         """Make a key that signs from this moment on; return its id, None if another was faster."""
-        last = self._held[-1].row.id if self._held else 0
-        made = keys.add(self._algorithm, last + 1, signs_at, client)
-        self._load()
-        return made
+        return keys.add(self._algorithm, self._load().last_number + 1, signs_at, client)
 
     def signing_key(self) -> Key:
-        """Return the key that signs now."""
+        """Return the key that signs in this request."""
         if self.is_symmetric:
             return self._symmetric[0]
-        if self._held is None:
+        if "signing_key" not in g:
             self.prepare()
-        signer = self._signer(utcnow()) or self._newest()
-        assert signer is not None, "prepare() has made one"
-        return signer.key
+        key: Key = g.signing_key
+        return key
 
     def verifying_keys(self, key_id: str | None) -> Sequence[Key]:
         """Return the keys that a token may be signed by whose header has this `kid`, or none."""
@@ -105,75 +87,73 @@ class Keyring:
 
     def signs_with(self, key_id: str) -> bool:
         """Tell whether this is the key that signs now."""
-        return self.signing_key().key_id == key_id
+        return self._chosen(self._load(), utcnow()).key_id == key_id
+
+    def _chosen(self, ring: Ring, now: datetime) -> Key:
+        signer = ring.signer(now, self._algorithm) or ring.newest(self._algorithm)
+        key = signer.signing() if signer else None
+        if key is None:
+            raise Unavailable
+        return key
 
     def _is_secret_good(self) -> bool:
         """Tell whether tokens signed by the secret are still taken: until the last has expired."""
         if self.is_symmetric:
             return True
-        held = self._load() if self._held is None else self._held
-        return not held or utcnow() < held[0].row.signs_at + keys.lead() + keys.longest_lifetime()
+        first = (self._ring or self._load()).first_signs_at
+        return first is None or utcnow() < first + keys.lead() + keys.longest_lifetime()
 
     def _at_hand(self, key_id: str) -> list[Key]:
-        now = utcnow()
-        return [
-            held.key
-            for held in self._held or ()
-            if held.row.kid == key_id and is_good(held.row, now)
-        ]
+        held, now = self._ring.held if self._ring else (), utcnow()
+        good = (one.key for one in held if one.row.kid == key_id and is_good(one.row, now))
+        return [key for key in good if key is not None]
 
     def _looked_up(self, key_id: str) -> list[Key]:
+        """Look into the database, unless that was done just now; who comes meanwhile waits along.
+
+        The look itself is not under the lock: a database that is away would have all wait in turn.
+        """
         with self._lock:
-            now = utcnow()
-            # Either way: a clock that is set back must not keep the door shut.
-            if self._missed_at is None or abs(now - self._missed_at) >= RELOAD_INTERVAL:
-                self._load()
-                self._missed_at = now
+            looking, is_first = self._looking, False
+            if looking is None and self._may_look():
+                looking, is_first = Future[None](), True
+                self._looking = looking
+        if is_first and looking is not None:
+            self._look(looking)
+        elif looking is not None:
+            looking.result()
         return self._at_hand(key_id)
 
-    def _load(self) -> Sequence[Held]:
-        known = {held.row.kid: held.key for held in self._held or ()}
-        loaded = [Held(row, known.get(row.kid) or self._opened(row)) for row in keys.kept()]
-        self._held = loaded
-        return loaded
+    def _may_look(self) -> bool:
+        # Either way: a clock that is set back must not keep the door shut.
+        return self._looked_at is None or abs(utcnow() - self._looked_at) >= LOOK_UP_INTERVAL
 
-    def _opened(self, row: KeyRow) -> Key:
-        return Key(row.algorithm, public_part(row.jwk), self._private_part(row), row.kid)
-
-    def _private_part(self, row: KeyRow) -> PrivateKey | None:
-        if row.private_key == keys.ERASED:
-            return None
+    def _look(self, looking: Future[None]) -> None:
         try:
-            return unseal(row.private_key, self._secrets)
-        except Unreadable:
-            log.warning("key %s cannot sign: none of our secrets opens it", row.kid)
-            return None
+            self._load()
+            self._looked_at = utcnow()
+            looking.set_result(None)
+        finally:
+            self._looking = None
+            if not looking.done():
+                looking.set_exception(Unavailable())
 
-    def _is_successor_due(self, now: datetime) -> bool:
-        newest = self._newest()
-        if newest is None:
-            return True
-        # Processes that disagree, on the secret or the algorithm, must not outdo each other.
-        if self._held and now - self._held[-1].row.created_at < keys.lead():
-            return False
-        age = now - newest.row.created_at
-        is_old = bool(self._rotation_age) and age >= self._rotation_age
-        return is_old or newest.row.signs_until is not None
+    def _load(self) -> Ring:
+        """Read the keys; what was read earlier never takes the place of what was read later."""
+        with self._lock:
+            self._loads += 1
+            number = self._loads
+        ring = Ring([self._held(row) for row in keys.kept()])
+        with self._lock:
+            if number > self._loaded:
+                self._loaded, self._ring = number, ring
+        return ring
 
-    def _newest(self) -> Held | None:
-        """Return the last key of our algorithm that could sign, now or later."""
-        ours = [held for held in self._ours_last() if held.row.algorithm is self._algorithm]
-        return ours[-1] if ours else None
-
-    def _signer(self, now: datetime) -> Held | None:
-        """Return the last key that may sign now, of our algorithm if there is one."""
-        ready = [held for held in self._ours_last() if held.signs_at(now)]
-        return ready[-1] if ready else None
-
-    def _ours_last(self) -> list[Held]:
-        """Return the keys that could sign, those of our algorithm behind the others."""
-        able = [held for held in self._held or () if held.may_sign()]
-        return sorted(able, key=lambda held: held.row.algorithm is self._algorithm)
+    def _held(self, row: KeyRow) -> Held:
+        known = self._ring.held if self._ring else ()
+        same = (one for one in known if one.row.kid == row.kid and one.row.jwk == row.jwk)
+        found = next(same, None)
+        return Held(row, found.key if found else opened(row, self._secrets))
 
 
 def init_app(app: Flask) -> None:
@@ -189,6 +169,6 @@ def current() -> Keyring:
 
 def published() -> list[dict[str, str]]:
     """Return the public keys as JWKs, the newest first; the first key is made when it is needed."""
-    current().prepare()
-    now = utcnow()
-    return [key.jwk for key in reversed(keys.kept()) if is_good(key, now)]
+    ring, now = current().prepared(), utcnow()
+    good = (one.row.jwk for one in reversed(ring.held) if one.key and is_good(one.row, now))
+    return [json.loads(jwk) for jwk in good]

@@ -25,7 +25,7 @@ ERASED = ""
 """What stands for the private part of a key that has expired, once that is erased."""
 
 KeyRow = Row[
-    int, str, Algorithm, dict[str, str], str, datetime, datetime, datetime | None,
+    int, str, str, str, str, datetime, datetime, datetime | None,
     datetime | None, datetime | None,
 ]  # fmt: skip
 
@@ -88,8 +88,8 @@ def add(algorithm: Algorithm, number: int, signs_at: datetime, client: Client) -
     row = {
         "id": number,
         "kid": jwk["kid"],
-        "algorithm": algorithm,
-        "jwk": jwk,
+        "algorithm": algorithm.value,
+        "jwk": json.dumps(jwk),
         "private_key": keys.seal(private, current_app.config["SECRET_KEY"]),
         "created_at": utcnow(),
         "signs_at": signs_at,

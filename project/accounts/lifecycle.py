@@ -1,6 +1,6 @@
 """Taking an account out of use, back into it, or away."""
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from project.accounts import audit, directory, sessions
 from project.accounts.audit import Event
@@ -31,6 +31,8 @@ def activate(email: str, client: Client = COMMAND) -> None:
 def remove(email: str, client: Client = COMMAND) -> int:
     """Delete an account with its sessions; return how many ended. Raises UserNotFound."""
     user_id = _id_of(email)
+    # First of all, as a login does: else each could wait for what the other holds.
+    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
     ended = sessions.close_all(user_id)
     db.session.execute(delete(User).where(User.id == user_id))
     audit.record(Event.USER_DELETED, client, user_id=user_id, sessions_ended=ended)

@@ -16,6 +16,7 @@ from project.errors import InvalidCredentials
 from project.extensions import db, reads
 from project.security import identifiers
 
+ACTIVE = select(User.active).with_for_update(read=True)
 BY_EMAIL = select(User.id, User.password).where(User.email_key == bindparam("email_key"))
 
 
@@ -39,16 +40,26 @@ def login(email: str, password: str, client: Client) -> Grant:
 
 
 def _open_session(user_id: int, client: Client, attempt: Attempt) -> Grant:
+    """Open a session; that of a user who is out of use has ended when it begins.
+
+    So its token opens nothing, also where others verify it by themselves.
+    """
     keyring.current().prepare()
+    # Held, so that nobody deletes the user, or takes the account out of use, in between.
+    active = db.session.scalar(ACTIVE.where(User.id == user_id))
+    if active is None:  # the user was deleted while the password was hashed
+        _refuse(user_id, client)
+    throttle.forgive(attempt)
     try:
-        throttle.forgive(attempt)
-        throttle.remember(user_id, client.network)
         grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED)
     except IntegrityError as error:
-        if lacks_parent(error):  # the user was deleted while the password was hashed
+        if lacks_parent(error):  # SQLite holds no row
             db.session.rollback()
             _refuse(user_id, client)
         raise
+    if not active:
+        sessions.close_all(user_id)
+    throttle.remember(user_id, client.network)
     db.session.commit()
     return grant
 

@@ -28,7 +28,7 @@ from project.database import Moment, insert_or_update
 from project.errors import Overloaded, TooManyAttempts
 from project.extensions import db
 from project.readers import Limit
-from project.security import hashing
+from project.security import addresses, hashing, identifiers
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """Until when whoever is not blocked is blocked. Not "now", of which each process has its own."""
@@ -55,10 +55,19 @@ SETTINGS: Mapping[Scope, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """One count of an attempt, and until when that alone has blocked its subject."""
+
+    scope: Scope
+    subject: str
+    blocked_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """What has been counted; nothing where the throttle is off."""
 
-    counted: tuple[tuple[Scope, str], ...] = ()
+    counts: tuple[Count, ...] = ()
 
 
 def admit_login(email_key: str, client: Client) -> Attempt:
@@ -92,11 +101,11 @@ def forgive(attempt: Attempt) -> None:
     The failures of its network at this account are forgotten with it, those of other networks are
     not, nor what it tried at other accounts.
     """
-    for scope, subject in attempt.counted:
-        if scope is Scope.ACCOUNT_NETWORK:
-            db.session.execute(delete(Throttle).where(_is(scope, subject)))
+    for count in attempt.counts:
+        if count.scope is Scope.ACCOUNT_NETWORK:
+            db.session.execute(delete(Throttle).where(_is(count.scope, count.subject)))
         else:
-            _give_back(scope, subject)
+            _give_back(count)
 
 
 @contextmanager
@@ -105,8 +114,8 @@ def uncounted_where_overloaded(attempt: Attempt) -> Iterator[None]:
     try:
         yield
     except Overloaded:
-        for scope, subject in attempt.counted:
-            _give_back(scope, subject)
+        for count in attempt.counts:
+            _give_back(count)
         db.session.commit()
         raise
 
@@ -121,17 +130,23 @@ def remember(user_id: int, network: str) -> None:
 def counts() -> Sequence[Row[str, str, int, datetime]]:
     """Return what is counted now: scope, subject, count, and until when it is blocked."""
     columns = select(Throttle.scope, Throttle.subject, Throttle.count, Throttle.blocked_until)
-    current = columns.where(Throttle.expires_at > utcnow())
+    current = columns.where(Throttle.expires_at > utcnow(), Throttle.count > 0)
     return db.session.execute(current.order_by(Throttle.scope, Throttle.subject)).all()
 
 
 def clear(name: str | None = None, client: Client = COMMAND) -> int:
     """Forget what is counted for an address or a network, or all; return how many counts."""
-    where = [] if name is None else [or_(*_naming(name))]
+    where = [] if name is None else [or_(*_naming(name), *_naming(_subject(name)))]
     cleared = db.session.scalars(delete(Throttle).where(*where).returning(Throttle.count)).all()
     audit.record(Event.THROTTLE_CLEARED, client, count=len(cleared))
     db.session.commit()
     return len(cleared)
+
+
+def _subject(name: str) -> str:
+    """Return what is counted for an e-mail address, or for the address of a network."""
+    network = addresses.network(name)
+    return identifiers.email_key(name) if network == addresses.UNKNOWN else network
 
 
 def _naming(name: str) -> list[ColumnElement[bool]]:
@@ -146,17 +161,24 @@ def _admit(
     asked: Sequence[tuple[Scope, str]], client: Client, email_key: str | None = None
 ) -> Attempt:
     now = utcnow()
+    counts = []
     for scope, subject in asked:
-        if not _count(scope, subject, now):
+        blocked_until = _count(scope, subject, now)
+        if blocked_until is None:
             db.session.rollback()
             _record_refusal(scope, subject, client, email_key)
             _refuse(scope, subject, now)
+        else:
+            counts.append(Count(scope, subject, blocked_until))
     db.session.commit()
-    return Attempt(tuple(asked))
+    return Attempt(tuple(counts))
 
 
-def _count(scope: Scope, subject: str, now: datetime) -> bool:
-    """Count an attempt, unless the subject is blocked: one statement."""
+def _count(scope: Scope, subject: str, now: datetime) -> datetime | None:
+    """Count an attempt, unless the subject is blocked: one statement.
+
+    Returns until when that blocks the subject, or None where it was blocked before.
+    """
     limit = _limit(scope)
     is_over = Throttle.expires_at <= now
     count = case((is_over, 1), else_=Throttle.count + 1)
@@ -179,7 +201,8 @@ def _count(scope: Scope, subject: str, now: datetime) -> bool:
     counting = insert_or_update(
         db.session(), Throttle, row, changes, where=Throttle.blocked_until <= now
     )
-    return db.session.scalar(counting.returning(Throttle.count)) is not None
+    counted: datetime | None = db.session.scalar(counting.returning(Throttle.blocked_until))
+    return counted
 
 
 def _by_count(
@@ -233,13 +256,14 @@ def _refuse(scope: Scope, subject: str, now: datetime) -> None:
     )
 
 
-def _give_back(scope: Scope, subject: str) -> None:
-    """Take one attempt back; whoever has no longer used the limit up is not blocked either."""
-    opened = case(
-        (Throttle.count <= _limit(scope).quota, literal(LONG_AGO, Moment())),
-        else_=Throttle.blocked_until,
+def _give_back(count: Count) -> None:
+    """Take one attempt back, and the block with it that it brought about."""
+    this_block = or_(
+        Throttle.blocked_until == count.blocked_until,
+        Throttle.count <= _limit(count.scope).quota,
     )
-    counted = update(Throttle).where(_is(scope, subject), Throttle.count > 0)
+    opened = case((this_block, literal(LONG_AGO, Moment())), else_=Throttle.blocked_until)
+    counted = update(Throttle).where(_is(count.scope, count.subject), Throttle.count > 0)
     db.session.execute(counted.values(count=Throttle.count - 1, blocked_until=opened))
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
@@ -16,7 +16,7 @@ from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
 from project.security.hashing import HashingPool, PoolFull
-from project.security.keys import Algorithm, Keyring
+from project.security.keys import Keyring
 from project.security.tokens import Claims, Purpose
 
 Result = TypeVar("Result")
@@ -150,7 +150,7 @@ class SigningKey(Base):
     """A pair of keys for tokens: published, then signing, and kept until its last token has died.
 
     A key is made under the number after the last, so that of two processes that would rotate at
-    once one does. `jwk` is the public part, as it is published; `private_key` is encrypted,
+    once one does. `jwk` is the public part, as JSON; `private_key` is encrypted,
     and empty once the key has expired and that was purged.
     `signs_until` and `expires_at` are set when a successor is made.
     """
@@ -159,10 +159,8 @@ class SigningKey(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     kid: Mapped[str] = mapped_column(String(43), unique=True)
-    algorithm: Mapped[Algorithm] = mapped_column(
-        Enum(Algorithm, native_enum=False, length=8, values_callable=list)
-    )
-    jwk: Mapped[dict[str, str]] = mapped_column(JSON)
+    algorithm: Mapped[str] = mapped_column(String(8))
+    jwk: Mapped[str] = mapped_column(Text)
     private_key: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)
     signs_at: Mapped[datetime] = mapped_column(Moment)

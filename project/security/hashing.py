@@ -8,6 +8,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 import bcrypt
@@ -69,11 +70,18 @@ class HashingPool:
 
     bcrypt lets go of Python's lock, so that as many hashes run at once as there are threads; more
     of them than cores would take the time of every other request. The threads start with the first
-    hash: servers fork before that.
+    hash: servers fork before that. Whoever waits for a hash does so within `while_waiting`.
     """
 
-    def __init__(self, threads: int, queue: int, niceness: int) -> None:
+    def __init__(
+        self,
+        threads: int,
+        queue: int,
+        niceness: int,
+        while_waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._places = threading.BoundedSemaphore(threads + queue)
+        self._while_waiting = while_waiting
         self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
 
     def is_full(self) -> bool:
@@ -88,7 +96,8 @@ class HashingPool:
         if not self._places.acquire(blocking=False):
             raise PoolFull
         try:
-            return self._threads.submit(work).result()
+            with self._while_waiting():
+                return self._threads.submit(work).result()
         finally:
             self._places.release()
 
@@ -101,6 +110,10 @@ def available_cores() -> int:
 
 
 def _be_nice(niceness: int) -> None:
-    """Have other threads run first. Of a single thread Linux alone can say that."""
+    """Have the process's other threads run first. Of a single thread Linux alone can say that."""
     if sys.platform == "linux" and niceness:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        # On top of what the process was started with: less would take a right that few have.
+        nicer = min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+        # A refusal here would end the pool, and is no reason to.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nicer)

@@ -39,7 +39,7 @@ ALGORITHMS: dict[str, jwt.algorithms.Algorithm] = get_default_algorithms()
 
 
 class Unreadable(Exception):
-    """A private key was encrypted under a secret that is not among ours."""
+    """A key is damaged, or was encrypted under a secret that is not among ours."""
 
 
 class Algorithm(StrEnum):
@@ -102,9 +102,15 @@ def published(private: PrivateKey, algorithm: Algorithm) -> dict[str, str]:
     return {**jwk, "kid": thumbprint(jwk), "use": "sig", "alg": algorithm.value}
 
 
-def public_part(jwk: dict[str, str]) -> PublicKey:
-    """Return the public key of a JWK of ours."""
-    loaded: PublicKey = jwt.PyJWK.from_dict(jwk).key
+def public_part(jwk: dict[str, str], algorithm: Algorithm, kid: str) -> PublicKey:
+    """Return the public key of a JWK of ours. Raises Unreadable for what is none of this kind."""
+    try:
+        loaded: PublicKey = jwt.PyJWK.from_dict(jwk, algorithm.value).key
+        fits = jwk["alg"] == algorithm and jwk["kid"] == thumbprint(jwk) == kid
+    except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Unreadable("its public part is damaged") from error
+    if not fits:
+        raise Unreadable("its public part is another key's")
     return loaded
 
 
@@ -130,9 +136,9 @@ def unseal(sealed: str, secrets: Sequence[str]) -> PrivateKey:
     """Return the private key that was sealed under one of the secrets. Raises Unreadable."""
     try:
         encoded = MultiFernet([_cipher(secret) for secret in secrets]).decrypt(sealed)
-    except InvalidToken as error:
+        loaded = serialization.load_der_private_key(encoded, password=None)
+    except (InvalidToken, ValueError) as error:
         raise Unreadable from error
-    loaded = serialization.load_der_private_key(encoded, password=None)
     assert isinstance(loaded, EllipticCurvePrivateKey | Ed25519PrivateKey)
     return loaded
 

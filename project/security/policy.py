@@ -7,7 +7,7 @@ and none must be.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from project.security import breaches, common_passwords, hashing, resemblance
+from project.security import breaches, common_passwords, hashing, identifiers, resemblance
 
 
 class Weakness(StrEnum):
@@ -34,12 +34,13 @@ class Policy:
         Raises OSError or FileUnusable where the file of breaches has gone bad since the start.
         """
         normalized = hashing.normalize(password)
+        seen = "".join(filter(identifiers.is_visible, normalized))
         names = (username, email, email.rpartition("@")[0], self.service_name)
         found = {
             Weakness.TOO_SHORT: len(normalized) < self.shortest,
-            Weakness.COMMON: common_passwords.contain(normalized),
+            Weakness.COMMON: common_passwords.contain(seen),
             Weakness.BREACHED: self._is_breached(password),
-            Weakness.RESEMBLES_USER: resemblance.resembles(normalized, names),
+            Weakness.RESEMBLES_USER: resemblance.resembles(seen, names),
         }
         return [weakness for weakness, applies in found.items() if applies]
 

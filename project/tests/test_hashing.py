@@ -84,8 +84,21 @@ class TestHashingPool(TestCase):
     def test_its_threads_alone_are_nice(self) -> None:
         ours = os.getpriority(os.PRIO_PROCESS, 0)
         pool = HashingPool(threads=1, queue=0, niceness=7)
-        self.assertEqual(pool.run(partial(os.getpriority, os.PRIO_PROCESS, 0)), max(ours, 7))
+        nicer = min(19, ours + 7)
+        self.assertEqual(pool.run(partial(os.getpriority, os.PRIO_PROCESS, 0)), nicer)
         self.assertEqual(os.getpriority(os.PRIO_PROCESS, 0), ours)
+
+    @skipUnless(sys.platform == "linux", "elsewhere a thread has no niceness of its own")
+    def test_where_it_may_not_be_nice_it_hashes_all_the_same(self) -> None:
+        with mock.patch("os.setpriority", side_effect=PermissionError):
+            pool = HashingPool(threads=1, queue=0, niceness=7)
+            self.assertEqual(pool.run(lambda: 7), 7)
+
+    def test_whoever_waits_does_so_as_it_was_told(self) -> None:
+        told = mock.MagicMock()
+        pool = HashingPool(threads=1, queue=0, niceness=0, while_waiting=told)
+        pool.run(lambda: self.assertEqual(told.return_value.__enter__.call_count, 1))
+        self.assertEqual(told.return_value.__exit__.call_count, 1)
 
     def test_no_thread_is_there_before_the_first_hash(self) -> None:
         before = set(threading.enumerate())

@@ -12,7 +12,7 @@ import time_machine
 from flask import Flask
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OKPKey
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from project.accounts import keyring, keys, presence
 from project.api.models import SigningKey
@@ -20,7 +20,7 @@ from project.extensions import db, reads
 from project.security import hashing
 from project.security.keys import Algorithm, Unreadable, generate, unseal
 from project.tests import databases
-from project.tests.base import BaseTestCase
+from project.tests.base import BaseTestCase, empty_tables
 from project.tests.contract import EXPIRED_TOKEN, INVALID_TOKEN
 from project.tests.utils import Caller, InProcess
 
@@ -269,7 +269,7 @@ class TestRotation(KeysCase):
 
     def test_a_key_that_no_secret_opens_gets_a_successor_and_still_verifies(self) -> None:
         old = self.token()
-        with self.assertLogs("project.accounts.keyring", "WARNING") as logged:
+        with self.assertLogs("project.accounts.ring", "WARNING") as logged:
             caller = self.process(SECRET_KEY=databases.SECRET_KEY[::-1])
             new = self.token(caller)
         self.assertIn(f"key {kid_of(old)} cannot sign", logged.output[0])
@@ -294,6 +294,58 @@ class TestRotation(KeysCase):
             self.assert_good(self.token(other))
             self.clock.shift(timedelta(minutes=1))
         self.assertEqual(self.number_of_keys(), 2)
+
+
+class TestDamagedKeys(KeysCase):
+    """Rows that somebody has changed, or that a later version has written."""
+
+    def damage(self, **columns: str) -> None:
+        """Change the columns of every key."""
+        with self.app.app_context():
+            db.session.execute(update(SigningKey).values(**columns))
+            db.session.commit()
+
+    def test_a_damaged_key_gets_a_successor_and_stops_nobody(self) -> None:
+        whole = json.dumps(self.key_set()[0])
+        for columns in (
+            {"jwk": ""},
+            {"jwk": "[]"},
+            {"jwk": "{}"},
+            {"jwk": whole.replace('"x": "', '"x": "AA')},
+            {"jwk": whole.replace("ES256", "EdDSA")},
+            {"algorithm": "RS256"},
+            {"algorithm": "EdDSA"},
+            {"algorithm": "HS256"},
+            {"private_key": "é"},
+            {"private_key": "gAAAA"},
+        ):
+            with self.subTest(columns), self.assertLogs("project.accounts.ring", "WARNING"):
+                self.damage(**columns)
+                caller = self.process()
+                self.assert_good(self.token(caller), caller)
+                self.assertEqual(caller.get("/.well-known/jwks.json").status, 200)
+                with self.app.app_context():
+                    empty_tables()
+                    self.add_user()
+                self.token()
+
+    def test_an_older_reading_does_not_take_the_place_of_a_later_one(self) -> None:
+        app = self.new_app()
+        with app.app_context():
+            ring = keyring.current()
+            read = keys.kept
+
+            def read_late() -> Any:
+                rows = read()
+                with mock.patch.object(keys, "kept", read):
+                    ring.prepare()  # another thread makes the first key meanwhile
+                return rows
+
+            with mock.patch.object(keys, "kept", read_late):
+                self.assertEqual(ring.verifying_keys("A" * 43), [])
+            signer = ring.signing_key()
+            with mock.patch.object(keys, "kept", side_effect=AssertionError):
+                self.assertEqual(ring.verifying_keys(signer.key_id), [signer])
 
 
 class TestMoves(KeysCase):

@@ -122,6 +122,13 @@ class TestRevocations(BaseTestCase):
         self.user_id = self.add_user()
         self.start = self.feed()["next"]
 
+    def test_the_session_of_a_user_who_is_out_of_use_has_ended_when_it_begins(self) -> None:
+        self.set_user(self.user_id, active=False)
+        token = self.caller.login().body["auth_token"]
+        self.assert_refused(self.caller.status(token), 401, INACTIVE_USER, "user_inactive")
+        sid = jwt.decode(token, options={"verify_signature": False})["sid"]
+        self.assertIn(sid, self.feed(self.start)["session_ids"])
+
     def feed(self, after: int = 0) -> dict[str, Any]:
         """Read the feed from a place on."""
         reply = self.caller.get(f"/auth/revocations?after={after}", SERVICE_TOKEN)
