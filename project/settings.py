@@ -115,6 +115,8 @@ SETTINGS = (
         "How long the first wait is beyond a limit; each is twice the one before."),
     Setting("THROTTLE_LONGEST_WAIT", duration, timedelta(hours=1),
         "How long a wait is at the most; no door is shut for good."),
+    Setting("AUDIT_RETENTION_DAYS", whole(1, 36500), 365,
+        "How long the audit trail is kept; `purge` deletes what is older."),
     Setting("SERVICE_TOKENS", digests, [],
         "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
         "`make_service_token` makes them."),

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from flask import current_app
 from sqlalchemy import delete, exc, func, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from project.accounts import keys
-from project.api.models import KnownNetwork, Revocation, Session, SigningKey, Throttle
+from project.api.models import AuditEvent, KnownNetwork, Revocation, Session, SigningKey, Throttle
 from project.clock import utcnow
 from project.database import Base
 from project.extensions import db, reads
@@ -52,12 +53,19 @@ class Perishable:
 REMEMBERED = timedelta(days=365)
 """How long a network that has logged in to an account is let in while others guess at it."""
 
+
+def retention() -> timedelta:
+    """Return how long the audit trail is kept."""
+    return timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"])
+
+
 PERISHABLES = (
     Perishable("expired sessions", Session, Session.expires_at),
     Perishable("ended sessions", Session, Session.ended_at, keys.longest_lifetime),
     Perishable("revocations", Revocation, Revocation.expires_at),
     Perishable("attempts", Throttle, Throttle.expires_at),
     Perishable("networks", KnownNetwork, KnownNetwork.last_login_at, lambda: REMEMBERED),
+    Perishable("audit events", AuditEvent, AuditEvent.at, retention),
 )
 PRIVATE_KEYS = "private keys"
 NAMES = (*(perishable.name for perishable in PERISHABLES), PRIVATE_KEYS)
