@@ -27,6 +27,8 @@ ARROWS = {
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
+    "metrics_folder": set[str](),
+    "metrics": {"metrics_folder", "security"},
     "settings": {"database_url", "readers", "security"},
     "config": {"database", "instance", "readers", "security", "settings"},
     "errors": set[str](),
@@ -39,11 +41,12 @@ ARROWS = {
         "security",
     },
     "api": {
-        "accounts", "api", "api.models", "errors", "readiness", "request_id", "security", "serving",
+        "accounts", "api", "api.models", "clock", "errors", "extensions", "metrics", "readiness",
+        "request_id", "security", "serving",
     },
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
-        "extensions", "instance", "security",
+        "extensions", "instance", "metrics_folder", "security",
     },
     "__init__": {
         "accounts", "api", "config", "deadline", "error_handler", "extensions", "security",
