@@ -7,7 +7,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from project import draining, logs
+from project import draining, logs, metrics_folder
 from project.config import ConfigError, is_strict, load, share_cores
 from project.serving import FINISHING_SECONDS, THREADS
 
@@ -44,9 +44,11 @@ def on_starting(server: Arbiter) -> None:
     """Refuse a configuration before any worker does: each would say the same at the same time."""
     share_cores(server.cfg.workers)
     try:
-        load()
+        configuration = load()
     except ConfigError as error:
         sys.exit(str(error))
+    if configuration["METRICS_TOKEN"]:
+        _share_counts()
 
 
 def when_ready(server: Any) -> None:
@@ -60,3 +62,10 @@ def when_ready(server: Any) -> None:
         end()
 
     server.handle_term = drain
+
+
+def _share_counts() -> None:
+    try:
+        metrics_folder.make()
+    except OSError as error:
+        sys.exit(f"{metrics_folder.REMEDY} ({error.strerror}).")

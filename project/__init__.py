@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from project import config, deadline, error_handler, logs, timeouts
 from project.accounts import keyring, presence
-from project.api import access, admission, headers
+from project.api import access, admission, headers, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -81,6 +81,7 @@ def _init_extensions(app: Flask) -> None:
         app,
         # As patterns: the extension would take some origins for patterns by itself.
         origins=[_pattern(origin) for origin in app.config["CORS_ORIGINS"]],
+        resources=r"/(?!metrics$).*",
         send_wildcard=True,
         expose_headers=[
             "RateLimit",
@@ -102,6 +103,7 @@ def _init_extensions(app: Flask) -> None:
         app.config["HASH_NICENESS"],
         while_waiting=app.extensions["places"].lent,
     )
+    metrics.init_app(app)
 
 
 def _pattern(origin: str) -> str | re.Pattern[str]:

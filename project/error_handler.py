@@ -1,6 +1,6 @@
 """The one place where whatever was raised becomes an answer."""
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, g
 from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
 
@@ -22,8 +22,8 @@ def init_app(app: Flask) -> None:
 
 
 def answer(error: Exception) -> Response:
-    """Return the answer to whatever was raised."""
-    refusal = _refusal_of(error)
+    """Return the answer to whatever was raised; `g.refusal` is what it has become."""
+    g.refusal = refusal = _refusal_of(error)
     body = current_app.json.dumps(refusal.body(), separators=(",", ":"))
     return Response(body, refusal.status, refusal.headers(), mimetype="application/json")
 

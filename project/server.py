@@ -52,6 +52,8 @@ def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout:
         backpressure=CONNECTIONS,
         blocking_threads=THREADS,
         workers_kill_timeout=FINISHING_SECONDS,
+        # By itself it would end with the first worker that is killed.
+        respawn_failed_workers=True,
         log_dictconfig=logs.of_server(readable=not config.is_strict()),
     )
     server.drain_seconds = float(drain_seconds)

@@ -120,6 +120,10 @@ SETTINGS = (
     Setting("SERVICE_TOKENS", digests, [],
         "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
         "`make_service_token` makes them."),
+    Setting("METRICS_TOKEN", digests, [],
+        "The SHA-256 of the token by which Prometheus may read `/metrics`, or of several, "
+        "separated by commas; `make_service_token` makes them. Without one nothing is counted, "
+        "and there is no `/metrics`."),
     Setting("USERS_PUBLIC", switch, False,
         "Whether everybody may read `/users`, e-mail addresses included."),
     Setting("CORS_ORIGINS", origins, ["*"],

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, String, bindparam, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, String, bindparam, func, select, true, update
 
 from project.accounts import audit, grants, presence
 from project.accounts.audit import Event
@@ -126,6 +126,13 @@ def of_user(user_id: int) -> Sequence[Session]:
     presence.current().write()
     last_seen_first = (Session.last_seen_at.desc(), Session.created_at.desc())
     return db.session.scalars(_open(user_id).order_by(*last_seen_first)).all()
+
+
+def count_open() -> int:
+    """Return how many sessions of all users are open; it reads every session."""
+    still_open = (Session.ended_at.is_(None), Session.expires_at > utcnow())
+    counted = reads.first(select(func.count()).select_from(Session).where(*still_open))
+    return counted[0] if counted else 0
 
 
 def end(user_id: int, session_id: UUID, client: Client, event: Event = Event.SESSION_ENDED) -> None:

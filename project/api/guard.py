@@ -65,15 +65,27 @@ def authenticate_unless_public(view: View) -> View:
 
 def authenticate_service(view: View) -> View:
     """Let other services of the product alone call the view, by one of SERVICE_TOKENS."""
+    served = _authenticate_by("SERVICE_TOKENS", view)
+    return describe(served, (TokenMissing, TokenInvalid, Unavailable), secured="service_token")
+
+
+def authenticate_scraper(view: View) -> View:
+    """Let Prometheus alone call the view, by METRICS_TOKEN."""
+    scraped = _authenticate_by("METRICS_TOKEN", view)
+    return describe(scraped, (TokenMissing, TokenInvalid), secured="service_token")
+
+
+def _authenticate_by(setting: str, view: View) -> View:
+    """Let those alone call the view who show a token whose digest the setting lists."""
 
     @wraps(view)
-    def served(*args: Any, **kwargs: Any) -> Any:
+    def admitted(*args: Any, **kwargs: Any) -> Any:
         shown = hashing.digest(_bearer_token(TokenMissing))
-        if not any(compare_digest(shown, known) for known in current_app.config["SERVICE_TOKENS"]):
+        if not any(compare_digest(shown, known) for known in current_app.config[setting]):
             raise TokenInvalid
         return view(*args, **kwargs)
 
-    return describe(served, (TokenMissing, TokenInvalid, Unavailable), secured="service_token")
+    return admitted
 
 
 def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from flask_script_ng import Server
 from werkzeug.serving import WSGIRequestHandler
 
-from project import logs
+from project import logs, metrics_folder
 from project.api.models import Session, User
 from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
@@ -63,9 +63,20 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
     times = [str(current_app.config[name]) for name in ("DRAIN_SECONDS", "CLIENT_TIMEOUT_SECONDS")]
     share_cores(int(workers))
+    share_counts()
     os.chdir(ROOT)
     arguments = ["-m", "project.server", host, port, workers, *times]
     os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def share_counts() -> None:
+    """Have the workers count together, where anybody may read it. Raises CommandFailed."""
+    if not current_app.config["METRICS_TOKEN"]:
+        return
+    try:
+        metrics_folder.make()
+    except OSError as error:
+        raise CommandFailed(f"{metrics_folder.REMEDY} ({error.strerror}).") from None
 
 
 def shell_context() -> dict[str, object]:

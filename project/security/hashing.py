@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,19 @@ class PoolFull(Exception):
     """All threads hash, and as many wait as may."""
 
 
+class Watch:
+    """Is told what goes on in a pool, in the thread that does it; this one lets it pass."""
+
+    def waits(self) -> None:
+        """Note that one more password waits."""
+
+    def begins(self) -> None:
+        """Note that a thread has begun with one."""
+
+    def ends(self, seconds: float) -> None:
+        """Note that the thread has ended with it, and how long it took."""
+
+
 class HashingPool:
     """A few threads that hash, and a short queue before them.
 
@@ -80,6 +94,8 @@ class HashingPool:
         niceness: int,
         while_waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self.watch = Watch()
+        self.size = threads
         self._places = threading.BoundedSemaphore(threads + queue)
         self._while_waiting = while_waiting
         self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
@@ -96,8 +112,9 @@ class HashingPool:
         if not self._places.acquire(blocking=False):
             raise PoolFull
         try:
+            self.watch.waits()
             with self._while_waiting():
-                return self._threads.submit(work).result()
+                return self._threads.submit(_watched, work, self.watch).result()
         finally:
             self._places.release()
 
@@ -117,3 +134,12 @@ def _be_nice(niceness: int) -> None:
         # A refusal here would end the pool, and is no reason to.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nicer)
+
+
+def _watched(work: Callable[[], Result], watch: Watch) -> Result:
+    watch.begins()
+    began_at = time.perf_counter()
+    try:
+        return work()
+    finally:
+        watch.ends(time.perf_counter() - began_at)

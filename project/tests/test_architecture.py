@@ -27,6 +27,8 @@ ARROWS = {
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},
+    "metrics_folder": set[str](),
+    "metrics": {"metrics_folder", "security"},
     "settings": {"database_url", "readers", "security"},
     "config": {"database", "instance", "readers", "security", "settings"},
     "server": {"config", "draining", "logs", "serving"},
@@ -40,11 +42,12 @@ ARROWS = {
         "security",
     },
     "api": {
-        "accounts", "api", "api.models", "errors", "readiness", "request_id", "security", "serving",
+        "accounts", "api", "api.models", "clock", "errors", "extensions", "metrics", "readiness",
+        "request_id", "security", "serving",
     },
     "commands": {
         "accounts", "api", "api.models", "clock", "commands", "config", "database", "errors",
-        "extensions", "instance", "logs", "security",
+        "extensions", "instance", "logs", "metrics_folder", "security",
     },
     "__init__": {
         "accounts", "api", "config", "deadline", "error_handler", "extensions", "logs", "security",
