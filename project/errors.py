@@ -31,6 +31,7 @@ The family; each member has a status, a code and a message, and is raised where 
         └── NotReady            503 not_ready: told to a load balancer, by readiness.py
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -39,6 +40,10 @@ from typing import ClassVar
 REALM = 'Bearer realm="users"'
 RETRY_AFTER = 1
 """Seconds after which a client may try again when the service was unavailable."""
+
+
+OVERLOADED_RETRY_AFTER = range(3, 7)
+"""The same where too many passwords are being hashed: about as long as a queue of ours takes."""
 
 
 class ServiceError(Exception):
@@ -292,6 +297,10 @@ class Overloaded(Unavailable):
 
     code = "overloaded"
     message = "Too many logins at once. Try again later."
+
+    def headers(self) -> dict[str, str]:
+        """Return when to try again: when the queue has moved on, and not everybody at once."""
+        return {"Retry-After": str(random.choice(OVERLOADED_RETRY_AFTER))}  # noqa: S311  # no secret
 
 
 @contextmanager
