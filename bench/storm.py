@@ -26,6 +26,7 @@ COST = 12
 PROBES_A_SECOND = 20
 QUIET_SECONDS = 5.0
 RAW_SECONDS = 5.0
+WARMING_SECONDS = 2.0
 BODY = json.dumps({"email": EMAIL, "password": PASSWORD})
 
 
@@ -63,13 +64,15 @@ def main() -> None:
     # The clients run on the same cores, and what they take is not there for anybody to hash with.
     clients_share = (time.process_time() - idle) / cores / (chosen.seconds + QUIET_SECONDS)
     raw = (before + raw_rate(cores)) / 2
-    # What waits in the queue at the end is answered, and does not count.
+    # What waits in the queue at the end is answered, and does not count; nor does the beginning,
+    # when nothing has been hashed yet.
+    began_at = ended_at - chosen.seconds + WARMING_SECONDS
     in_time = [
         moment
         for (status, _), moment in zip(logins.taken, logins.answered_at, strict=True)
-        if status == 200 and moment <= ended_at
+        if status == 200 and began_at <= moment <= ended_at
     ]
-    rate = len(in_time) / chosen.seconds
+    rate = len(in_time) / (ended_at - began_at)
     report = {
         "clients": chosen.clients,
         "answers": Counter(status for status, _ in logins.taken),
