@@ -66,7 +66,7 @@ def record(
             details=details,
         )
     )
-    told = {"user_id": user_id, "session_id": session_id and str(session_id)}
+    told = {"user_id": user_id, "session_id": session_id and session_id.hex}
     line = {**told, "address": client.address, **details}
     db.session.info.setdefault(UNTOLD, []).append((event.value, line))
 

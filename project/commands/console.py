@@ -11,6 +11,9 @@ from project import database
 from project.errors import InvalidPayload, ServiceError
 from project.extensions import db
 
+INTERRUPTED = 130
+"""As a shell has it for a program that Ctrl-C has ended."""
+
 
 class CommandFailed(Exception):
     """A command could not do its work; the text says why and what to do."""
@@ -20,6 +23,9 @@ def run(manager: Manager) -> None:
     """Run the command that was typed; a failure is one line and a non-zero exit code."""
     try:
         manager.run()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except CommandFailed as failure:
         sys.exit(f"error: {failure}")
     except ServiceError as refusal:

@@ -15,6 +15,7 @@ def make_service_token() -> None:
     token = secrets.token_urlsafe(32)
     print(f"Give the other service: {token}")
     print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
+    print("(or to METRICS_TOKEN, for whoever reads the metrics), and start the service anew.")
 
 
 def list_keys() -> None:
@@ -60,9 +61,9 @@ def _state(key: KeyRow) -> str:
         return f"retired {moment(key.retired_at)}"
     if not keys.is_good(key, now):
         return "expired"
-    if key.signs_at > now:
-        return f"published, signs from {moment(key.signs_at)} on"
     ring = keyring.current()
     if not ring.is_symmetric and ring.signs_with(key.kid):
         return "signs"
+    if key.signs_at > now:
+        return f"published, signs from {moment(key.signs_at)} on"
     return f"verifies until {moment(key.expires_at)}" if key.expires_at else "verifies"

@@ -176,7 +176,7 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertEqual(first, self.listed_keys("signs$"))
             self.assertIn(f"Retired {first}", self.manage("retire_key", first))
             self.assertEqual(first, self.listed_keys("retired "))
-            self.assertEqual(second, self.listed_keys("published, signs from"))
+            self.assertEqual(second, self.listed_keys("signs$"))
             self.assertIn("list_keys", self.manage_in_vain("retire_key", "A" * 43))
 
     def test_what_is_counted_is_listed_and_forgotten(self) -> None:
@@ -317,7 +317,7 @@ class TestCommands(TestCase):
 
     def test_a_service_token_is_made_with_what_is_kept_of_it(self) -> None:
         done = manage("make_service_token", environment=self.environment)
-        token, digest = (line.rpartition(" ")[2] for line in done.stdout.splitlines())
+        token, digest = (line.rpartition(" ")[2] for line in done.stdout.splitlines()[:2])
         self.assertEqual(digest, hashing.digest(token))
         self.assertGreaterEqual(len(token), 43)
 

@@ -210,4 +210,4 @@ class TestServers(TestCase):
             text=True,
             check=True,
         )
-        self.assertEqual(len(done.stdout.splitlines()), 2)
+        self.assertEqual(len(done.stdout.splitlines()), 3)
