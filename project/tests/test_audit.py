@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
+import jwt
 import pytest
 import time_machine
 from sqlalchemy import event as sqlalchemy_event
@@ -63,6 +64,13 @@ class TestAudit(AuditCase):
             (row.session_id, row.address, row.user_agent), (session_id, "127.0.0.1", BROWSER)
         )
         self.assertTrue(before <= row.at <= utcnow())
+
+    def test_the_log_spells_a_session_as_its_tokens_do(self) -> None:
+        self.add_user()
+        with self.assertLogs("project.accounts.audit", "INFO") as logged:
+            token = self.caller.login().body["auth_token"]
+        sid = jwt.decode(token, options={"verify_signature": False})["sid"]
+        self.assertEqual(vars(logged.records[0])["session_id"], sid)
 
     def test_a_login_that_fails_names_the_account_where_there_is_one(self) -> None:
         user_id = self.add_user()

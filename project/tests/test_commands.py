@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import select, text
 
 from project.api.models import User
+from project.commands import console
 from project.extensions import bcrypt, db
 from project.security import hashing
 from project.tests import databases, run, servers
@@ -271,6 +272,12 @@ class TestCommands(TestCase):
             self.assertEqual(told.count("DATABASE_URL is not set: set it to"), 1)
             self.assertEqual(told.count("SECRET_KEY is not set: set it to"), 1)
             self.assertNotIn("Traceback", told)
+
+    def test_an_interrupted_command_ends_as_a_shell_expects(self) -> None:
+        manager = mock.Mock(run=mock.Mock(side_effect=KeyboardInterrupt))
+        with self.assertRaises(SystemExit) as ended:
+            console.run(manager)
+        self.assertEqual(ended.exception.code, 130)
 
     def test_a_port_in_use_is_one_line(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
