@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 5000
 
-.PHONY: run test cov lint clean
+.PHONY: run test cov faults lint clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python manage.py db upgrade
@@ -16,6 +16,9 @@ test: $(VENV)/dev.stamp
 
 cov: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py cov
+
+faults: $(VENV)/dev.stamp
+	$(BIN)/pytest -q -s --database=postgresql project/tests/faults/*.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

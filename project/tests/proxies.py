@@ -32,10 +32,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        {locations}
-    }}
+    {servers}
 }}
 """
 
@@ -89,9 +86,17 @@ def new_folder() -> Path:
 @contextmanager
 def nginx(locations: str) -> Iterator[str]:
     """Run nginx with these locations; yield its URL."""
+    with nginx_with(f"server {{\n listen 80;\n {locations} }}") as url:
+        yield url
+
+
+@contextmanager
+def nginx_with(servers: str) -> Iterator[str]:
+    """Run nginx with upstreams and a server, which would listen on port 80; yield its URL."""
     program, folder, port = need("nginx", NGINX, of_ci=True), new_folder(), free_port()
     file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, port=port, locations=locations))
+    servers = servers.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    file.write_text(CONFIGURATION.format(folder=folder, servers=servers))
     command = [program, "-e", "stderr", "-c", str(file), "-p", str(folder)]
     with running(command, "start worker process"):
         yield f"http://127.0.0.1:{port}"

@@ -72,10 +72,10 @@ def started(
 
 @contextmanager
 def process(
-    kind: str, settings: dict[str, str], workers: int = WORKERS
+    kind: str, settings: dict[str, str], workers: int = WORKERS, port: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
     """Serve in this environment; yield the process too, which the block may end by itself."""
-    port = free_port()
+    port = port or free_port()
     server = subprocess.Popen(
         command(kind, port, workers),
         cwd=ROOT,

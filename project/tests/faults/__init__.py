@@ -1,0 +1,1 @@
+"""Faults that the service has to survive, at full length: `make faults` runs them."""
