@@ -42,7 +42,7 @@ RETRY_AFTER = 1
 """Seconds after which a client may try again when the service was unavailable."""
 
 
-OVERLOADED_RETRY_AFTER = range(3, 7)
+OVERLOADED_RETRY_AFTER = range(3, 9)
 """The same where too many passwords are being hashed: about as long as a queue of ours takes."""
 
 
