@@ -25,11 +25,12 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from project import timeouts
+from project.serving import PLACES
 
 Columns = TypeVarTuple("Columns")
 
-POOL = {"pool_size": 5, "max_overflow": 11}
-"""Together as many connections as a worker of ours has threads: none waits for another's."""
+POOL = {"pool_size": 5, "max_overflow": PLACES - 5}
+"""Together as many connections as requests are worked at: none waits for another's."""
 
 INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 UNDEFINED_TABLE = "42P01"

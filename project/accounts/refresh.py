@@ -42,10 +42,10 @@ def refresh(token: str, client: Client) -> Grant:
     Raises TokenInvalid, TokenExpired, SessionEnded, UserInactive, or RefreshReused, which ends the
     session.
     """
-    keyring.current().prepare()
     claims = User.decode_auth_token(token, Purpose.REFRESH)
     assert claims.generation is not None
     session: SessionRow = sessions.admit(claims, BY_SESSION)
+    keyring.current().prepare()
     if session.generation == claims.generation:
         if _advance(claims):
             return _grant(claims.session_id, session, claims.generation + 1)

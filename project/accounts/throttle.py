@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
+from typing import NoReturn
 
 from flask import current_app
 from sqlalchemy import ColumnElement, Row, and_, case, delete, literal, or_, select, update
@@ -166,10 +167,8 @@ def _admit(
         blocked_until = _count(scope, subject, now)
         if blocked_until is None:
             db.session.rollback()
-            _record_refusal(scope, subject, client, email_key)
-            _refuse(scope, subject, now)
-        else:
-            counts.append(Count(scope, subject, blocked_until))
+            _refuse(scope, subject, client, email_key, now)
+        counts.append(Count(scope, subject, blocked_until))
     db.session.commit()
     return Attempt(tuple(counts))
 
@@ -231,29 +230,33 @@ def _waits() -> list[timedelta]:
     return [*waits, longest]
 
 
-def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str | None) -> None:
-    """Record that a limit refuses: once for each wait, or a flood would fill the table."""
-    is_untold = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
-    refused = and_(_is(scope, subject), is_untold)
-    if db.session.scalar(select(Throttle.count).where(refused)) is None:
-        return
-    telling = update(Throttle).where(refused).values(told_until=Throttle.blocked_until)
-    if db.session.scalar(telling.returning(Throttle.count)) is not None:
-        user_id = db.session.scalar(select(User.id).where(User.email_key == email_key))
-        audit.record(Event.THROTTLE_REFUSED, client, user_id=user_id, scope=scope.value)
-    db.session.commit()
-
-
-def _refuse(scope: Scope, subject: str, now: datetime) -> None:
+def _refuse(
+    scope: Scope, subject: str, client: Client, email_key: str | None, now: datetime
+) -> NoReturn:
+    """Raise TooManyAttempts; of each wait the first refusal alone is recorded, and no flood."""
+    standing = select(Throttle.blocked_until, Throttle.told_until).where(_is(scope, subject))
+    row = db.session.execute(standing).first()
+    if row is not None and row.told_until != row.blocked_until:
+        _record_refusal(scope, subject, client, email_key)
     limit = _limit(scope)
-    blocked_until = db.session.scalar(select(Throttle.blocked_until).where(_is(scope, subject)))
-    wait = (blocked_until or now) - now
+    wait = row.blocked_until - now if row is not None else timedelta(0)
     raise TooManyAttempts(
         policy=scope.value,
         quota=limit.quota,
         window=int(limit.window.total_seconds()),
         wait=max(1, ceil(wait.total_seconds())),
     )
+
+
+def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str | None) -> None:
+    """Record that a limit refuses, unless another process was faster."""
+    is_untold = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
+    untold = update(Throttle).where(_is(scope, subject), is_untold)
+    telling = untold.values(told_until=Throttle.blocked_until)
+    if db.session.scalar(telling.returning(Throttle.count)) is not None:
+        user_id = db.session.scalar(select(User.id).where(User.email_key == email_key))
+        audit.record(Event.THROTTLE_REFUSED, client, user_id=user_id, scope=scope.value)
+    db.session.commit()
 
 
 def _give_back(count: Count) -> None:

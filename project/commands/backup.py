@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
@@ -21,17 +21,15 @@ def backup(file: str) -> None:
     """Copy the SQLite database into a new file, as it is at one moment."""
     database = _database("pg_dump")
     copy = Path(file).absolute()
-    with _reported(copy):
+    with _reported(copy), ExitStack() as unfinished:
         copy.touch(mode=0o600, exist_ok=False)
-        try:
-            with _opened(database, "rw") as source, _opened(copy, "rw") as target:
-                source.backup(target)
-                # What is opened for reading alone can then do without a file beside it.
-                target.execute("PRAGMA journal_mode = DELETE")
-                revision = _checked(target)
-        except BaseException:
-            copy.unlink()
-            raise
+        unfinished.callback(copy.unlink)
+        with _opened(database, "rw") as source, _opened(copy, "rw") as target:
+            source.backup(target)
+            # What is opened for reading alone can then do without a file beside it.
+            target.execute("PRAGMA journal_mode = DELETE")
+            revision = _checked(target)
+        unfinished.pop_all()
     print(f"Backed up {database_name()} to {copy}, at revision {revision}.")
 
 

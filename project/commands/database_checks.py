@@ -25,9 +25,6 @@ CLOCKS_MISLEAD = timedelta(seconds=30)
 """As long as a refresh token of before is still answered."""
 
 ENGINES = 2
-POOL_SIZE = 5
-MAX_OVERFLOW = 10
-"""SQLAlchemy's own defaults (QueuePool)."""
 
 WORKERS = 2
 """As `serve` has it, where WEB_CONCURRENCY says nothing."""
@@ -85,7 +82,7 @@ def connections() -> Finding:
         accepted = int(connection.scalars(text("SHOW max_connections")).one())
         accepted -= int(connection.scalars(text("SHOW superuser_reserved_connections")).one())
     options = current_app.config["SQLALCHEMY_ENGINE_OPTIONS"]
-    pool = options.get("pool_size", POOL_SIZE) + options.get("max_overflow", MAX_OVERFLOW)
+    pool = options["pool_size"] + options["max_overflow"]
     said = os.environ.get("WEB_CONCURRENCY", "")
     workers = int(said) if said.isdecimal() else WORKERS
     needed = workers * ENGINES * pool

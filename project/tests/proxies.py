@@ -3,11 +3,15 @@
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -116,15 +120,44 @@ def caddy(site: str) -> Iterator[str]:
 
 
 @contextmanager
+def traefik(static: str, dynamic: str) -> Iterator[str]:
+    """Run Traefik with these two files; yield its URL."""
+    program = need("traefik", str(Path(sys.executable).with_name("traefik")))
+    folder, port = new_folder(), free_port()
+    (folder / "services.yaml").write_text(dynamic)
+    static = static.replace('":80"', f"127.0.0.1:{port}")
+    static = static.replace("/etc/traefik/services.yaml", str(folder / "services.yaml"))
+    (folder / "traefik.yaml").write_text(static + "log:\n  level: INFO\n")
+    with running([program, f"--configFile={folder / 'traefik.yaml'}"], "Starting provider"):
+        _wait_until_routed(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+def _wait_until_routed(port: int) -> None:
+    """Wait until Traefik has read what it routes, which it does when it has begun."""
+    for _ in range(1000):
+        with suppress(OSError), closing(HTTPConnection("127.0.0.1", port, 10)) as connection:
+            connection.request("GET", "/")
+            if connection.getresponse().status != HTTPStatus.NOT_FOUND:
+                return
+        select.select([], [], [], 0.01)
+    raise AssertionError("Traefik routes nothing")
+
+
+@contextmanager
 def running(command: list[str], sign: str, **environment: str) -> Iterator[None]:
     """Run a program for as long as the block lasts, which begins when it says the sign."""
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | environment,
     )
-    assert process.stderr is not None
+    assert process.stdout is not None
     said = []
     try:
-        for line in process.stderr:
+        for line in process.stdout:
             said.append(line)
             if sign in line:
                 break

@@ -23,7 +23,7 @@ ARROWS = {
     "timeouts": {"deadline"},
     "migration": {"timeouts"},
     "serving": set[str](),
-    "database": {"timeouts"},
+    "database": {"serving", "timeouts"},
     "database_url": set[str](),
     "readers": set[str](),
     "security": {"security"},

@@ -162,7 +162,7 @@ class TestChecks(BaseTestCase):
         for workers, level in (("2", Level.OK), ("nonsense", Level.OK), ("50", Level.WARNING)):
             with mock.patch.dict(os.environ, WEB_CONCURRENCY=workers):
                 self.assert_found(database_checks.connections(), level, "workers open up to")
-        self.set(SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 100})
+        self.set(SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 100, "max_overflow": 10})
         self.assert_found(database_checks.connections(), Level.WARNING, "up to 440;")
         return None
 

@@ -87,6 +87,21 @@ class TestCaddy(ForwardAuthCase):
 
 
 @pytest.mark.any_database
+class TestTraefik(ForwardAuthCase):
+    """`ForwardAuth`."""
+
+    __test__ = True
+
+    def proxied(self, users: str, behind: str) -> AbstractContextManager[str]:
+        """Run Traefik."""
+        static, dynamic = (
+            proxies.documented("other-services.md", users, f"yaml\n# {name}")
+            for name in ("traefik.yaml", "services.yaml")
+        )
+        return proxies.traefik(static, dynamic.replace("upstream.internal:8000", behind))
+
+
+@pytest.mark.any_database
 class TestClientAddress(BaseTestCase):
     """The server that is shipped, behind nginx as the docs set it up."""
 
