@@ -35,10 +35,10 @@ class DrainingServer(MPServer):
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
-def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout: str) -> None:
-    """Serve until a signal ends it; times are in seconds."""
-    server = DrainingServer(
-        "manage:app",
+def make(app: str, host: str, port: str, workers: str, client_timeout: str) -> DrainingServer:
+    """Return the server of an app, like `manage:app`; the time is in seconds."""
+    return DrainingServer(
+        app,
         address=host,
         port=int(port),
         interface=Interfaces.WSGI,
@@ -56,6 +56,11 @@ def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout:
         respawn_failed_workers=True,
         log_dictconfig=logs.of_server(readable=not config.is_strict()),
     )
+
+
+def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout: str) -> None:
+    """Serve until a signal ends it; times are in seconds."""
+    server = make("manage:app", host, port, workers, client_timeout)
     server.drain_seconds = float(drain_seconds)
     server.serve()
 

@@ -1,0 +1,40 @@
+"""Builds the environments, and has every contestant show that it works.
+
+    python -m bench.contestants [--only users,tutorial]
+
+Each is started in its turn on a database of its own: register, log in, status, refresh, log out,
+and a status that is refused where logging out is real. Prints what each is and `ok`, or what
+failed; the exit code is 1 where one did.
+"""
+
+import argparse
+import subprocess
+import sys
+
+from bench.contestants import CONTESTANTS, environments, walk
+from project.tests import postgres
+
+
+def main() -> None:
+    """Build, walk and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(CONTESTANTS))
+    chosen = [CONTESTANTS[name] for name in parser.parse_args().only.split(",")]
+    for name in sorted({one.environment for one in chosen} - {""}):
+        print(f"environment {name} …", flush=True)
+        environments.build(name)
+    failed = False
+    with postgres.running() as server:
+        for one in chosen:
+            result = walk.tried(one, server)
+            failed |= result != "ok"
+            shown = ", ".join(f"{name} {version}" for name, version in one.packages().items())
+            print(f"{one.name} | {one.server} | {shown} | {result}", flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{error}\n{error.stderr}")

@@ -1,0 +1,9 @@
+"""Every contestant, by its name."""
+
+from bench.contestants.contestant import Contestant
+from bench.contestants.flasks import Tutorial
+from bench.contestants.ours import BareFlask, Users, UsersGunicorn
+
+CONTESTANTS: dict[str, Contestant] = {
+    one.name: one for one in (BareFlask(), Users(), UsersGunicorn(), Tutorial())
+}
