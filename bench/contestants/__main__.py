@@ -1,6 +1,6 @@
 """Builds the environments, and has every contestant show that it works.
 
-    python -m bench.contestants [--only users,tutorial]
+    python -m bench.contestants [--only users,tutorial] [--workers 1]
 
 Each is started in its turn on a database of its own: register, log in, status, refresh, log out,
 and a status that is refused where logging out is real. Prints what each is and `ok`, or what
@@ -19,14 +19,16 @@ def main() -> None:
     """Build, walk and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(CONTESTANTS))
-    chosen = [CONTESTANTS[name] for name in parser.parse_args().only.split(",")]
-    for name in sorted({one.environment for one in chosen} - {""}):
+    parser.add_argument("--workers", type=int, default=1)
+    chosen = parser.parse_args()
+    contestants = [CONTESTANTS[name] for name in chosen.only.split(",")]
+    for name in sorted({one.environment for one in contestants} - {""}):
         print(f"environment {name} …", flush=True)
         environments.build(name)
     failed = False
     with postgres.running() as server:
-        for one in chosen:
-            result = walk.tried(one, server)
+        for one in contestants:
+            result = walk.tried(one, server, chosen.workers)
             failed |= result != "ok"
             shown = ", ".join(f"{name} {version}" for name, version in one.packages().items())
             print(f"{one.name} | {one.server} | {shown} | {result}", flush=True)

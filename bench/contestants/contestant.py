@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from bench.contestants import environments
 
@@ -51,13 +52,13 @@ class Contestant(ABC):
     """
 
     name: ClassVar[str]
-    """What it is called on the command line; the name of its folder, too, where it has one."""
+    """What it is called on the command line."""
     title: ClassVar[str]
     """What it is called in a table."""
     server: ClassVar[str]
     """The server that it runs on."""
     environment: ClassVar[str] = ""
-    """Its folder under `bench/.environments`; empty: the environment that runs the benchmark."""
+    """Its folder here and under `bench/.environments`; none: what runs the benchmark runs it."""
     shown: ClassVar[tuple[str, ...]]
     """The packages whose versions matter."""
     revokes: ClassVar[bool] = True
@@ -70,8 +71,8 @@ class Contestant(ABC):
 
     @property
     def folder(self) -> Path:
-        """Where its app is."""
-        return FOLDER / self.name
+        """Where its app and its pinned packages are."""
+        return FOLDER / self.environment
 
     @property
     def python(self) -> str:
@@ -151,6 +152,12 @@ def bearer(token: str) -> dict[str, str]:
 def post(path: str, payload: Mapping[str, object], headers: Mapping[str, str] = JSON) -> Call:
     """Return a POST of a JSON object."""
     return Call("POST", path, JSON | dict(headers), json.dumps(payload).encode())
+
+
+def form(path: str, fields: Mapping[str, str]) -> Call:
+    """Return a POST of a form."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Call("POST", path, headers, urlencode(fields).encode())
 
 
 def read(status: int, body: bytes) -> dict[str, Any]:

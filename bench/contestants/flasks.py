@@ -57,3 +57,68 @@ class Tutorial(FlaskContestant):
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
         """Return the token of an answer."""
         return Tokens(read(status, body)["auth_token"])
+
+
+class FlaskJWTExtended(FlaskContestant):
+    """Flask-JWT-Extended with a table of revoked tokens."""
+
+    name = environment = "flask-jwt-extended"
+    title = "Flask-JWT-Extended with a database blocklist"
+    shown = (*BASE, "Flask-JWT-Extended", "Flask-Bcrypt", "PyJWT")
+    note = "a refresh gives a new access token and leaves the refresh token as it is"
+
+    def register(self, account: Account) -> Call:
+        """Return the request that makes an account."""
+        return post("/register", vars(account))
+
+    def login(self, account: Account) -> Call:
+        """Return the request that logs in."""
+        return post("/login", {"email": account.email, "password": account.password})
+
+    def status(self, tokens: Tokens) -> Call:
+        """Return the request that asks who a token shows."""
+        return Call("GET", "/status", bearer(tokens.access))
+
+    def logout(self, tokens: Tokens) -> Call:
+        """Return the request that revokes the access token."""
+        return Call("DELETE", "/logout", bearer(tokens.access))
+
+    def refresh(self, tokens: Tokens) -> Call:
+        """Return the request that gets a new access token."""
+        return Call("POST", "/refresh", bearer(tokens.refresh or ""))
+
+    def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
+        """Return the tokens of an answer; that to a refresh has no refresh token."""
+        found = read(status, body)
+        return Tokens(found["access_token"], found.get("refresh_token"))
+
+
+class FlaskSecurity(FlaskContestant):
+    """Flask-Security with its authentication tokens."""
+
+    name = environment = "flask-security"
+    title = "Flask-Security with authentication tokens"
+    shown = (*BASE, "Flask-Security", "libpass")
+    note = "its accounts have no username here; logging out ends all tokens of the user"
+
+    def register(self, account: Account) -> Call:
+        """Return the request that makes an account."""
+        return post("/register", {"email": account.email, "password": account.password})
+
+    def login(self, account: Account) -> Call:
+        """Return the request that logs in; without its parameter there is no token."""
+        payload = {"email": account.email, "password": account.password}
+        return post("/login?include_auth_token", payload)
+
+    def status(self, tokens: Tokens) -> Call:
+        """Return the request that asks who a token shows; it wants JSON, or is sent to a page."""
+        headers = {"Authentication-Token": tokens.access, "Accept": "application/json"}
+        return Call("GET", "/status", headers)
+
+    def logout(self, tokens: Tokens) -> Call:
+        """Return the request that ends every token of the user."""
+        return Call("POST", "/logout-tokens", {"Authentication-Token": tokens.access})
+
+    def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
+        """Return the token of an answer."""
+        return Tokens(read(status, body)["response"]["user"]["authentication_token"])

@@ -1,6 +1,7 @@
 """Has a contestant show that it works: every kind of request once, over HTTP."""
 
 import http.client
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from project.tests.postgres import Server, free_port
 
 ADA = Account("ada", "ada@example.com", "correct horse battery staple")
 COST = 4
+HASH = re.compile(r"\$2[aby]\$(\d\d)\$")
 STARTING_SECONDS = 60
 
 
@@ -21,12 +23,14 @@ class Failed(Exception):
     """It does not do what a contestant does."""
 
 
-def tried(contestant: Contestant, server: Server) -> str:
+def tried(contestant: Contestant, server: Server, workers: int) -> str:
     """Return `ok`, or what went wrong."""
     try:
-        contestant.prepare(fresh_database(server, contestant.name), COST)
-        with started(contestant) as port:
+        database_url = fresh_database(server, contestant.name)
+        contestant.prepare(database_url, COST)
+        with started(contestant, workers) as port:
             walk(contestant, port)
+        _check_cost(contestant, database_url)
     except subprocess.CalledProcessError as error:
         return f"failed: {error}\n{error.stderr}"
     except (Failed, ValueError, KeyError, OSError) as error:
@@ -45,7 +49,7 @@ def fresh_database(server: Server, name: str) -> str:
 
 
 @contextmanager
-def started(contestant: Contestant, workers: int = 1) -> Iterator[int]:
+def started(contestant: Contestant, workers: int) -> Iterator[int]:
     """Serve for as long as the block lasts; yield the port, on which somebody answers.
 
     What it says goes to standard error.
@@ -108,3 +112,23 @@ def _good(step: str, port: int, call: Call) -> bytes:
     if not 200 <= status < 300:
         raise Failed(f"{step}: {status} {body[:300]!r}")
     return body
+
+
+def _check_cost(contestant: Contestant, database_url: str) -> None:
+    """Look for the one password that is kept, wherever it is. Raises Failed for another cost."""
+    costs = [int(cost) for row in _rows(database_url) for cost in HASH.findall(row)]
+    if costs != [COST] * bool(contestant.migration()):
+        raise Failed(f"passwords are kept at these costs: {costs}")
+
+
+def _rows(database_url: str) -> list[str]:
+    """Return every row of every table, as a text."""
+    connection = psycopg2.connect(database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        found = []
+        for (table,) in cursor.fetchall():
+            cursor.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table)))
+            found += [row for (row,) in cursor.fetchall()]
+    connection.close()
+    return found
