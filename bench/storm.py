@@ -1,174 +1,154 @@
-"""A storm of logins at cost 12, and what everybody else feels of it.
+"""A storm of logins at the full cost, and what those feel of it who only ask for a status.
 
-    python -m bench.storm [--clients 200] [--seconds 20]
-
-The clients log in without pause, and try again after as many seconds as a 503 tells them. Beside
-them `/ping` and `/auth/status` are asked ten times a second each, before and during the storm.
-Printed: the waits in milliseconds; the logins a second, and their ratio to what raw bcrypt does on
-the same cores in the same run, half of it before and half of it after.
+Clients log in without pause, and after a 503 try again when it tells them; beside them readers ask
+for a status every twentieth of a second each, before the storm and during it. Two workers on both
+cores, which clients and database share. The logins a second stand beside what bcrypt alone does on
+the same cores.
 """
 
-import argparse
 import asyncio
-import json
-import os
-import statistics
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import bcrypt
+import psutil
 
-from bench.service import EMAIL, PASSWORD, served
+from bench import cores, floors
+from bench.bench import FLOOR, Bench
+from bench.contestants import Account, Call
+from bench.deeds import FULL_COST
+from bench.load import Failed, percentile_ms, raw
+from bench.measuring import by_turns, foreign_share, usage
+from bench.results import Figures
+from bench.served import Served, accounts
 
-COST = 12
-PROBES_A_SECOND = 10
-QUIET_SECONDS = 5.0
-RAW_SECONDS = 5.0
-WARMING_SECONDS = 2.0
-BODY = json.dumps({"email": EMAIL, "password": PASSWORD})
+SECTION = "storm"
+WORKERS = 2
+CLIENTS = 8
+READERS = 4
+STEP_SECONDS = 0.05
+QUIET_SHARE = 0.25
+"""How long the quiet before the storm is, of the storm's length."""
+CHECKS = 24
+CHOSEN = (
+    "users", "tutorial", "flask-jwt-extended", "django-simplejwt", "fastapi-users-jwt",
+    "better-auth",
+)  # fmt: skip
 
 
 @dataclass
-class Waits:
-    """How long each request of a kind took, in seconds, by its status, and when it was answered."""
+class Answers:
+    """What came: the waits of those that were let in, and how many were refused by which status."""
 
-    taken: list[tuple[int, float]] = field(default_factory=list)
-    answered_at: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    refused: dict[int, int] = field(default_factory=dict)
 
-    def of(self, status: int) -> list[float]:
-        """Return the waits that ended in this status, in milliseconds and in order."""
-        return sorted(seconds * 1e3 for got, seconds in self.taken if got == status)
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=20)
-    chosen = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
-    before = raw_rate(cores)
-    with served(
-        workers=cores,
-        THROTTLE_ENABLED="false",
-        MAX_SESSIONS_PER_USER="10000",  # else the storm ends the session that asks beside it
-        BCRYPT_LOG_ROUNDS=str(COST),
-    ) as service:
-        token = service.register()
-        idle = time.process_time()
-        quiet, storm, logins, ended_at = asyncio.run(
-            storm_of(service.port, token, chosen.clients, chosen.seconds)
-        )
-    # The clients run on the same cores, and what they take is not there for anybody to hash with.
-    clients_share = (time.process_time() - idle) / cores / (chosen.seconds + QUIET_SECONDS)
-    raw = (before + raw_rate(cores)) / 2
-    # What waits in the queue at the end is answered, and does not count; nor does the beginning,
-    # when nothing has been hashed yet.
-    began_at = ended_at - chosen.seconds + WARMING_SECONDS
-    in_time = [
-        moment
-        for (status, _), moment in zip(logins.taken, logins.answered_at, strict=True)
-        if status == 200 and began_at <= moment <= ended_at
-    ]
-    rate = len(in_time) / (ended_at - began_at)
-    report = {
-        "clients": chosen.clients,
-        "answers": Counter(status for status, _ in logins.taken),
-        "refused_p50_ms": percentile(logins.of(503), 50),
-        "refused_p99_ms": percentile(logins.of(503), 99),
-        "quiet": {path: told(waits) for path, waits in quiet.items()},
-        "storm": {path: told(waits) for path, waits in storm.items()},
-        "logins_a_second": round(rate, 2),
-        "raw_bcrypt_a_second": round(raw, 2),
-        "ratio": round(rate / raw, 3),
-        "clients_share_of_the_cores": round(clients_share, 3),
-        "ratio_of_what_the_clients_left": round(rate / raw / (1 - clients_share), 3),
-    }
-    print(json.dumps(report, indent=2))
+    def note(self, status: int, seconds: float) -> None:
+        """Keep an answer."""
+        if 200 <= status < 300:
+            self.waits.append(seconds)
+        else:
+            self.refused[status] = self.refused.get(status, 0) + 1
 
 
-def raw_rate(threads: int) -> float:
-    """Return how many passwords a second bcrypt itself checks in so many threads."""
-    kept, deadline = bcrypt.hashpw(b"x", bcrypt.gensalt(COST)), time.monotonic() + RAW_SECONDS
+@dataclass(frozen=True)
+class Storm:
+    """Who takes part in it, on a server that is up."""
 
-    def check(_: int) -> int:
-        done = 0
+    server: Served
+    logins: Sequence[Call]
+    readers: Sequence[Call]
+
+    def figures(self, seconds: float, database: psutil.Process) -> Figures:
+        """Have a quiet and a storm of so many seconds. Raises Failed where a reader is refused."""
+        before = usage(self.server.process, database)
+        quiet, storm, logins, elapsed = asyncio.run(self._both(seconds))
+        after = usage(self.server.process, database)
+        refused = {**quiet.refused, **storm.refused}
+        if refused or not (quiet.waits and storm.waits):
+            raise Failed(f"readers were refused: {refused}")
+        if other := {status for status in logins.refused if status != 503}:
+            raise Failed(f"logins were refused: {other}")
+        return {
+            "status_p50_ms": percentile_ms(storm.waits, 50),
+            "status_p99_ms": percentile_ms(storm.waits, 99),
+            "statuses": len(storm.waits),
+            "quiet_p50_ms": percentile_ms(quiet.waits, 50),
+            "quiet_p99_ms": percentile_ms(quiet.waits, 99),
+            "requests_a_second": len(logins.waits) / elapsed,
+            "overloaded": logins.refused.get(503, 0),
+            "foreign": foreign_share(before, after),
+        }
+
+    async def _both(self, seconds: float) -> tuple[Answers, Answers, Answers, float]:
+        quiet = await self._readers(time.monotonic() + seconds * QUIET_SHARE)
+        began, logins = time.monotonic(), Answers()
+        clients = [self._client(call, logins, began + seconds) for call in self.logins]
+        crowd = asyncio.gather(*clients)
+        storm = await self._readers(began + seconds)
+        await crowd
+        return quiet, storm, logins, time.monotonic() - began
+
+    async def _client(self, call: Call, logins: Answers, deadline: float) -> None:
+        """Log in again and again; what is asked before the deadline is waited for."""
         while time.monotonic() < deadline:
-            bcrypt.checkpw(b"x", kept)
-            done += 1
-        return done
+            head = await asked(self.server.port, call, logins)
+            if head.get("retry-after"):
+                await asyncio.sleep(float(head["retry-after"]))
 
-    with ThreadPoolExecutor(threads) as pool:
-        began = time.monotonic()
-        total = sum(pool.map(check, range(threads)))
-        return total / (time.monotonic() - began)
+    async def _readers(self, deadline: float) -> Answers:
+        answers = Answers()
+        await asyncio.gather(*(self._reader(call, answers, deadline) for call in self.readers))
+        return answers
 
-
-async def storm_of(
-    port: int, token: str, clients: int, seconds: float
-) -> tuple[dict[str, Waits], dict[str, Waits], Waits, float]:
-    """Probe in the quiet and in the storm; return their waits, the logins', and when it ended."""
-    quiet = await probes(port, token, QUIET_SECONDS)
-    deadline, logins = time.monotonic() + seconds, Waits()
-    crowd = [asyncio.create_task(client(port, logins, deadline)) for _ in range(clients)]
-    storm = await probes(port, token, seconds)
-    await asyncio.gather(*crowd)
-    return quiet, storm, logins, deadline
+    async def _reader(self, call: Call, answers: Answers, deadline: float) -> None:
+        """Ask in even steps; a step that an answer was late for is left out."""
+        while (began := time.monotonic()) < deadline:
+            await asked(self.server.port, call, answers)
+            await asyncio.sleep(max(0.0, began + STEP_SECONDS - time.monotonic()))
 
 
-async def client(port: int, logins: Waits, deadline: float) -> None:
-    """Log in again and again; what is asked before the deadline is waited for."""
-    while time.monotonic() < deadline:
-        headers = f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n"
-        status, head = await asked(port, "POST /auth/login", headers, BODY, logins)
-        if status == 503:
-            await asyncio.sleep(float(head.split("retry-after: ")[1].split("\r\n")[0]))
-
-
-async def probes(port: int, token: str, seconds: float) -> dict[str, Waits]:
-    """Ask for the state of things in even steps; return the waits."""
-    waits = {path: Waits() for path in ("/ping", "/auth/status")}
-    deadline, asking = time.monotonic() + seconds, []
-    while time.monotonic() < deadline:
-        for path, kept in waits.items():
-            headers = f"Authorization: Bearer {token}\r\n"
-            asking.append(asyncio.create_task(asked(port, f"GET {path}", headers, "", kept)))
-        await asyncio.sleep(1 / PROBES_A_SECOND)
-    await asyncio.gather(*asking)
-    return waits
-
-
-async def asked(port: int, what: str, headers: str, body: str, waits: Waits) -> tuple[int, str]:
-    """Send a request on a connection of its own; return status and head, and note the wait."""
+async def asked(port: int, call: Call, answers: Answers) -> Mapping[str, str]:
+    """Send a call on a connection of its own; note the wait, and return the header fields."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"{what} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n{headers}\r\n{body}"
-    writer.write(head.encode())
-    answer = (await reader.read()).decode()
-    waits.taken.append((int(answer[9:12]), time.monotonic() - began))
-    waits.answered_at.append(time.monotonic())
+    closing = Call(call.method, call.path, {**call.headers, "Connection": "close"}, call.body)
+    writer.write(raw(port, closing))
+    head, *fields = (await reader.read()).partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     writer.close()
-    return waits.taken[-1][0], answer.partition("\r\n\r\n")[0].lower()
+    answers.note(int(head.split()[1]), time.monotonic() - began)
+    named = (one.partition(":") for one in fields)
+    return {name.lower(): value.strip() for name, _, value in named}
 
 
-def told(waits: Waits) -> dict[str, float | None]:
-    """Return what there is to say of a kind of request."""
-    good = waits.of(200)
-    return {
-        "p50_ms": percentile(good, 50),
-        "p99_ms": percentile(good, 99),
-        "failed": len(waits.taken) - len(good),
-    }
+def run(bench: Bench, clients: int = CLIENTS) -> None:
+    """Measure the storm of some contestants, and bcrypt alone."""
+    on = cores.together()
+    others = tuple(one.name for one in bench.contestants if one.name not in CHOSEN)
+    works: dict[str, Callable[[], Figures]] = {}
+    with bench.all_served(
+        SECTION, on, workers=WORKERS, cost=FULL_COST, without=(FLOOR, *others)
+    ) as running:
+        for name, server in running.items():
+            try:
+                works[name] = _ready(bench, server, clients)
+            except Failed as error:
+                bench.results.put(SECTION, {}, {name: str(error)})
+        works[floors.BCRYPT] = lambda: floors.check_passwords(
+            FULL_COST, CHECKS, on.server, bench.database.process
+        )
+        bench.results.put(SECTION, *by_turns(works, bench.plan))
 
 
-def percentile(values: list[float], which: int) -> float | None:
-    """Return a percentile of ordered values; None where there are too few."""
-    if len(values) < 2:
-        return None
-    return round(statistics.quantiles(values, n=100, method="inclusive")[which - 1], 1)
+def _ready(bench: Bench, server: Served, clients: int) -> Callable[[], Figures]:
+    """Return what has a storm: each client and each reader is somebody else."""
+    everybody = accounts(clients + READERS)
+    server.register(everybody)
+    readers = [server.contestant.status(one) for one in server.log_in(everybody[clients:])]
+    logins = [_login(server, one) for one in everybody[:clients]]
+    storm, seconds = Storm(server, logins, readers), bench.plan.storm_seconds
+    return lambda: storm.figures(seconds, bench.database.process)
 
 
-if __name__ == "__main__":
-    main()
+def _login(server: Served, account: Account) -> Call:
+    return server.contestant.login(account)

@@ -1,0 +1,43 @@
+"""The PostgreSQL of the benchmark: one server, a database for each contestant."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from uuid import uuid4
+
+import psutil
+import psycopg2
+
+from bench import processes
+from project.tests import postgres
+
+SETTINGS = {"max_connections": "400"}
+
+
+class Database:
+    """The server as the benchmark sees it."""
+
+    def __init__(self, server: postgres.Server) -> None:
+        self.url = server.url
+        postmaster = (server.data / "postmaster.pid").read_text().splitlines()[0]
+        self.process = psutil.Process(int(postmaster))
+
+    def new(self) -> str:
+        """Return the URL of a new, empty database."""
+        name = f"bench_{uuid4().hex}"
+        with closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"CREATE DATABASE {name}")
+        return f"{self.url.rpartition('/')[0]}/{name}"
+
+    def pin(self, cores: frozenset[int]) -> None:
+        """Keep the server, and every connection from now on, on these cores."""
+        for process in processes.tree(self.process):
+            os.sched_setaffinity(process.pid, cores)
+
+
+@contextmanager
+def running() -> Iterator[Database]:
+    """Run a server for as long as the block lasts."""
+    with postgres.running(**SETTINGS) as server:
+        yield Database(server)

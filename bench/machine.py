@@ -1,0 +1,39 @@
+"""What a machine is, as far as its figures depend on it."""
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from project.tests.postgres import INSTALLATION
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def told() -> dict[str, str]:
+    """Return processor, cores, memory and the versions of what all contestants stand on."""
+    return {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "kernel": platform.release(),
+        "Python": platform.python_version(),
+        "PostgreSQL": _said(str(INSTALLATION / "pginstall" / "bin" / "postgres"), "--version"),
+        "wrk": _said("wrk", "--version"),
+    }
+
+
+def _processor() -> str:
+    named = re.search(r"^model name\s*:\s*(.+)$", CPUINFO.read_text(), re.MULTILINE)
+    return named[1] if named else platform.machine()
+
+
+def _said(*command: str) -> str:
+    """Return the version in the first line of what a program says; wrk ends with a fault then."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    line = (done.stdout or done.stderr).splitlines()[0]
+    found = re.search(r"\d+(\.\d+)+", line)
+    return found[0] if found else line
