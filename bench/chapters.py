@@ -91,7 +91,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Login at cost 12, one worker on one core",
-        "Eight accounts on four connections. `raw bcrypt` checks as many passwords on that core.",
+        "Four accounts on four connections. `raw bcrypt` checks as many passwords on that core.",
         "login_cost_12", Column("rate over raw bcrypt's", "requests_a_second", 3), BCRYPT,
         FULL_LOGINS,
     ),
@@ -122,7 +122,7 @@ CHAPTERS = (
     Chapter(
         "Memory",
         "Two workers, after two seconds of statuses; each contestant alone.",
-        "memory", Column("RSS over ours", "resident_mb", 2), OURS, MEMORY,
+        "memory", Column("PSS over ours", "proportional_mb", 2), OURS, MEMORY,
     ),
     Chapter(
         "Start",

@@ -18,7 +18,7 @@ from bench.served import Served, accounts
 
 LEAST_COST = 4
 FULL_COST = 12
-FEW = 8
+FEW = 4
 """Accounts that log in at the full cost."""
 CONNECTIONS = 4
 CHECKS = 1000

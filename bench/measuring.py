@@ -61,7 +61,7 @@ class Plan:
     seconds: float = 4.0
     tries: int = 3
     """How often a measurement is made at the most, where others are busy."""
-    accounts: int = 400
+    accounts: int = 150
     """Accounts for what uses them up."""
     logins: int = 24
     """Logins of a round at the full cost of bcrypt."""

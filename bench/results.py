@@ -59,7 +59,11 @@ class Results:
         if name not in rows or floor not in rows:
             return None
         pairs = zip(rows[name].rounds, rows[floor].rounds, strict=False)
-        ratios = [one[figure] / other[figure] for one, other in pairs if other.get(figure)]
+        ratios = [
+            one[figure] / other[figure]
+            for one, other in pairs
+            if figure in one and other.get(figure)
+        ]
         return statistics.median(ratios) if ratios else None
 
 

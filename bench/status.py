@@ -36,7 +36,7 @@ def one_pass(bench: Bench, section: str, on: Cores, workers: int) -> None:
     with bench.all_served(section, on, workers=workers) as running, ExitStack() as stack:
         for name, server in running.items():
             try:
-                works[name] = asking(bench, server, calls(server), CONNECTIONS * workers)
+                works[name] = asking(bench, server, calls(server), workers)
             except Failed as error:
                 failures[name] = str(error)
         if OURS in works and workers == 1:
@@ -62,15 +62,14 @@ def calls(server: Served) -> list[Call]:
     return asked
 
 
-def asking(
-    bench: Bench, server: Served, asked: list[Call], connections: int
-) -> Callable[[], Figures]:
+def asking(bench: Bench, server: Served, asked: list[Call], workers: int) -> Callable[[], Figures]:
     """Return what measures these calls, sent by turns, on a server that is warm."""
+    connections, seconds = CONNECTIONS * workers, bench.plan.seconds / workers
     wrk.run(server.port, asked, WARMING_SECONDS, connections)
 
     def ask() -> Figures:
         def work() -> Load:
-            return wrk.run(server.port, asked, bench.plan.seconds, connections)
+            return wrk.run(server.port, asked, seconds, connections)
 
         return measure(server.process, bench.database.process, work).figures()
 
