@@ -8,7 +8,6 @@ failed; the exit code is 1 where one did.
 """
 
 import argparse
-import subprocess
 import sys
 
 from bench.contestants import CONTESTANTS, environments, walk
@@ -38,5 +37,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"{error}\n{error.stderr}")
+    except environments.CannotBuild as error:
+        sys.exit(str(error))

@@ -89,8 +89,11 @@ class Contestant(ABC):
         """Make the schema in an empty database, and remember database, bcrypt cost and settings.
 
         The settings are variables of the server's environment, like `THROTTLE_ENABLED` for ours.
-        Raises CalledProcessError, with what was said in `stderr`.
+        The environment is built first, where it is not. Raises CannotBuild, or CalledProcessError
+        with what was said in `stderr`.
         """
+        if self.environment:
+            environments.build(self.environment)
         self._settings = self.variables(database_url, cost) | settings
         argv = self.migration()
         if argv:

@@ -11,6 +11,10 @@ ENVIRONMENTS = Path(__file__).parent.parent / ".environments"
 SOURCES = Path(__file__).parent
 
 
+class CannotBuild(Exception):
+    """An environment cannot be made; says why."""
+
+
 def folder(name: str) -> Path:
     """Return where an environment is."""
     return ENVIRONMENTS / name
@@ -19,11 +23,9 @@ def folder(name: str) -> Path:
 def build(name: str) -> None:
     """Install what `requirements.txt` or `package.json` pins, unless it is what is there.
 
-    Raises CalledProcessError, with what was said in `stderr`.
+    Raises CannotBuild.
     """
-    source = SOURCES / name
-    pinned = source / "requirements.txt"
-    pinned = pinned if pinned.exists() else source / "package.json"
+    pinned = requirements(name)
     stamp = folder(name) / "built-from"
     if stamp.exists() and stamp.read_text() == pinned.read_text():
         return
@@ -32,10 +34,16 @@ def build(name: str) -> None:
     stamp.write_text(pinned.read_text())
 
 
-def _install_python(target: Path, requirements: Path) -> None:
+def requirements(name: str) -> Path:
+    """Return the file that pins what an environment holds."""
+    python, node = SOURCES / name / "requirements.txt", SOURCES / name / "package.json"
+    return python if python.exists() else node
+
+
+def _install_python(target: Path, pinned: Path) -> None:
     _run([sys.executable, "-m", "venv", str(target)])
     install = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    _run([*install, "--disable-pip-version-check", "-r", str(requirements)])
+    _run([*install, "--disable-pip-version-check", "-r", str(pinned)])
 
 
 def _install_node(target: Path, package: Path) -> None:
@@ -45,7 +53,12 @@ def _install_node(target: Path, package: Path) -> None:
 
 
 def _run(argv: list[str]) -> None:
-    subprocess.run(argv, check=True, capture_output=True, text=True)
+    try:
+        subprocess.run(argv, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise CannotBuild(f"{argv[0]} is not on this machine") from None
+    except subprocess.CalledProcessError as error:
+        raise CannotBuild(f"{' '.join(argv)}:\n{error.stderr}") from None
 
 
 def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:
@@ -55,9 +68,14 @@ def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:
     """
     modules = folder(name) / "node_modules"
     if name and modules.exists():
-        return {one: _node_version(modules / one) for one in packages}
+        return _runtime() | {one: _node_version(modules / one) for one in packages}
     installed = {_key(one.name): one.version for one in _distributions(name)}
     return {one: installed[_key(one)] for one in packages}
+
+
+def _runtime() -> dict[str, str]:
+    done = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
+    return {"node": done.stdout.strip().removeprefix("v")}
 
 
 def _node_version(package: Path) -> str:

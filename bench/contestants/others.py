@@ -147,6 +147,7 @@ class BetterAuth(Contestant):
 
     def prepare(self, database_url: str, cost: int, **settings: str) -> None:
         """Make the schema; before that, lay the app where Node finds the packages."""
+        environments.build(self.environment)
         for source in self.folder.glob("*.mjs"):
             shutil.copy(source, environments.folder(self.environment))
         super().prepare(database_url, cost, **settings)
