@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 5000
+BENCH ?= all
 
-.PHONY: run test cov faults lint clean
+.PHONY: run test cov faults bench lint clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python manage.py db upgrade
@@ -19,6 +20,12 @@ cov: $(VENV)/dev.stamp
 
 faults: $(VENV)/dev.stamp
 	$(BIN)/pytest -q -s --database=postgresql project/tests/faults/*.py
+
+# BENCH chooses a part and its options: make bench BENCH="status --only users,tutorial"
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m bench.contestants
+	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench.plots
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
@@ -43,4 +50,8 @@ $(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@

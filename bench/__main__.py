@@ -1,10 +1,11 @@
 """Measures the service beside others, and says what came of it.
 
-    python -m bench [all|status|login|storm|growth|memory|start] [--rounds 3] [--seconds 4]
+    python -m bench [all|status|login|storm|growth|memory|start|page] [--rounds 3] [--seconds 4]
                     [--only users,tutorial] [--quick]
 
 Needs wrk, two cores and the environments of the contestants (`python -m bench.contestants` makes
-them). Figures are kept in `docs/benchmarks/results.json` beside those of parts that are not run.
+them); `page` measures nothing and writes the page anew. Figures are kept in
+`docs/benchmarks/results.json`, beside those of parts that are not run.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from bench.bench import Bench
 from bench.contestants import CONTESTANTS
 from bench.load import Failed
 from bench.measuring import Plan
+from bench.results import Results
 
 PARTS = {
     "status": status.run,
@@ -37,29 +39,36 @@ PARTS = {
     "memory": footprint.memory,
     "start": footprint.start,
 }
+PAGE = "page"
+"""No part: the page is written anew from what is kept."""
 QUICK = Plan(
     rounds=1, seconds=1.0, tries=1, accounts=64, logins=8, storm_seconds=3.0, crowds=(1_000, 10_000)
 )
 
 
 def main() -> None:
-    """Measure what was chosen, keep it and print the bars."""
+    """Measure what was chosen, keep it, write the page and print the bars."""
     chosen = arguments()
-    wrk.check()
     known = results.load()
+    if chosen.part != PAGE:
+        measure(chosen, known)
+    page.write(known)
+    print("\n".join(bars.told(known)))
+
+
+def measure(chosen: argparse.Namespace, known: Results) -> None:
+    """Measure the chosen parts; what is measured is kept at the end of each."""
+    wrk.check()
     known.machine = machine.told()
+    contestants = [CONTESTANTS[name] for name in chosen.only.split(",")]
+    known.packages.update({one.name: one.packages() for one in contestants})
     with database.running() as server:
-        contestants = [CONTESTANTS[name] for name in chosen.only.split(",")]
         bench = Bench(server, contestants, plan(chosen), known)
         for name in PARTS if chosen.part == "all" else [chosen.part]:
             began = time.monotonic()
             PARTS[name](bench)
             results.save(known)
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-        known.packages.update({one.name: one.packages() for one in contestants})
-    results.save(known)
-    page.write(known)
-    print("\n".join(bars.told(known)))
 
 
 def arguments() -> argparse.Namespace:
@@ -67,7 +76,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", nargs="?", default="all", choices=["all", *PARTS])
+    parser.add_argument("part", nargs="?", default="all", choices=["all", *PARTS, PAGE])
     parser.add_argument("--rounds", type=int, default=Plan.rounds)
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
     parser.add_argument("--only", default=",".join(CONTESTANTS))

@@ -9,9 +9,13 @@ not, and prints the ratio of the two medians.
 import argparse
 import json
 import statistics
-import time
 
-from bench.service import EMAIL, Served, served
+from bench import cores, database
+from bench.contestants import CONTESTANTS, Account
+from bench.served import PASSWORD, Served, accounts, prepare, reply, served
+
+COST = 12
+SETTINGS = {"THROTTLE_ENABLED": "false"}
 
 
 def main() -> None:
@@ -20,11 +24,15 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200)
     samples = parser.parse_args().samples
     known, unknown = [], []
-    with served(THROTTLE_ENABLED="false") as service:
-        service.register()
-        for _ in range(samples):
-            known.append(wait(service, EMAIL))
-            unknown.append(wait(service, "nobody@example.com"))
+    on, ours, (somebody,) = cores.together().server, CONTESTANTS["users"], accounts(1)
+    with database.running() as databases:
+        url = databases.new()
+        prepare(ours, url, COST, SETTINGS)
+        with served(ours, url, on) as service:
+            service.register([somebody])
+            for _ in range(samples):
+                known.append(wait(service, somebody.email))
+                unknown.append(wait(service, "nobody@example.com"))
     ratio = statistics.median(unknown) / statistics.median(known)
     print(
         json.dumps(
@@ -41,11 +49,11 @@ def main() -> None:
 
 def wait(service: Served, email: str) -> float:
     """Return how long a login in vain took, in seconds."""
-    began = time.perf_counter()
-    status = service.call("POST", "/auth/login", {"email": email, "password": "wrong"}).status
-    if status != 404:
-        raise RuntimeError(f"login answered {status}")
-    return time.perf_counter() - began
+    call = service.contestant.login(Account("", email, f"not {PASSWORD}"))
+    answer = reply(service.port, call)
+    if answer.status != 404:
+        raise RuntimeError(f"login answered {answer.status}")
+    return answer.seconds
 
 
 if __name__ == "__main__":

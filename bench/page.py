@@ -34,18 +34,19 @@ NOT_MEASURED = """\
 def write(results: Results) -> None:
     """Write the page anew."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text("\n\n".join(parts(results)) + "\n")
+    FILE.write_text(text(results))
 
 
-def parts(results: Results) -> list[str]:
-    """Return the parts of the page, in order."""
-    return [
+def text(results: Results) -> str:
+    """Return the page."""
+    parts = [
         INTRODUCTION.format(times=TIMES),
         f"## Bars\n\n{bar_table(results)}",
         f"## Machine and versions\n\n{versions(results)}",
         *(told(results, chapter) for chapter in CHAPTERS),
         NOT_MEASURED,
     ]
+    return "\n\n".join(parts) + "\n"
 
 
 def bar_table(results: Results) -> str:

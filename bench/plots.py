@@ -71,6 +71,7 @@ def storm(known: Results) -> Figure | None:
         return None
     figure, axes = bars_of(rows, "A status during a storm of logins (ms)", lines=2)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     for offset, name, colour in (
         (-0.2, "status_p50_ms", OUR_COLOUR),
         (0.2, "status_p99_ms", SECOND_COLOUR),
@@ -80,7 +81,7 @@ def storm(known: Results) -> Figure | None:
         drawn = axes.barh(places, values, 0.36, color=colour, label=name.split("_")[1])
         axes.bar_label(drawn, [f"{value:,.1f}" for value in values], padding=3)
     axes.margins(x=0.15)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
     return figure
 
 
@@ -93,12 +94,13 @@ def growth(known: Results) -> Figure | None:
     axes = figure.add_subplot()
     sizes = [int(size) for size, _ in rows]
     for name, label in GROWN.items():
-        axes.plot(sizes, [row.figures[name] for _, row in rows], marker="o", label=label)
+        values = [row.figures[name] / rows[0][1].figures[name] for _, row in rows]
+        axes.plot(sizes, values, marker="o", label=label)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.set_ylim(bottom=0)
     axes.set_xlabel("users, each with a session")
-    axes.set_title("Time of a request among so many users (p50, ms)", loc="left")
+    axes.set_title(f"Time of a request over that among {sizes[0]:,} users (p50)", loc="left")
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -129,7 +131,7 @@ def stacked(
     texts = [f"{one:,.0f} + {other:,.0f}" for one, other in zip(first, second, strict=True)]
     axes.bar_label(drawn, texts, padding=4)
     axes.margins(x=0.15)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
 
 
 def labelled(axes: Axes, values: Sequence[float], shades: Sequence[str], form: str) -> None:

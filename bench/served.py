@@ -13,8 +13,8 @@ import psutil
 
 from bench import cores, processes
 from bench.contestants import Account, Call, Contestant, Tokens
+from bench.contestants.contestant import ROOT
 from bench.load import Failed, Reply, send, send_all, succeeding
-from bench.service import ROOT
 from project.tests.postgres import free_port
 
 STARTING_SECONDS = 60.0

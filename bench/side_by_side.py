@@ -8,17 +8,32 @@ tree per request: it depends less than requests a second on what else the machin
 
 import argparse
 import json
-import re
 import statistics
-import subprocess
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from bench.service import ROOT, Served, served
+import psutil
 
-CONNECTIONS = "4"
-SECONDS = "4"
+from bench import cores, database, wrk
+from bench.contestants import Call
+from bench.contestants.contestant import ROOT
+from bench.contestants.ours import Users
+from bench.load import Load
+from bench.measuring import Plan, measure
+from bench.served import Served, accounts, prepare, served
+
 ROUNDS = 7
+COST = 4
+CONNECTIONS = 4
+
+
+class Checkout(Users):
+    """The service as it stands in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root.resolve()
 
 
 def main() -> None:
@@ -29,16 +44,19 @@ def main() -> None:
     parser.add_argument("--path", default="/auth/status")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     chosen = parser.parse_args()
-    with ExitStack() as stack:
-        services = [
-            stack.enter_context(served(root.resolve(), cores="0"))
-            for root in (chosen.base, chosen.other)
-        ]
-        tokens = [service.register() for service in services]
+    on = cores.apart()
+    with database.running() as databases, cores.pinned(on.load), ExitStack() as stack:
+        databases.pin(on.load)
+        services = []
+        for root in (chosen.base, chosen.other):
+            checkout, url = Checkout(root), databases.new()
+            prepare(checkout, url, COST, {})
+            services.append(stack.enter_context(served(checkout, url, on.server)))
+        calls = [asking(service, chosen.path) for service in services]
         rounds = [
             [
-                cost(service, chosen.path, token)
-                for service, token in zip(services, tokens, strict=True)
+                cost(service, call, databases.process)
+                for service, call in zip(services, calls, strict=True)
             ]
             for _ in range(chosen.rounds)
         ]
@@ -53,20 +71,20 @@ def main() -> None:
     print(json.dumps(report, indent=2))
 
 
-def cost(service: Served, path: str, token: str) -> float:
+def asking(service: Served, path: str) -> Call:
+    """Return the request of somebody who is logged in."""
+    service.register(accounts(1))
+    (tokens,) = service.log_in(accounts(1))
+    return replace(service.contestant.status(tokens), path=path)
+
+
+def cost(service: Served, call: Call, postgres: psutil.Process) -> float:
     """Return the microseconds of processor time that a request costs."""
-    url = f"http://127.0.0.1:{service.port}{path}"
-    options = ["-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-H", f"Authorization: Bearer {token}"]
-    before = service.cpu_seconds()
-    done = subprocess.run(
-        ["taskset", "-c", "1", "wrk", *options, url], capture_output=True, text=True, check=True
-    )
-    used = service.cpu_seconds() - before
-    if "Non-2xx" in done.stdout:
-        raise RuntimeError(done.stdout)
-    counted = re.search(r"(\d+) requests in", done.stdout)
-    assert counted is not None
-    return used / int(counted[1]) * 1e6
+
+    def work() -> Load:
+        return wrk.run(service.port, [call], Plan.seconds, CONNECTIONS)
+
+    return measure(service.process, postgres, work).server_us
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from bench.contestants import environments
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent.parent
 SECRET = "a7f3d9c1e5b80246" * 4
 JSON = {"Content-Type": "application/json"}
 

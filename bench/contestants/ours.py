@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 
 from bench.contestants.contestant import (
+    ROOT,
     SECRET,
     Account,
     Call,
@@ -13,7 +14,6 @@ from bench.contestants.contestant import (
     post,
     read,
 )
-from bench.service import ROOT
 
 NO_DRAIN = "0"
 
@@ -27,6 +27,8 @@ class Users(Contestant):
 
     name = "users"
     title = "users (this service)"
+    root = ROOT
+    """The checkout that is served."""
     server = "granian"
     shown = ("Flask", "SQLAlchemy", "PyJWT", "bcrypt", "psycopg2-binary", "granian")
     note = (
@@ -47,11 +49,11 @@ class Users(Contestant):
 
     def migration(self) -> list[str]:
         """Return the command that runs the migrations."""
-        return [sys.executable, str(ROOT / "manage.py"), "db", "upgrade"]
+        return [sys.executable, str(self.root / "manage.py"), "db", "upgrade"]
 
     def serving(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
         """Return the command of the README."""
-        serve = [sys.executable, str(ROOT / "manage.py"), "serve"]
+        serve = [sys.executable, str(self.root / "manage.py"), "serve"]
         return [*serve, "--port", str(port), "--workers", str(workers)], {}
 
     def register(self, account: Account) -> Call:

@@ -67,7 +67,7 @@ class TestPackaging(TestCase):
         self.assertIn("is at revision", done.stdout)
 
     def test_every_version_is_pinned(self) -> None:
-        for name in ("requirements.txt", "requirements-dev.txt"):
+        for name in ("requirements.txt", "requirements-dev.txt", "bench/requirements.txt"):
             for line in (ROOT / name).read_text().splitlines():
                 if line and not line.startswith(("#", "-r ")):
                     self.assertRegex(line, r"^[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*$")
