@@ -11,6 +11,9 @@ from project import draining, logs, metrics_folder
 from project.config import ConfigError, is_strict, load, share_cores
 from project.serving import FINISHING_SECONDS, THREADS
 
+# Before gunicorn opens sockets.
+logs.hold_outputs_open()
+
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
@@ -42,6 +45,7 @@ def post_worker_init(worker: Worker) -> None:
 
 def on_starting(server: Arbiter) -> None:
     """Refuse a configuration before any worker does: each would say the same at the same time."""
+    logs.warn_if_lost()
     share_cores(server.cfg.workers)
     try:
         configuration = load()

@@ -24,6 +24,7 @@ from project.config import ConfigError
 CANNOT_LOAD = 4
 
 if __name__ == "__main__":
+    logs.hold_outputs_open()
     # A command's output is its answer; of the log, whoever types commands needs the warnings.
     logs.write_to(sys.stderr, logging.WARNING)
 
