@@ -11,7 +11,7 @@ import psycopg2
 from bench import processes
 from project.tests import postgres
 
-SETTINGS = {"max_connections": "400"}
+MOST_CONNECTIONS = "400"
 
 
 class Database:
@@ -39,5 +39,5 @@ class Database:
 @contextmanager
 def running() -> Iterator[Database]:
     """Run a server for as long as the block lasts."""
-    with postgres.running(**SETTINGS) as server:
+    with postgres.running(max_connections=MOST_CONNECTIONS) as server:
         yield Database(server)

@@ -6,6 +6,7 @@ Who asks is picked from the whole crowd at random; of the list the first page is
 page behind its middle.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from uuid import UUID
 
 import psycopg2
 
-from bench import cores, crowd, wrk
+from bench import cores, wrk
 from bench.bench import OURS, SETTINGS, Bench
 from bench.contestants import CONTESTANTS, Account, Call, Tokens
 from bench.contestants.contestant import SECRET
@@ -22,25 +23,27 @@ from bench.deeds import LEAST_COST
 from bench.load import Load, send_all
 from bench.measuring import by_turns, measure
 from bench.results import Figures
-from bench.served import PASSWORD, Served, prepare, served
+from bench.served import Served, prepare, served
+from project import create_app
 from project.accounts.directory import Position
 from project.api.fields import position_text
 from project.clock import utcnow
+from project.config import TestingConfig
 from project.security import keys, tokens
 from project.security.tokens import Claims, Purpose
+from project.tests.faults import crowd
+from project.tests.utils import PASSWORD
 
 SECTION = "growth"
 CHOSEN = 256
 """Users of the crowd who ask."""
-OWNER = Account("bench-owner", "owner@bench.example", PASSWORD)
 CONNECTIONS = 1
 
-SESSIONS = "SELECT id::text, user_id FROM sessions ORDER BY random() LIMIT %s"
-PROMOTE = "UPDATE users SET admin = true WHERE id = %s"
-SHARE_PASSWORD = """
-    UPDATE users SET password = (SELECT password FROM users WHERE email = %s)
-    WHERE id = ANY(%s) RETURNING email
+SESSIONS = """
+    SELECT sessions.id::text, user_id, email FROM sessions JOIN users ON users.id = user_id
+    ORDER BY random() LIMIT %s
 """
+PROMOTE = "UPDATE users SET admin = true WHERE id = %s"
 MIDDLE = """
     SELECT created_at, id FROM users ORDER BY created_at DESC, id DESC
     OFFSET (SELECT count(*) / 2 FROM users) LIMIT 1
@@ -67,6 +70,7 @@ def run(bench: Bench) -> None:
             for size in bench.plan.crowds
         }
         rows, failures = by_turns(works, bench.plan)
+    bench.results.sections.pop(SECTION, None)
     bench.results.put(SECTION, rows, failures)
 
 
@@ -75,32 +79,33 @@ def gathered(bench: Bench, size: int, on: frozenset[int]) -> Iterator[Crowd]:
     """Fill a database with so many users, and serve it for as long as the block lasts."""
     url = bench.database.new()
     prepare(CONTESTANTS[OURS], url, LEAST_COST, SETTINGS)
-    crowd.fill(url, size)
+    settings = {"SECRET_KEY": SECRET, "INSTANCE_PATH": tempfile.gettempdir()}
+    crowd.fill(create_app(TestingConfig, DATABASE_TEST_URL=url, **settings), size)
     with served(CONTESTANTS[OURS], url, on) as server:
-        server.register([OWNER])
         yield asking(server)
 
 
 def asking(server: Served) -> Crowd:
-    """Return what some of the crowd ask: users chosen at random, who share a password."""
+    """Return what some of the crowd ask: users chosen at random, the first an administrator."""
     with (
         closing(psycopg2.connect(server.database_url)) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute(SESSIONS, [CHOSEN])
-        shown = [(UUID(session_id), user_id) for session_id, user_id in cursor.fetchall()]
-        cursor.execute(PROMOTE, [shown[0][1]])
-        cursor.execute(SHARE_PASSWORD, [OWNER.email, [user_id for _, user_id in shown]])
-        emails = [email for (email,) in cursor.fetchall()]
+        chosen = cursor.fetchall()
+        cursor.execute(PROMOTE, [chosen[0][1]])
         cursor.execute(MIDDLE)
         middle = Position(*cursor.fetchone())
         connection.commit()
     contestant = server.contestant
-    headers = contestant.status(token(*shown[0])).headers
+    statuses = [
+        contestant.status(token(UUID(session_id), user_id)) for session_id, user_id, _ in chosen
+    ]
+    headers = statuses[0].headers
     return Crowd(
         server=server,
-        statuses=[contestant.status(token(*one)) for one in shown],
-        logins=[contestant.login(Account("", email, PASSWORD)) for email in emails],
+        statuses=statuses,
+        logins=[contestant.login(Account("", email, PASSWORD)) for *_, email in chosen],
         first_page=Call("GET", "/users?limit=50", headers),
         middle_page=Call("GET", f"/users?limit=50&after={position_text(middle)}", headers),
     )

@@ -1,5 +1,6 @@
 """Writes what was measured as a page: `docs/benchmarks/README.md`."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from bench import bars
@@ -77,17 +78,18 @@ def told(results: Results, chapter: Chapter) -> str:
     if not rows:
         return f"## {chapter.title}\n\nNot measured."
     lines = [
-        (ratio, [_name(name), _number(ratio, chapter.ratio.decimals, TIMES), *cells])
-        for name, row in rows.items()
-        for ratio in [_ratio(results, chapter, name)]
-        for cells in [[_cell(row.figures, column) for column in chapter.columns]]
+        [
+            _name(name),
+            _number(_ratio(results, chapter, name), chapter.ratio.decimals, TIMES),
+            *(_cell(rows[name].figures, column) for column in chapter.columns),
+        ]
+        for name in sorted(rows, key=lambda name: _place(results, chapter, name))
     ]
-    lines.sort(key=lambda line: (line[0] is None, line[0]))
     headings = ["", chapter.ratio.heading, *(column.heading for column in chapter.columns)]
     shown = [
         f"## {chapter.title}",
         chapter.text,
-        table(headings, [cells for _, cells in lines]),
+        table(headings, lines),
         *_missing(results, chapter),
         *([f"![{chapter.title}]({chapter.plot})"] if chapter.plot else []),
     ]
@@ -108,6 +110,14 @@ def _missing(results: Results, chapter: Chapter) -> list[str]:
 
 def _ratio(results: Results, chapter: Chapter, name: str) -> float | None:
     return results.ratio(chapter.section, chapter.ratio.figure, name, chapter.floor)
+
+
+def _place(results: Results, chapter: Chapter, name: str) -> float:
+    """Return where a row stands: by its size where it has one, else by its ratio."""
+    if name.isdigit():
+        return int(name)
+    ratio = _ratio(results, chapter, name)
+    return math.inf if ratio is None else ratio
 
 
 def _cell(figures: Figures, column: Column) -> str:
