@@ -81,6 +81,8 @@ def storm(known: Results) -> Figure | None:
         drawn = axes.barh(places, values, 0.36, color=colour, label=name.split("_")[1])
         axes.bar_label(drawn, [f"{value:,.1f}" for value in values], padding=3)
     axes.margins(x=0.15)
+    # From a millisecond on: a scale of powers has no zero to begin at.
+    axes.set_xlim(left=1)
     axes.legend(loc="upper right", frameon=False)
     return figure
 
