@@ -44,7 +44,7 @@ class Metrics(Watch):
     """The counts of one app in this process; of the hashing pool it is told by being its watch."""
 
     def __init__(self) -> None:
-        _choose_how_values_are_kept()
+        _choose_how_values_are_kept(os.getpid())
         self._folder = os.environ.get(VARIABLE)
         self._registry = CollectorRegistry()
         self.requests = Histogram(
@@ -168,7 +168,7 @@ class Facts(Collector):
 
 
 @cache
-def _choose_how_values_are_kept() -> None:
+def _choose_how_values_are_kept(_process: int) -> None:
     """Look for the folder once more: the library does so when it is imported, which may be early.
 
     Once a process: two that write to the same files would overwrite each other.
