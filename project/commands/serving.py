@@ -10,12 +10,14 @@ from flask import Flask, current_app
 from flask_script_ng import Server
 from werkzeug.serving import WSGIRequestHandler
 
-from project import create_app, logs, metrics_folder, server
+from project import create_app
 from project.api.models import Session, User
 from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
 from project.config import share_cores
 from project.extensions import db
+from project.serving import server
+from project.telemetry import logs, metrics_folder
 
 logger = logging.getLogger(__name__)
 

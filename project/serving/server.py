@@ -15,8 +15,9 @@ from granian.http import HTTP1Settings
 from granian.server.common import AbstractServer
 from granian.server.mp import MPServer
 
-from project import draining, logs
-from project.serving import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
+from project.serving import draining
+from project.serving.limits import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
+from project.telemetry import logs
 
 
 class DrainingServer(MPServer):

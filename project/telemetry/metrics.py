@@ -1,6 +1,6 @@
 """The metrics: what is counted, under which names, and how it is told to Prometheus.
 
-Where the server has made a folder (project.metrics_folder), every process keeps its counts in files
+Where the server has made a folder (`metrics_folder`), every process keeps its counts in files
 there, and whichever is asked tells the sum of all, those that have ended included. Without a folder
 the process tells its own. Labels have few values, all of our own choosing: a route's rule, never a
 path, and nothing of a person.
@@ -28,8 +28,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
-from project.metrics_folder import VARIABLE
 from project.security.hashing import Watch
+from project.telemetry.metrics_folder import VARIABLE
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 HASHING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
