@@ -1,8 +1,11 @@
 """users: accounts and tokens for every other service of a product."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface
 
 from project import config, error_handler
 from project.accounts import keyring, presence
@@ -35,10 +38,22 @@ class JSONResponse(Response):
     default_mimetype = "application/json"
 
 
+class NoCookies(SessionInterface):
+    """Reads no cookie and sets none: who calls is shown by a token."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        """Open none."""
+
+
 class UsersService(Flask):
     """A Flask app that answers nothing but the JSON envelope."""
 
     response_class = JSONResponse
+    session_interface = NoCookies()
+
+    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
+        return function
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""

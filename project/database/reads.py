@@ -1,14 +1,12 @@
 """The engine of single reads."""
 
 from collections.abc import Sequence
-from typing import TypeVarTuple
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, Row, Select, create_engine, exc
 
 from project.database.connections import engine_options
-
-Columns = TypeVarTuple("Columns")
+from project.database.prepared import Columns, PreparedRead
 
 
 class ReadEngine:
@@ -36,6 +34,16 @@ class ReadEngine:
         """Return the statement's first row, or None."""
         rows = self.all(statement, **values)
         return rows[0] if rows else None
+
+    def shown(self, read: PreparedRead[*Columns], **values: object) -> Row[*Columns] | None:
+        """Return the row of a prepared read, or None.
+
+        Whatever goes wrong with it is left to the ordinary way, which knows what is an outage.
+        """
+        try:
+            return read.first(self.engine, values)
+        except (self.engine.dialect.loaded_dbapi.Error, exc.SQLAlchemyError):
+            return self.first(read.statement, **values)
 
     def all(self, statement: Select[*Columns], **values: object) -> Sequence[Row[*Columns]]:
         """Return all rows of the statement."""

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from project.database.base import Base
+from project.database.base import Base, table_of
 
 INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
@@ -24,7 +24,7 @@ def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> i
 
 
 def insert_or_update(
-    session: Session,
+    dialect: str,
     model: type[Base],
     values: Mapping[str, Any],
     changes: Mapping[str, Any],
@@ -34,6 +34,6 @@ def insert_or_update(
 
     Where the one that is there does not meet the condition, nothing is done.
     """
-    statement = INSERTS[session.get_bind().dialect.name](model).values(values)
+    statement = INSERTS[dialect](table_of(model)).values(values)
     key = list(model.__table__.primary_key)
     return statement.on_conflict_do_update(index_elements=key, set_=changes, where=where)
