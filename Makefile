@@ -25,7 +25,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/compose/compose.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.travis .travis.yml
 	sh -n entrypoint.sh
 	bash -n .ci/run
