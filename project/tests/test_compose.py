@@ -57,6 +57,13 @@ class TestCompose(TestCase):
         opened = workers * image.CONNECTIONS_A_WORKER * (self.service["deploy"]["replicas"] + 1)
         self.assertGreaterEqual(int(accepted), opened + image.RESERVED)
 
+    def test_the_docs_reckon_with_what_a_worker_opens(self) -> None:
+        page = (servers.ROOT / "docs" / "scaling.md").read_text()
+        each, reserved = image.CONNECTIONS_A_WORKER, image.RESERVED
+        self.assertIn(f"(servers + 1) × workers × {each} + commands + {reserved}\n", page)
+        workers, replicas = 2, self.service["deploy"]["replicas"]
+        self.assertIn(f"(3 + 1) × 2 × {each} = {(replicas + 1) * workers * each}, and one", page)
+
     def test_no_more_passwords_are_hashed_than_there_are_processors(self) -> None:
         environment = self.service["environment"]
         threads = environment["HASH_THREADS"] * environment["WEB_CONCURRENCY"]
