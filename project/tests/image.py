@@ -3,7 +3,7 @@
 import re
 
 from project.commands.database_checks import ENGINES
-from project.serving import FINISHING_SECONDS, PLACES
+from project.serving.limits import FINISHING_SECONDS, PLACES
 from project.settings import SETTINGS
 from project.tests import databases, servers
 

@@ -11,7 +11,7 @@ from unittest import TestCase
 import pytest
 
 import manage
-from project.serving import FINISHING_SECONDS
+from project.serving.limits import FINISHING_SECONDS
 from project.settings import SETTINGS
 from project.tests import servers
 
