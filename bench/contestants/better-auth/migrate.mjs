@@ -1,0 +1,9 @@
+/** Makes the schema, by https://better-auth.com/docs/concepts/database. */
+
+import { getMigrations } from "better-auth/db/migration";
+
+import { auth } from "./auth.mjs";
+
+const { runMigrations } = await getMigrations(auth.options);
+await runMigrations();
+process.exit();

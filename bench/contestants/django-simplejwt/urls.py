@@ -1,0 +1,67 @@
+"""Register, log in, refresh, log out and ask who one is, with Simple JWT's own views.
+
+After https://django-rest-framework-simplejwt.readthedocs.io/en/latest/getting_started.html. Logging
+out has the refresh token refused; an access token stays good until its end.
+"""
+
+from django.contrib.auth.models import User
+from django.urls import path
+from rest_framework import generics, permissions, serializers
+from rest_framework_simplejwt.views import (
+    TokenBlacklistView,
+    TokenObtainPairView,
+    TokenRefreshView,
+)
+
+
+class NewUser(serializers.ModelSerializer):
+    """A new account."""
+
+    password = serializers.CharField(write_only=True)
+
+    class Meta:
+        """Its fields."""
+
+        model = User
+        fields = ("id", "username", "email", "password")
+
+    def create(self, validated_data: dict[str, str]) -> User:
+        """Make the account, with a hash in place of the password."""
+        return User.objects.create_user(**validated_data)
+
+
+class ShownUser(serializers.ModelSerializer):
+    """An account, as its owner sees it."""
+
+    class Meta:
+        """Its fields."""
+
+        model = User
+        fields = ("id", "username", "email", "is_active", "is_staff", "date_joined")
+
+
+class Register(generics.CreateAPIView):
+    """Make an account."""
+
+    authentication_classes = ()
+    permission_classes = (permissions.AllowAny,)
+    serializer_class = NewUser
+
+
+class Status(generics.RetrieveAPIView):
+    """Tell who the token shows."""
+
+    serializer_class = ShownUser
+
+    def get_object(self) -> User:
+        """Return the user of the request."""
+        return self.request.user
+
+
+urlpatterns = [
+    path("register", Register.as_view()),
+    path("login", TokenObtainPairView.as_view()),
+    path("refresh", TokenRefreshView.as_view()),
+    path("logout", TokenBlacklistView.as_view()),
+    path("status", Status.as_view()),
+]
