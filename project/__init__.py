@@ -1,6 +1,5 @@
 """users: accounts and tokens for every other service of a product."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ from flask.sessions import SessionInterface
 
 from project import config, error_handler
 from project.accounts import keyring, presence
-from project.api import access, admission, headers, metrics
+from project.api import access, admission, cors, headers, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -17,7 +16,7 @@ from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
 from project.database import deadline, timeouts
-from project.extensions import bcrypt, cors, db, end_transaction, migrate, reads
+from project.extensions import bcrypt, db, end_transaction, migrate, reads
 from project.security.hashing import HashingPool
 from project.telemetry import logs
 
@@ -94,21 +93,7 @@ def _init_extensions(app: Flask) -> None:
     app.teardown_request(end_transaction)
     bcrypt.init_app(app)
     migrate.init_app(app, db)
-    cors.init_app(
-        app,
-        # As patterns: the extension would take some origins for patterns by itself.
-        origins=[_pattern(origin) for origin in app.config["CORS_ORIGINS"]],
-        resources=r"/(?!metrics$).*",
-        send_wildcard=True,
-        expose_headers=[
-            "RateLimit",
-            "RateLimit-Policy",
-            "Retry-After",
-            "WWW-Authenticate",
-            "X-Request-ID",
-        ],
-        max_age=600,
-    )
+    cors.init_app(app)
     presence.init_app(app)
     keyring.init_app(app)
     error_handler.init_app(app)
@@ -121,7 +106,3 @@ def _init_extensions(app: Flask) -> None:
         while_waiting=app.extensions["places"].lent,
     )
     metrics.init_app(app)
-
-
-def _pattern(origin: str) -> str | re.Pattern[str]:
-    return origin if origin == "*" else re.compile(re.escape(origin) + r"\Z")
