@@ -4,7 +4,7 @@ import re
 
 from flask import Flask, Response
 
-from project import config, deadline, error_handler, logs, timeouts
+from project import config, error_handler
 from project.accounts import keyring, presence
 from project.api import access, admission, headers, metrics
 from project.api.auth import auth_blueprint
@@ -13,8 +13,10 @@ from project.api.services import services_blueprint
 from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
+from project.database import deadline, timeouts
 from project.extensions import bcrypt, cors, db, end_transaction, migrate, reads
 from project.security.hashing import HashingPool
+from project.telemetry import logs
 
 __all__ = ["bcrypt", "create_app", "db"]
 

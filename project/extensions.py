@@ -8,7 +8,8 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.database import Base, ReadEngine
+from project.database.base import Base
+from project.database.reads import ReadEngine
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 

@@ -11,7 +11,7 @@ from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.accounts.throttle import Attempt
 from project.api.models import User
-from project.database import lacks_parent
+from project.database.failures import lacks_parent
 from project.errors import InvalidCredentials
 from project.extensions import db, reads
 from project.security import identifiers

@@ -14,7 +14,7 @@ from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
-from project.database import Columns
+from project.database.reads import Columns
 from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
 from project.extensions import db, reads
 from project.security.tokens import Claims

@@ -25,7 +25,8 @@ from project.accounts.audit import Event
 from project.accounts.clients import COMMAND, Client
 from project.api.models import KnownNetwork, Throttle, User
 from project.clock import utcnow
-from project.database import Moment, insert_or_update
+from project.database.base import Moment
+from project.database.writes import insert_or_update
 from project.errors import Overloaded, TooManyAttempts
 from project.extensions import db
 from project.readers import Limit

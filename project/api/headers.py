@@ -2,7 +2,7 @@
 
 from flask import Flask, Response
 
-from project.request_id import HEADER, request_id
+from project.telemetry.request_id import HEADER, request_id
 
 
 def init_app(app: Flask) -> None:

@@ -30,7 +30,7 @@ from project.api.models import Revocation, Session
 from project.clock import utcnow
 from project.errors import ServiceError, TooManyAttempts
 from project.extensions import db, reads
-from project.metrics import ConnectionSampler, Facts, Metrics
+from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
 
 UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -11,7 +11,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
-from project.database import Base, Moment
+from project.database.base import Base, Moment
 from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
