@@ -65,7 +65,7 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.tables(before), ["throttle", "throttle"])
         self.assertEqual(
             self.tables(after),
-            ["throttle", "throttle", "sessions", "audit_events", "sessions", "known_networks"],
+            ["throttle", "throttle", "sessions", "audit_events", "known_networks"],
         )
         self.assertEqual((before[-2], after[-1]), ("COMMIT", "COMMIT"))
         self.assertIn("users.email_key", before[-1])
