@@ -12,6 +12,9 @@ from project.serving import draining
 from project.serving.limits import FINISHING_SECONDS, THREADS
 from project.telemetry import logs, metrics_folder
 
+# Before gunicorn opens sockets.
+logs.hold_outputs_open()
+
 # Else gunicorn opens a socket in the home folder, which a container's user may not have.
 control_socket_disable = True
 
@@ -43,6 +46,7 @@ def post_worker_init(worker: Worker) -> None:
 
 def on_starting(server: Arbiter) -> None:
     """Refuse a configuration before any worker does: each would say the same at the same time."""
+    logs.warn_if_lost()
     share_cores(server.cfg.workers)
     try:
         configuration = load()

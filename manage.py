@@ -25,6 +25,7 @@ from project.telemetry import logs
 CANNOT_LOAD = 4
 
 if __name__ == "__main__":
+    logs.hold_outputs_open()
     # A command's output is its answer; of the log, whoever types commands needs the warnings.
     logs.write_to(sys.stderr, logging.WARNING)
 

@@ -220,7 +220,8 @@ def _open(user_id: int) -> Select[Session]:
 def close_the_oldest(user_id: int, client: Client) -> None:
     """End so many sessions of a user that no more than the most are left, in the transaction."""
     newest_first = _open(user_id).order_by(Session.created_at.desc(), Session.id)
-    too_many = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
-    ended = _close(Session.id.in_(too_many.with_only_columns(Session.id).scalar_subquery()))
-    if ended:
+    beyond = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
+    too_many = db.session.scalars(beyond.with_only_columns(Session.id)).all()
+    # By ids that are known: with a subquery PostgreSQL may read every session of everybody.
+    if too_many and (ended := _close(Session.id.in_(too_many))):
         audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope="oldest", count=ended)

@@ -60,6 +60,7 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     warn_of_pending_migrations()
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
     logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
+    logs.warn_if_lost()
     share_cores(int(workers))
     share_counts()
     db.engine.dispose()  # no worker is to inherit a connection

@@ -5,7 +5,9 @@ what a client sent begin a line or move a terminal's cursor: it is escaped.
 """
 
 import logging
+import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -23,6 +25,8 @@ TALKATIVE = ("migrations", "_granian", "gunicorn.error")
 debug, would log the rows that it reads."""
 
 INDENT = "    "
+STANDARD_ERROR = 2
+"""The highest number of a standard stream."""
 
 
 class JSONFormatter(JsonFormatter):
@@ -56,6 +60,7 @@ class StandardHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, readable: bool = True) -> None:
         super().__init__(sys.stdout)
+        self.failure: OSError | None = None
         self.write_readably(readable)
         self.addFilter(_name_request)
 
@@ -65,9 +70,11 @@ class StandardHandler(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Let the request go on whose line could not be written; tell of a fault of ours alone."""
+        error = sys.exc_info()[1]
         is_closed = getattr(self.stream, "closed", True)  # None, if it was when Python began
-        is_unwritable = isinstance(sys.exc_info()[1], OSError) or is_closed
-        if not is_unwritable:
+        if isinstance(error, OSError):
+            self.failure = error
+        elif not is_closed:
             super().handleError(record)
 
 
@@ -84,6 +91,25 @@ def write_to(stream: TextIO | None, least: int = logging.NOTSET) -> None:
     # setStream() would flush the one before, which may be unwritable.
     handler.stream = stream  # type: ignore[assignment]  # None where there is no such output
     handler.setLevel(least)
+
+
+def hold_outputs_open() -> None:
+    """Put the null device where a standard stream is closed, also for programs run in our place.
+
+    Else the next socket or database file gets the stream's number, and whatever is printed there.
+    """
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(opened, True)
+    os.close(opened)
+
+
+def warn_if_lost() -> None:
+    """Say on standard error, once a server starts, that nobody will read what it logs."""
+    if failure := _ours().failure:
+        lost = f"warning: the log cannot be written, and is lost ({failure.strerror})"
+        # It may be as full, and where it is closed this says nothing.
+        with suppress(OSError):
+            print(lost, file=sys.stderr)
 
 
 def of_server(readable: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the process tells its own. Labels have few values, all of our own choosing: a ro
 path, and nothing of a person.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,12 +30,14 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
 from project.security.hashing import Watch
-from project.telemetry.metrics_folder import VARIABLE
+from project.telemetry.metrics_folder import VARIABLE, reserve
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 HASHING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 SAMPLE_INTERVAL = 5.0
 """Seconds between two looks at the pools of connections; Prometheus looks less often."""
+
+log = logging.getLogger(__name__)
 
 # When a series began is told by one process alone and not by several; so by none.
 disable_created_metrics()
@@ -168,12 +171,19 @@ class Facts(Collector):
 
 
 @cache
-def _choose_how_values_are_kept(_process: int) -> None:
+def _choose_how_values_are_kept(process: int) -> None:
     """Look for the folder once more: the library does so when it is imported, which may be early.
 
-    Once a process: two that write to the same files would overwrite each other.
+    Once a process: two that write to the same files would overwrite each other. A process that
+    finds no room there counts by itself, so that it serves all the same.
     """
     values.ValueClass = values.get_value_class()
+    if folder := os.environ.get(VARIABLE):
+        try:
+            reserve(Path(folder), process)
+        except OSError as error:
+            log.warning("what this process counts is not told: %s", error.strerror)
+            values.ValueClass = values.MutexValue
 
 
 def _forget_the_dead(folder: Path) -> None:

