@@ -7,8 +7,10 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home users \
-    && install --directory --owner users /service/instance
+# Not `users`: Debian has a group of that name, and useradd would refuse.
+RUN groupadd --system --gid 10001 service \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home service \
+    && install --directory --owner service /service/instance
 WORKDIR /service
 ENV PATH=/service/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -19,7 +21,7 @@ COPY migrations migrations
 COPY project project
 # Else every start of a worker compiles again: the user may not write here.
 RUN python -m compileall -q project migrations manage.py
-USER 10001
+USER 10001:10001
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '5000') + '/ping', timeout=2)"]

@@ -7,9 +7,10 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from project import draining, logs, metrics_folder
 from project.config import ConfigError, is_strict, load, share_cores
-from project.serving import FINISHING_SECONDS, THREADS
+from project.serving import draining
+from project.serving.limits import FINISHING_SECONDS, THREADS
+from project.telemetry import logs, metrics_folder
 
 # Before gunicorn opens sockets.
 logs.hold_outputs_open()

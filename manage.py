@@ -5,7 +5,7 @@ import sys
 
 from flask_script_ng import Manager, Shell
 
-from project import create_app, logs
+from project import create_app
 from project.commands import (
     accounts,
     backup,
@@ -19,6 +19,7 @@ from project.commands import (
     upkeep,
 )
 from project.config import ConfigError
+from project.telemetry import logs
 
 # What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
 CANNOT_LOAD = 4

@@ -11,6 +11,7 @@ them); `page` measures nothing and writes the page anew. Figures are kept in
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
 from bench import (
     bars,
@@ -31,14 +32,15 @@ from bench.load import Failed
 from bench.measuring import Plan
 from bench.results import Results
 
-PARTS = {
-    "status": status.run,
-    "login": deeds.run,
-    "storm": storm.run,
-    "growth": growth.run,
-    "memory": footprint.memory,
-    "start": footprint.start,
+PARTS: dict[str, tuple[Callable[[Bench], None], tuple[str, ...]]] = {
+    "status": (status.run, (status.ONE_CORE, status.TWO_WORKERS)),
+    "login": (deeds.run, (deeds.LOGIN, deeds.FULL_LOGIN, "register", "refresh", "logout")),
+    "storm": (storm.run, (storm.SECTION,)),
+    "growth": (growth.run, (growth.SECTION,)),
+    "memory": (footprint.memory, ("memory",)),
+    "start": (footprint.start, ("start",)),
 }
+"""What runs each part, and the sections that it measures."""
 PAGE = "page"
 """No part: the page is written anew from what is kept."""
 QUICK = Plan(
@@ -68,7 +70,9 @@ def measure(chosen: argparse.Namespace, known: Results) -> None:
         bench = Bench(server, contestants, plan(chosen), known)
         for name in PARTS if chosen.part == "all" else [chosen.part]:
             began = time.monotonic()
-            PARTS[name](bench)
+            run, sections = PARTS[name]
+            known.forget(sections)
+            run(bench)
             if not chosen.quick:
                 results.save(known)
             print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)

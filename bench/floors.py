@@ -39,7 +39,7 @@ def query(url: str) -> Iterator[Deed]:
     connection = psycopg2.connect(url)
     connection.autocommit = True
     cursor = connection.cursor()
-    statement = str(SHOWN_BY_SESSION.compile(dialect=make_url(url).get_dialect()()))
+    statement = str(SHOWN_BY_SESSION.statement.compile(dialect=make_url(url).get_dialect()()))
     cursor.execute("SELECT id FROM sessions LIMIT 1")
     values = {"session_id": cursor.fetchone()[0], "key_id": None}
 

@@ -70,7 +70,6 @@ def run(bench: Bench) -> None:
             for size in bench.plan.crowds
         }
         rows, failures = by_turns(works, bench.plan)
-    bench.results.sections.pop(SECTION, None)
     bench.results.put(SECTION, rows, failures)
 
 

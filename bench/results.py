@@ -6,6 +6,7 @@ the rounds, and all rounds beside it.
 
 import json
 import statistics
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -36,8 +37,14 @@ class Results:
     sections: dict[str, dict[str, Row]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def forget(self, sections: Iterable[str]) -> None:
+        """Forget sections that are measured anew: no ratio is to be made of two runs."""
+        for section in sections:
+            self.sections.pop(section, None)
+            self.failures.pop(section, None)
+
     def put(self, section: str, rows: dict[str, Row], failures: dict[str, str]) -> None:
-        """Keep a section's rows beside those of contestants that were not measured now."""
+        """Keep rows of a section, and why others are not there, beside what this run has put."""
         kept = self.sections.get(section, {})
         self.sections[section] = {**kept, **rows}
         told = {**self.failures.get(section, {}), **failures}

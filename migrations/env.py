@@ -7,8 +7,8 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection
 
-from project import migration
-from project.database import Moment
+from project.database import migration
+from project.database.base import Moment
 from project.extensions import db
 
 log = logging.getLogger("migrations")

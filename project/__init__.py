@@ -1,20 +1,24 @@
 """users: accounts and tokens for every other service of a product."""
 
-import re
+from collections.abc import Callable
+from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface
 
-from project import config, deadline, error_handler, logs, timeouts
+from project import config, error_handler
 from project.accounts import keyring, presence
-from project.api import access, admission, headers, metrics
+from project.api import access, admission, cors, headers, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
 from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
-from project.extensions import bcrypt, cors, db, end_transaction, migrate, reads
+from project.database import deadline, timeouts
+from project.extensions import bcrypt, db, end_transaction, migrate, reads
 from project.security.hashing import HashingPool
+from project.telemetry import logs
 
 __all__ = ["bcrypt", "create_app", "db"]
 
@@ -33,10 +37,22 @@ class JSONResponse(Response):
     default_mimetype = "application/json"
 
 
+class NoCookies(SessionInterface):
+    """Reads no cookie and sets none: who calls is shown by a token."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        """Open none."""
+
+
 class UsersService(Flask):
     """A Flask app that answers nothing but the JSON envelope."""
 
     response_class = JSONResponse
+    session_interface = NoCookies()
+
+    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
+        return function
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
@@ -77,21 +93,7 @@ def _init_extensions(app: Flask) -> None:
     app.teardown_request(end_transaction)
     bcrypt.init_app(app)
     migrate.init_app(app, db)
-    cors.init_app(
-        app,
-        # As patterns: the extension would take some origins for patterns by itself.
-        origins=[_pattern(origin) for origin in app.config["CORS_ORIGINS"]],
-        resources=r"/(?!metrics$).*",
-        send_wildcard=True,
-        expose_headers=[
-            "RateLimit",
-            "RateLimit-Policy",
-            "Retry-After",
-            "WWW-Authenticate",
-            "X-Request-ID",
-        ],
-        max_age=600,
-    )
+    cors.init_app(app)
     presence.init_app(app)
     keyring.init_app(app)
     error_handler.init_app(app)
@@ -104,7 +106,3 @@ def _init_extensions(app: Flask) -> None:
         while_waiting=app.extensions["places"].lent,
     )
     metrics.init_app(app)
-
-
-def _pattern(origin: str) -> str | re.Pattern[str]:
-    return origin if origin == "*" else re.compile(re.escape(origin) + r"\Z")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from project import instance
-from project.database import engine_options
+from project.database.connections import engine_options
 from project.instance import SHORTEST_SECRET, DamagedSecret
 from project.security.hashing import available_cores
 from project.settings import SETTINGS, Setting

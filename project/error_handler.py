@@ -4,7 +4,7 @@ from flask import Flask, Response, current_app, g
 from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
 
-from project import database
+from project.database import failures
 from project.errors import (
     BadRequest,
     InternalError,
@@ -13,7 +13,7 @@ from project.errors import (
     ServiceError,
     Unavailable,
 )
-from project.request_id import request_id
+from project.telemetry.request_id import request_id
 
 
 def init_app(app: Flask) -> None:
@@ -33,8 +33,8 @@ def _refusal_of(error: Exception) -> ServiceError:
         return error
     if isinstance(error, HTTPException):
         return _refusal_of_http(error)
-    if database.is_outage(error):
-        said = database.reason(error)
+    if failures.is_outage(error):
+        said = failures.reason(error)
         current_app.logger.error("request %s: database unavailable: %s", request_id(), said)
         return Unavailable()
     current_app.logger.error("request %s failed", request_id(), exc_info=error)

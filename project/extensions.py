@@ -6,9 +6,11 @@ from flask_bcrypt import Bcrypt
 from flask_cors import CORS
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.database import Base, ReadEngine
+from project.database.base import Base
+from project.database.reads import ReadEngine
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -17,6 +19,11 @@ reads = ReadEngine()
 bcrypt = Bcrypt()
 migrate = Migrate(directory=str(MIGRATIONS))
 cors = CORS()
+
+
+def writing() -> Connection:
+    """Return the connection of the request's transaction: for statements that need no ORM."""
+    return db.session.connection()
 
 
 def end_transaction(_error: BaseException | None = None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from project.database_url import database_url
+from project.database.url import database_url
 from project.readers import (
     Limit,
     digests,

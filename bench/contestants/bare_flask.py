@@ -8,9 +8,7 @@ import sys
 
 from flask import Flask, Response, jsonify
 
-from project import server
-
-CLIENT_TIMEOUT = "15"
+from project.serving import server
 
 app = Flask(__name__)
 
@@ -34,5 +32,5 @@ def show_constant() -> Response:
 
 if __name__ == "__main__":
     port, workers = sys.argv[1:]
-    app_path = "bench.contestants.bare_flask:app"
-    server.make(app_path, "127.0.0.1", port, workers, CLIENT_TIMEOUT).serve()
+    app.config.from_mapping(STRICT=True, CLIENT_TIMEOUT_SECONDS=15, DRAIN_SECONDS=0)
+    server.serve(lambda: app, app.config, "127.0.0.1", int(port), int(workers))

@@ -113,8 +113,8 @@ class BareFlask(Contestant):
         return []
 
     def variables(self, database_url: str, cost: int) -> dict[str, str]:
-        """Return what decides how the server logs."""
-        return {"APP_SETTINGS": "project.config.ProductionConfig"}
+        """Return nothing: it has no settings."""
+        return {}
 
     def serving(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
         """Return the command that serves with the options of `manage.py serve`."""

@@ -10,14 +10,17 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import insert
 from sqlalchemy.orm import Session as DatabaseSession
 
 from project.accounts.clients import Client
 from project.api.models import AuditEvent
 from project.clock import utcnow
-from project.extensions import db
+from project.database.base import table_of
+from project.extensions import db, writing
 
 UNTOLD = "audit.untold"
+INSERTING = insert(table_of(AuditEvent))
 
 logger = logging.getLogger(__name__)
 
@@ -55,17 +58,16 @@ def record(
     """
     if client.user_id not in (None, user_id):
         details["by"] = client.user_id
-    db.session.add(
-        AuditEvent(
-            at=utcnow(),
-            event=event.value,
-            user_id=user_id,
-            session_id=session_id,
-            address=client.address,
-            user_agent=client.user_agent,
-            details=details,
-        )
-    )
+    row = {
+        "at": utcnow(),
+        "event": event.value,
+        "user_id": user_id,
+        "session_id": session_id,
+        "address": client.address,
+        "user_agent": client.user_agent,
+        "details": details,
+    }
+    writing().execute(INSERTING, row)
     told = {"user_id": user_id, "session_id": session_id and session_id.hex}
     line = {**told, "address": client.address, **details}
     db.session.info.setdefault(UNTOLD, []).append((event.value, line))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Row, bindparam, select, tuple_
 
 from project.api.models import User
-from project.database import Moment
+from project.database.base import Moment
 from project.errors import UserNotFound
 from project.extensions import reads
 from project.security import identifiers

@@ -12,7 +12,7 @@ from project.accounts.audit import Event
 from project.accounts.clients import COMMAND, Client
 from project.api.models import SigningKey
 from project.clock import utcnow
-from project.database import insert_new
+from project.database.writes import insert_new
 from project.extensions import db, reads
 from project.security import keys
 from project.security.keys import Algorithm

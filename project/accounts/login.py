@@ -1,8 +1,10 @@
 """Logging in."""
 
+from datetime import datetime
 from typing import NoReturn
 
-from sqlalchemy import bindparam, select
+from flask import current_app
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from project.accounts import audit, keyring, passwords, sessions, throttle
@@ -10,14 +12,28 @@ from project.accounts.audit import Event
 from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.accounts.throttle import Attempt
-from project.api.models import User
-from project.database import lacks_parent
+from project.api.models import KnownNetwork, User
+from project.clock import utcnow
+from project.database.failures import lacks_parent
 from project.errors import InvalidCredentials
-from project.extensions import db, reads
+from project.extensions import db, reads, writing
 from project.security import identifiers
 
-ACTIVE = select(User.active).with_for_update(read=True)
-BY_EMAIL = select(User.id, User.password).where(User.email_key == bindparam("email_key"))
+BY_EMAIL = (
+    select(User.id, User.password, KnownNetwork.last_login_at)
+    .outerjoin(
+        KnownNetwork,
+        and_(KnownNetwork.user_id == User.id, KnownNetwork.network == bindparam("network")),
+    )
+    .where(User.email_key == bindparam("email_key"))
+)
+"""With when the network that asks has logged in to the account, if it ever has."""
+
+STANDING = (
+    select(User.active, sessions.NUMBER_OPEN.label("open_sessions"))
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(read=True, of=User)
+)
 
 
 def login(email: str, password: str, client: Client) -> Grant:
@@ -28,26 +44,29 @@ def login(email: str, password: str, client: Client) -> Grant:
     """
     User.refuse_if_overloaded()
     email_key = identifiers.email_key(email)
-    attempt = throttle.admit_login(email_key, client)
-    found = reads.first(BY_EMAIL, email_key=email_key)
+    found = reads.first(BY_EMAIL, email_key=email_key, network=client.network)
+    last_login_at = found.last_login_at if found else None
+    attempt = throttle.admit_login(email_key, client, known=last_login_at is not None)
     with throttle.uncounted_where_overloaded(attempt):
         opened = User.check_password(found and found.password, password)
     if found is None or not opened:
         _refuse(found.id if found else None, client)
     if User.is_outdated(found.password):
         passwords.renew(found.id, found.password, password)
-    return _open_session(found.id, client, attempt)
+    return _open_session(found.id, client, attempt, last_login_at)
 
 
-def _open_session(user_id: int, client: Client, attempt: Attempt) -> Grant:
+def _open_session(
+    user_id: int, client: Client, attempt: Attempt, last_login_at: datetime | None
+) -> Grant:
     """Open a session; that of a user who is out of use has ended when it begins.
 
     So its token opens nothing, also where others verify it by themselves.
     """
     keyring.current().prepare()
     # Held, so that nobody deletes the user, or takes the account out of use, in between.
-    active = db.session.scalar(ACTIVE.where(User.id == user_id))
-    if active is None:  # the user was deleted while the password was hashed
+    user = writing().execute(STANDING, {"user_id": user_id, "now": utcnow()}).first()
+    if user is None:  # deleted while the password was hashed
         _refuse(user_id, client)
     throttle.forgive(attempt)
     try:
@@ -57,9 +76,11 @@ def _open_session(user_id: int, client: Client, attempt: Attempt) -> Grant:
             db.session.rollback()
             _refuse(user_id, client)
         raise
-    if not active:
+    if user.open_sessions >= current_app.config["MAX_SESSIONS_PER_USER"]:
+        sessions.close_the_oldest(user_id, client)
+    if not user.active:
         sessions.close_all(user_id)
-    throttle.remember(user_id, client.network)
+    throttle.remember(user_id, client.network, last_login_at)
     db.session.commit()
     return grant
 

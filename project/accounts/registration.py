@@ -5,7 +5,7 @@ from project.accounts.audit import Event
 from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import User
-from project.database import insert_new
+from project.database.writes import insert_new
 from project.errors import EmailExists, UserExists
 from project.extensions import db
 

@@ -3,10 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, Select, String, bindparam, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    bindparam,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from project.accounts import audit, grants, presence
 from project.accounts.audit import Event
@@ -14,9 +25,10 @@ from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
-from project.database import Columns
+from project.database.base import Moment, table_of
+from project.database.prepared import Columns, PreparedRead
 from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
-from project.extensions import db, reads
+from project.extensions import db, reads, writing
 from project.security.tokens import Claims
 
 
@@ -46,7 +58,7 @@ KEY_RETIRED = (
 
 # By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
 # every session of a user who has many. Whether the two belong together is compared below.
-SHOWN_BY_SESSION = (
+SHOWN_BY_SESSION = PreparedRead(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
         User.created_at, KEY_RETIRED,
@@ -55,29 +67,46 @@ SHOWN_BY_SESSION = (
     .where(Session.id == bindparam("session_id"))
 )  # fmt: skip
 
+NUMBER_OPEN = (
+    select(func.count())
+    .where(
+        Session.user_id == User.id,
+        Session.ended_at.is_(None),
+        Session.expires_at > bindparam("now", type_=Moment()),
+    )
+    .correlate(User)
+    .scalar_subquery()
+)
+"""How many sessions of a user are open."""
+
+INSERTING = insert(table_of(Session))
+
+STARTED = "sessions.started"
+"""Where the transaction keeps how many it has opened, for whoever counts them."""
+
 
 def start(user_id: int, client: Client, event: Event) -> Grant:
     """Open a session of a user within the caller's transaction; return what the client gets.
 
-    It is recorded as the event that opened it. Where the user has as many as one may have, the
-    oldest ends. Raises IntegrityError where the user is gone.
+    It is recorded as the event that opened it. Raises IntegrityError where the user is gone.
     """
     now = utcnow()
     ends_at = now + current_app.config["SESSION_LIFETIME"]
-    session = Session(
-        user_id=user_id,
-        created_at=now,
-        refreshed_at=now,
-        last_seen_at=now,
-        expires_at=ends_at,
-        address=client.address,
-        user_agent=client.user_agent,
-    )
-    db.session.add(session)
-    db.session.flush()
-    audit.record(event, client, user_id=user_id, session_id=session.id)
-    _close_the_oldest(user_id, client)
-    return grants.make(user_id, session.id, session.generation, ends_at)
+    session = {
+        "id": uuid4(),
+        "user_id": user_id,
+        "created_at": now,
+        "refreshed_at": now,
+        "last_seen_at": now,
+        "expires_at": ends_at,
+        "generation": 0,
+        "address": client.address,
+        "user_agent": client.user_agent,
+    }
+    writing().execute(INSERTING, session)
+    db.session.info[STARTED] = db.session.info.get(STARTED, 0) + 1
+    audit.record(event, client, user_id=user_id, session_id=session["id"])
+    return grants.make(user_id, session["id"], session["generation"], ends_at)
 
 
 def identify(token: str) -> Identity:
@@ -101,15 +130,15 @@ def identify(token: str) -> Identity:
     )
 
 
-def admit(claims: Claims, shown: Select[*Columns]) -> Row[*Columns]:
+def admit(claims: Claims, shown: PreparedRead[*Columns]) -> Row[*Columns]:
     """Return what is shown of the session that a token names, with its user, if it is open.
 
-    The statement selects by `session_id` and `key_id`, and shows at least `user_id`, `active`,
+    The read selects by `session_id` and `key_id`, and shows at least `user_id`, `active`,
     `ended_at` and `key_retired`. Raises TokenInvalid where the token's key was retired,
     SessionEnded, or UserInactive before that: taking an account out of use ends its sessions, and
     is what to tell.
     """
-    row = reads.first(shown, session_id=claims.session_id, key_id=claims.key_id)
+    row = reads.shown(shown, session_id=claims.session_id, key_id=claims.key_id)
     if row is None or row.user_id != claims.user_id:
         raise SessionEnded
     if row.key_retired:
@@ -188,9 +217,11 @@ def _open(user_id: int) -> Select[Session]:
     )
 
 
-def _close_the_oldest(user_id: int, client: Client) -> None:
+def close_the_oldest(user_id: int, client: Client) -> None:
+    """End so many sessions of a user that no more than the most are left, in the transaction."""
     newest_first = _open(user_id).order_by(Session.created_at.desc(), Session.id)
-    too_many = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
-    ended = _close(Session.id.in_(too_many.with_only_columns(Session.id).scalar_subquery()))
-    if ended:
+    beyond = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
+    too_many = db.session.scalars(beyond.with_only_columns(Session.id)).all()
+    # By ids that are known: with a subquery PostgreSQL may read every session of everybody.
+    if too_many and (ended := _close(Session.id.in_(too_many))):
         audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope="oldest", count=ended)

@@ -12,27 +12,23 @@ once; so of many attempts at one time as many get in as may. A login that succee
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from typing import NoReturn
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, and_, case, delete, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
 
-from project.accounts import audit
+from project.accounts import audit, counting
 from project.accounts.audit import Event
 from project.accounts.clients import COMMAND, Client
-from project.api.models import KnownNetwork, Throttle, User
+from project.api.models import Throttle, User
 from project.clock import utcnow
-from project.database import Moment, insert_or_update
 from project.errors import Overloaded, TooManyAttempts
-from project.extensions import db
+from project.extensions import db, writing
 from project.readers import Limit
 from project.security import addresses, hashing, identifiers
-
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-"""Until when whoever is not blocked is blocked. Not "now", of which each process has its own."""
 
 LONGEST_SUBJECT = 254
 """Characters of what is kept of a name as it is; of a longer one the digest is kept."""
@@ -71,10 +67,10 @@ class Attempt:
     counts: tuple[Count, ...] = ()
 
 
-def admit_login(email_key: str, client: Client) -> Attempt:
+def admit_login(email_key: str, client: Client, *, known: bool) -> Attempt:
     """Count a login before it is tried. Raises TooManyAttempts.
 
-    It makes no difference whether the account exists.
+    It makes no difference whether the account exists, save to a network that is known to it.
     """
     if not _is_enabled():
         return Attempt()
@@ -84,7 +80,7 @@ def admit_login(email_key: str, client: Client) -> Attempt:
         (Scope.ACCOUNT_NETWORK, f"{account} {network}"),
         (Scope.NETWORK, network),
         # Nobody is locked out of an account by what others do.
-        *([] if _is_known(email_key, network) else [(Scope.ACCOUNT, account)]),
+        *([] if known else [(Scope.ACCOUNT, account)]),
     ]
     return _admit(asked, client, email_key)
 
@@ -102,11 +98,12 @@ def forgive(attempt: Attempt) -> None:
     The failures of its network at this account are forgotten with it, those of other networks are
     not, nor what it tried at other accounts.
     """
+    connection = writing()
     for count in attempt.counts:
         if count.scope is Scope.ACCOUNT_NETWORK:
-            db.session.execute(delete(Throttle).where(_is(count.scope, count.subject)))
+            connection.execute(counting.FORGETTING, _named(count))
         else:
-            _give_back(count)
+            _give_back(connection, count)
 
 
 @contextmanager
@@ -116,16 +113,20 @@ def uncounted_where_overloaded(attempt: Attempt) -> Iterator[None]:
         yield
     except Overloaded:
         for count in attempt.counts:
-            _give_back(count)
+            _give_back(writing(), count)
         db.session.commit()
         raise
 
 
-def remember(user_id: int, network: str) -> None:
-    """Keep, within the caller's transaction, that this network has logged in to the account."""
+def remember(user_id: int, network: str, last_login_at: datetime | None = None) -> None:
+    """Keep, within the caller's transaction, that this network has logged in to the account.
+
+    To the day: a network that has done so today, by what is kept, costs no statement.
+    """
     now = utcnow()
-    row = {"user_id": user_id, "network": network, "last_login_at": now}
-    db.session.execute(insert_or_update(db.session(), KnownNetwork, row, {"last_login_at": now}))
+    if last_login_at is None or now - last_login_at > timedelta(days=1):
+        statement = counting.remembering(db.engine.dialect.name)
+        writing().execute(statement, {"user_id": user_id, "network": network, "last_login_at": now})
 
 
 def counts() -> Sequence[Row[str, str, int, datetime]]:
@@ -163,8 +164,9 @@ def _admit(
 ) -> Attempt:
     now = utcnow()
     counts = []
+    connection = writing()
     for scope, subject in asked:
-        blocked_until = _count(scope, subject, now)
+        blocked_until = _count(connection, scope, subject, now)
         if blocked_until is None:
             db.session.rollback()
             _refuse(scope, subject, client, email_key, now)
@@ -173,61 +175,22 @@ def _admit(
     return Attempt(tuple(counts))
 
 
-def _count(scope: Scope, subject: str, now: datetime) -> datetime | None:
+def _count(connection: Connection, scope: Scope, subject: str, now: datetime) -> datetime | None:
     """Count an attempt, unless the subject is blocked: one statement.
 
     Returns until when that blocks the subject, or None where it was blocked before.
     """
     limit = _limit(scope)
-    is_over = Throttle.expires_at <= now
-    count = case((is_over, 1), else_=Throttle.count + 1)
-    blocked_until = _by_count(limit, count, now, quiet=literal(LONG_AGO, Moment()))
-    kept_until = _by_count(
-        limit,
-        count,
-        now + limit.window,
-        quiet=case((is_over, literal(now + limit.window, Moment())), else_=Throttle.expires_at),
+    statement = counting.counting(
+        connection.dialect.name,
+        limit.quota,
+        limit.window,
+        current_app.config["THROTTLE_FIRST_WAIT"],
+        current_app.config["THROTTLE_LONGEST_WAIT"],
     )
-    first_wait = _waits()[0] if limit.quota == 1 else timedelta(0)
-    row = {
-        "scope": scope.value,
-        "subject": subject,
-        "count": 1,
-        "blocked_until": now + first_wait if first_wait else LONG_AGO,
-        "expires_at": now + first_wait + limit.window,
-    }
-    changes = {"count": count, "blocked_until": blocked_until, "expires_at": kept_until}
-    counting = insert_or_update(
-        db.session(), Throttle, row, changes, where=Throttle.blocked_until <= now
-    )
-    counted: datetime | None = db.session.scalar(counting.returning(Throttle.blocked_until))
-    return counted
-
-
-def _by_count(
-    limit: Limit, count: ColumnElement[int], start: datetime, quiet: ColumnElement[datetime]
-) -> ColumnElement[datetime]:
-    """Return `quiet` below the limit, and from there on the start with the wait that is due."""
-    waits = _waits()
-    due = [
-        (count == limit.quota + number, literal(start + wait, Moment()))
-        for number, wait in enumerate(waits)
-    ]
-    return case((count < limit.quota, quiet), *due, else_=literal(start + waits[-1], Moment()))
-
-
-def _waits() -> list[timedelta]:
-    """Return the waits between attempts beyond a limit: each twice the one before, up to the most.
-
-    The number of them is bounded by the settings' range: 2^17 seconds are more than a day.
-    """
-    wait: timedelta = current_app.config["THROTTLE_FIRST_WAIT"]
-    longest: timedelta = current_app.config["THROTTLE_LONGEST_WAIT"]
-    waits = []
-    while wait < longest:
-        waits.append(wait)
-        wait *= 2
-    return [*waits, longest]
+    counted = {"scope": scope.value, "subject": subject, "now": now}
+    blocked_until: datetime | None = connection.scalar(statement, counted)
+    return blocked_until
 
 
 def _refuse(
@@ -243,7 +206,7 @@ def _refuse(
     raise TooManyAttempts(
         policy=scope.value,
         quota=limit.quota,
-        window=int(limit.window.total_seconds()),
+        window=counting.seconds(limit.window),
         wait=max(1, ceil(wait.total_seconds())),
     )
 
@@ -259,15 +222,14 @@ def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str |
     db.session.commit()
 
 
-def _give_back(count: Count) -> None:
+def _give_back(connection: Connection, count: Count) -> None:
     """Take one attempt back, and the block with it that it brought about."""
-    this_block = or_(
-        Throttle.blocked_until == count.blocked_until,
-        Throttle.count <= _limit(count.scope).quota,
-    )
-    opened = case((this_block, literal(LONG_AGO, Moment())), else_=Throttle.blocked_until)
-    counted = update(Throttle).where(_is(count.scope, count.subject), Throttle.count > 0)
-    db.session.execute(counted.values(count=Throttle.count - 1, blocked_until=opened))
+    brought_about = {"quota": _limit(count.scope).quota, "block": count.blocked_until}
+    connection.execute(counting.GIVING_BACK, _named(count) | brought_about)
+
+
+def _named(count: Count) -> dict[str, object]:
+    return {"of_scope": count.scope.value, "of_subject": count.subject}
 
 
 def _is(scope: Scope, subject: str) -> ColumnElement[bool]:
@@ -282,12 +244,3 @@ def _is_enabled() -> bool:
 def _limit(scope: Scope) -> Limit:
     limit: Limit = current_app.config[SETTINGS[scope]]
     return limit
-
-
-def _is_known(email_key: str, network: str) -> bool:
-    logged_in = (
-        select(KnownNetwork.user_id)
-        .join(User, User.id == KnownNetwork.user_id)
-        .where(User.email_key == email_key, KnownNetwork.network == network)
-    )
-    return db.session.scalar(logged_in) is not None

@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 from project.accounts import keys
 from project.api.models import AuditEvent, KnownNetwork, Revocation, Session, SigningKey, Throttle
 from project.clock import utcnow
-from project.database import Base
+from project.database.base import Base
 from project.extensions import db, reads
 
 Value = TypeVar("Value")

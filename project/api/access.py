@@ -6,7 +6,7 @@ from time import perf_counter
 from flask import Flask, Response, g, request
 
 from project.api import client
-from project.request_id import request_id
+from project.telemetry.request_id import request_id
 
 ASKED_ALL_THE_TIME = frozenset(
     {

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, current_app
 
 from project.api.slow_clients import Watch
-from project.serving import PLACES
+from project.serving.limits import PLACES
 
 
 class Places:

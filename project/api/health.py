@@ -2,10 +2,10 @@
 
 from flask import Blueprint
 
-from project import readiness
 from project.api.contract import answers
 from project.api.schemas import AliveAnswer, ReadyAnswer
-from project.readiness import NotReady
+from project.serving import readiness
+from project.serving.readiness import NotReady
 
 health_blueprint = Blueprint("health", __name__, url_prefix="/health")
 

@@ -26,11 +26,11 @@ from project.accounts.throttle import Scope
 from project.api.contract import serves
 from project.api.document import API_VERSION, family
 from project.api.guard import authenticate_scraper
-from project.api.models import Revocation, Session
+from project.api.models import Revocation
 from project.clock import utcnow
 from project.errors import ServiceError, TooManyAttempts
 from project.extensions import db, reads
-from project.metrics import ConnectionSampler, Facts, Metrics
+from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
 
 UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -190,12 +190,14 @@ def _note_sessions(session: DatabaseSession, _context: UOWTransaction) -> None:
 @event.listens_for(db.session, "after_rollback")
 def _forget_sessions(session: DatabaseSession) -> None:
     session.info.pop(COMMITTED, None)
+    session.info.pop(sessions.STARTED, None)
 
 
 @event.listens_for(db.session, "after_commit")
 def _count_sessions(session: DatabaseSession) -> None:
     """Count what has been committed, and is so for sure: every session that started or ended."""
     noted = session.info.pop(COMMITTED, Counter())
+    started = session.info.pop(sessions.STARTED, 0)
     if "metrics" in current_app.extensions:
-        _metrics().sessions_started.inc(noted[Session])
+        _metrics().sessions_started.inc(started)
         _metrics().sessions_ended.inc(noted[Revocation])

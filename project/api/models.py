@@ -11,7 +11,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
-from project.database import Base, Moment
+from project.database.base import Base, Moment
 from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
@@ -118,12 +118,14 @@ class Session(Base):
 
     __tablename__ = "sessions"
     __table_args__ = (
+        # A user's open sessions are found without reading those that have ended.
+        Index(None, "user_id", "ended_at"),
         Index(None, "expires_at"),
         Index(None, "ended_at", postgresql_where=ENDED, sqlite_where=ENDED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     generation: Mapped[int] = mapped_column(default=0)

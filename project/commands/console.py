@@ -7,7 +7,7 @@ from flask import current_app
 from flask_script_ng import Manager
 from sqlalchemy import exc
 
-from project import database
+from project.database import failures
 from project.errors import InvalidPayload, ServiceError
 from project.extensions import db
 
@@ -31,7 +31,7 @@ def run(manager: Manager) -> None:
     except ServiceError as refusal:
         sys.exit(f"error: {refusal.message}")
     except exc.DBAPIError as error:
-        said = database.reason(error)
+        said = failures.reason(error)
         lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in said
         remedy = "; is the schema there? Run: python manage.py db upgrade" if lacks_schema else ""
         sys.exit(f"error: the database refused: {said}{remedy}")

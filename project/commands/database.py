@@ -10,9 +10,9 @@ from alembic.script import ScriptDirectory
 from flask_script_ng import Command
 from sqlalchemy import MetaData, exc
 
-from project import logs
 from project.commands.console import CommandFailed, database_name, refuse_in_production
 from project.extensions import MIGRATIONS, db
+from project.telemetry import logs
 
 logger = logging.getLogger(__name__)
 

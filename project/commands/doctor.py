@@ -5,9 +5,9 @@ from collections.abc import Callable
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from project import database
 from project.commands import checks, database_checks
 from project.commands.findings import Finding, Level, error
+from project.database import failures
 
 CHECKS: dict[str, Callable[[], Finding]] = {
     "settings": checks.settings,
@@ -42,7 +42,7 @@ def _examined(check: Callable[[], Finding]) -> Finding:
         return error(f"could not look ({refusal.strerror}: {refusal.filename})", "make it readable")
     except SQLAlchemyError as refusal:
         return error(
-            f"the database refused: {database.reason(refusal)}",
+            f"the database refused: {failures.reason(refusal)}",
             "see that DATABASE_URL is right, the server runs, and the migrations are applied",
         )
 

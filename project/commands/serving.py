@@ -5,20 +5,19 @@ import os
 import re
 import socket
 import sys
-from pathlib import Path
 
 from flask import Flask, current_app
 from flask_script_ng import Server
 from werkzeug.serving import WSGIRequestHandler
 
-from project import logs, metrics_folder
+from project import create_app
 from project.api.models import Session, User
 from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
 from project.config import share_cores
 from project.extensions import db
-
-ROOT = Path(__file__).parent.parent.parent
+from project.serving import server
+from project.telemetry import logs, metrics_folder
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +61,10 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
     logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
     logs.warn_if_lost()
-    times = [str(current_app.config[name]) for name in ("DRAIN_SECONDS", "CLIENT_TIMEOUT_SECONDS")]
     share_cores(int(workers))
     share_counts()
-    os.chdir(ROOT)
-    arguments = ["-m", "project.server", host, port, workers, *times]
-    os.execv(sys.executable, [sys.executable, *arguments])
+    db.engine.dispose()  # no worker is to inherit a connection
+    server.serve(create_app, current_app.config, host, int(port), int(workers))
 
 
 def share_counts() -> None:

@@ -68,6 +68,22 @@ class Claims:
     """Of a token that was decoded alone: the `kid` of the key that signed it, where it has one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a token says, and the key that has signed it."""
+
+    key: Key
+    claims: Claims
+
+
+MOST_VERIFIED = 1024
+"""Tokens that are remembered: about a megabyte."""
+
+_verified: dict[str, Verified] = {}
+"""Tokens that were verified before. Only that a key has signed a text is remembered, which stays
+true; whether key, time and purpose are good, and the session is open, is asked each time."""
+
+
 def encode(claims: Claims, key: Key) -> str:
     """Return the signed token in its compact form.
 
@@ -101,17 +117,32 @@ def decode(
     of whoever made the token. Raises TokenRejected, or TokenOutdated for a token that was good
     until its `exp`.
     """
-    header, payload, signature = _open(token)
-    key_id = _key_id(header)
-    signed = token.rpartition(".")[0].encode("ascii")
-    if not any(header == key.header and key.verifies(signature, signed) for key in keys(key_id)):
-        raise TokenRejected("neither header nor signature are ours")
-    claims = _typed(payload, key_id)
+    known = _verified.get(token)
+    if known is None or known.key not in keys(known.claims.key_id):
+        known = _verify(token, keys)
+        _keep(token, known)
+    claims = known.claims
     if claims.purpose is not purpose:
         raise TokenRejected("the token is for something else")
     if claims.expires_at <= now:
         raise TokenOutdated("the token has expired")
     return claims
+
+
+def _verify(token: str, keys: Callable[[str | None], Sequence[Key]]) -> Verified:
+    header, payload, signature = _open(token)
+    key_id = _key_id(header)
+    signed = token.rpartition(".")[0].encode("ascii")
+    for key in keys(key_id):
+        if header == key.header and key.verifies(signature, signed):
+            return Verified(key, _typed(payload, key_id))
+    raise TokenRejected("neither header nor signature are ours")
+
+
+def _keep(token: str, verified: Verified) -> None:
+    if len(_verified) >= MOST_VERIFIED:
+        _verified.clear()
+    _verified[token] = verified
 
 
 def _key_id(header: object) -> str | None:

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
 from project import create_app
-from project.database_url import database_url
+from project.database.url import database_url
 
 SERVER_VARIABLE = "USERS_TEST_SERVER"
 """Where the run's PostgreSQL is; absent in a run on SQLite."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
-from project.logs import SERVICE, StandardHandler
+from project.telemetry.logs import SERVICE, StandardHandler
 
 
 class Lines(StringIO):

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -39,6 +39,7 @@ http {{
     {servers}
 }}
 """
+RESOLVED = re.compile(r"server users-service:5000 resolve (.*;)")
 
 
 class Upstream(BaseHTTPRequestHandler):
@@ -103,6 +104,24 @@ def nginx_with(servers: str) -> Iterator[str]:
     file.write_text(CONFIGURATION.format(folder=folder, servers=servers))
     command = [program, "-e", "stderr", "-c", str(file), "-p", str(folder)]
     with running(command, "start worker process"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def nginx_of(file: Path, urls: Iterable[str]) -> Iterator[str]:
+    """Run nginx with a whole configuration, before these servers; yield its URL.
+
+    The servers stand in the place of the name that is asked for again and again: Docker's resolver
+    is not here, and older versions of nginx do not know `resolve`.
+    """
+    program, folder, port = need("nginx", NGINX, of_ci=True), new_folder(), free_port()
+    written = file.read_text().replace("/tmp/", f"{folder}/")
+    written = written.replace("listen 8080;", f"listen 127.0.0.1:{port};")
+    (named,) = RESOLVED.finditer(written)
+    entries = (f"server {urlsplit(url).netloc} {named[1]}" for url in urls)
+    (folder / "nginx.conf").write_text(written.replace(named[0], "\n".join(entries)))
+    command = [program, "-e", "stderr", "-p", str(folder), "-g", "daemon off;"]
+    with running([*command, "-c", str(folder / "nginx.conf")], "start worker process"):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -121,6 +121,13 @@ class TestBench(TestCase):
         known.put("status", {"a": row(3)}, {})
         self.assertEqual(known.failures, {"status": {}})
 
+    def test_no_ratio_is_made_of_two_runs(self) -> None:
+        known = Results()
+        known.put("status", {"users": row(1), "tutorial": row(4)}, {})
+        known.forget(["status", "storm"])
+        known.put("status", {"users": row(2)}, {})
+        self.assertIsNone(known.ratio("status", "server_us", "tutorial", "users"))
+
     def test_what_is_kept_is_read_again(self) -> None:
         known = Results({"cores": "2"}, {"a": {"Flask": "3"}})
         known.put("status", {"a": row(1, 2)}, {"b": "refused"})

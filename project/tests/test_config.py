@@ -11,8 +11,10 @@ from unittest import TestCase, mock
 
 import flask_migrate
 import pytest
+from werkzeug.datastructures import Headers
 
 from project import config, create_app, instance
+from project.api import cors
 from project.config import ConfigError
 from project.settings import SETTINGS
 
@@ -314,6 +316,27 @@ class TestSettings(ConfigCase):
         self.assertIn("POST", answer.headers["Access-Control-Allow-Methods"])
         self.assertNotIn("Access-Control-Allow-Credentials", answer.headers)
         self.assertEqual(answer.json and answer.json["status"], "success")
+
+    def test_where_every_origin_may_call_it_says_what_the_extension_does(self) -> None:
+        own = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder)).test_client()
+        with mock.patch.object(cors, "EVERY_ORIGIN", None):
+            plain = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder)).test_client()
+        gets = [("GET", path) for path in ("/ping", "/nowhere", "/metrics", "/auth/status")]
+        for method, path in (
+            *gets,
+            ("POST", "/auth/login"),
+            ("PUT", "/ping"),
+            ("OPTIONS", "/ping"),
+        ):
+            for sent in ({}, {"Origin": "https://any.example"}):
+                with self.subTest(method=method, path=path, sent=sent):
+                    said = own.open(path, method=method, headers=sent).headers
+                    expected = plain.open(path, method=method, headers=sent).headers
+                    self.assertEqual(_about_origins(said), _about_origins(expected))
+
+
+def _about_origins(headers: Headers) -> list[tuple[str, str]]:
+    return sorted((name, value) for name, value in headers if name.startswith(("Access", "Vary")))
 
 
 class TestGuarding(ConfigCase):

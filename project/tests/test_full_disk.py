@@ -12,7 +12,7 @@ from project.accounts.audit import Event
 from project.api.models import AuditEvent, KnownNetwork, Session, User
 from project.commands import serving
 from project.commands.console import CommandFailed
-from project.database_url import database_url
+from project.database.url import database_url
 from project.extensions import db
 from project.tests import databases, disks, postgres, servers
 from project.tests.disks import Disk

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
-from project import draining
 from project.extensions import db
+from project.serving import draining
 from project.tests import databases, postgres, servers
 from project.tests.base import BaseTestCase
 from project.tests.utils import InProcess, OverHTTP
@@ -63,7 +63,7 @@ class TestHealth(BaseTestCase):
             self.use(f"postgresql://postgres@127.0.0.1:{postgres.free_port()}/postgres")
         else:
             self.use("sqlite:////nonexistent/folder/users.sqlite")
-        with self.assertLogs("project.readiness", logging.WARNING):
+        with self.assertLogs("project.serving.readiness", logging.WARNING):
             self.assert_not_ready("database")
         self.assert_success(self.caller.get("/health/live"), 200, "Alive.")
 

@@ -12,8 +12,8 @@ from unittest import TestCase
 import pytest
 import time_machine
 
-from project import logs
-from project.logs import JSONFormatter, ReadableFormatter
+from project.telemetry import logs
+from project.telemetry.logs import JSONFormatter, ReadableFormatter
 from project.tests import databases, lines, servers
 from project.tests.base import BaseTestCase
 from project.tests.utils import OverHTTP

@@ -15,9 +15,9 @@ from unittest import TestCase, mock
 import psutil
 import pytest
 
-from project import metrics_folder
 from project.commands import serving
 from project.commands.console import CommandFailed
+from project.telemetry import metrics_folder
 from project.tests import databases, servers
 from project.tests.scraping import DIGEST, Scrape, scrape
 from project.tests.utils import OverHTTP

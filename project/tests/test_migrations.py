@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select
 
-from project import migration
+from project.database import migration
 from project.extensions import db
 from project.tests import databases, servers
 from project.tests.base import BaseTestCase

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from project.api.models import User
-from project.database_url import database_url
+from project.database.url import database_url
 from project.extensions import db, reads
 from project.tests import databases, network, postgres
 from project.tests.base import BaseTestCase, empty_tables

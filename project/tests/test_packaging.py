@@ -12,7 +12,7 @@ from unittest import TestCase
 
 import pytest
 
-from project.serving import THREADS
+from project.serving.limits import THREADS
 from project.tests import databases, servers
 
 ROOT = servers.ROOT

@@ -20,7 +20,7 @@ from project.accounts import keyring, keys, lifecycle, sessions, upkeep
 from project.accounts.clients import COMMAND
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
-from project.database import Base
+from project.database.base import Base
 from project.extensions import db
 from project.tests import databases, servers
 from project.tests.base import BaseTestCase, empty_tables

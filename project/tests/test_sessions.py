@@ -5,10 +5,12 @@ from typing import ClassVar
 from uuid import uuid4
 
 import time_machine
+from sqlalchemy import text
 
 from project.accounts import presence, sessions
 from project.accounts.clients import COMMAND
 from project.extensions import db
+from project.tests import databases
 from project.tests.base import BaseTestCase
 from project.tests.contract import INACTIVE_USER, INVALID_TOKEN, MISSING_TOKEN
 from project.tests.utils import Reply
@@ -59,6 +61,16 @@ class TestSessionList(SessionsCase):
             sorted(listed[0]),
             ["address", "created_at", "current", "id", "last_seen_at", "user_agent"],
         )
+
+    def test_those_that_have_ended_are_not_read_for_it(self) -> None:
+        explain, prepare = "EXPLAIN", "SET LOCAL enable_seqscan = off"
+        if databases.kind() == "sqlite":
+            explain, prepare = "EXPLAIN QUERY PLAN", "SELECT 1"
+        asked = "SELECT id FROM sessions WHERE user_id = 1 AND ended_at IS NULL"
+        with self.app.app_context():
+            db.session.execute(text(prepare))
+            plan = db.session.execute(text(f"{explain} {asked}")).all()
+        self.assertIn("ix_sessions_user_id_ended_at", str(plan))
 
     def test_each_tells_where_it_was_opened(self) -> None:
         payload = {"email": "michael@example.com", "password": "greaterthaneight"}

@@ -18,7 +18,7 @@ import pytest
 from project.api import slow_clients
 from project.api.admission import Places
 from project.api.slow_clients import end_silent
-from project.serving import PLACES
+from project.serving.limits import PLACES
 from project.tests import databases, servers
 from project.tests.utils import OverHTTP, add_token, add_user
 

@@ -3,9 +3,10 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest import TestCase
+from unittest import TestCase, mock
 from uuid import uuid4
 
 import jwt
@@ -198,3 +199,48 @@ class TestTokens(TestCase):
     def test_a_token_of_absurd_length(self) -> None:
         self.assert_rejected(signed(PAYLOAD | {"x": "x" * 3000}), "long")
         self.assert_rejected("A" * 10_000_000, "very long")
+
+
+@pytest.mark.any_database
+class TestVerifiedBefore(TestCase):
+    """A signature is verified once; all else is asked each time."""
+
+    def setUp(self) -> None:
+        tokens._verified.clear()
+        self.token = tokens.encode(CLAIMS, KEY)
+
+    def decode(
+        self, held: Key = KEY, purpose: Purpose = Purpose.ACCESS, now: datetime = NOW
+    ) -> Claims:
+        """Decode the token of this test."""
+        return tokens.decode(self.token, ring(held), purpose, now)
+
+    def test_the_signature_is_verified_once(self) -> None:
+        with mock.patch.object(Key, "verifies", return_value=True) as verifies:
+            self.assertEqual([self.decode() for _ in range(3)], [CLAIMS] * 3)
+        verifies.assert_called_once()
+
+    def test_key_purpose_and_time_are_asked_each_time(self) -> None:
+        self.decode()
+        with self.assertRaises(TokenRejected):
+            self.decode(held=keys.of_secret(SECRET[::-1]))
+        with self.assertRaises(TokenRejected):
+            self.decode(purpose=Purpose.REFRESH)
+        with self.assertRaises(TokenOutdated):
+            self.decode(now=CLAIMS.expires_at)
+
+    def test_another_spelling_is_another_token(self) -> None:
+        self.decode()
+        for spelled in (f"{self.token}=", f" {self.token}", self.token[:-1]):
+            with self.subTest(spelled), self.assertRaises(TokenRejected):
+                tokens.decode(spelled, ring(KEY), Purpose.ACCESS, NOW)
+
+    def test_what_was_refused_is_not_remembered_and_no_more_than_the_most_are(self) -> None:
+        with self.assertRaises(TokenRejected):
+            self.decode(held=keys.of_secret(SECRET[::-1]))
+        self.assertEqual(tokens._verified, {})
+        with mock.patch.object(tokens, "MOST_VERIFIED", 3):
+            for _ in range(10):
+                another = tokens.encode(replace(CLAIMS, token_id=uuid4()), KEY)
+                tokens.decode(another, ring(KEY), Purpose.ACCESS, NOW)
+                self.assertLessEqual(len(tokens._verified), 3)

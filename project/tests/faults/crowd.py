@@ -36,6 +36,10 @@ SELECT gen_random_uuid(), 1, now() - :kept_for, now() - :expired_for, 0, now() -
     now() - :kept_for, '203.0.113.7', 'crowd'
 FROM generate_series(1, :number)
 """
+ENDED = """
+UPDATE sessions SET ended_at = now()
+WHERE id IN (SELECT id FROM sessions WHERE user_id = :user_id ORDER BY id LIMIT :number)
+"""
 
 
 def fill(app: Flask, users: int) -> None:
@@ -55,6 +59,13 @@ def fill(app: Flask, users: int) -> None:
 def add_sessions(app: Flask, user_id: int, number: int) -> None:
     """Open so many more sessions of a user."""
     _execute(app, SESSIONS, first=user_id, last=user_id, each=number, kept_for=KEPT_FOR)
+
+
+def add_ended(app: Flask, user_id: int, number: int) -> None:
+    """Add so many sessions of a user that have been ended, as somebody has who logs in all day."""
+    add_sessions(app, user_id, number)
+    _execute(app, ENDED, user_id=user_id, number=number)
+    _execute(app, "VACUUM ANALYZE sessions")
 
 
 def add_expired(app: Flask, number: int) -> None:

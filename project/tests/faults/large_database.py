@@ -35,7 +35,10 @@ MOST_TIMES = 2.0
 DEVICES = 100
 """As many sessions as a user may have."""
 
-ADMINISTRATOR, COLLECTOR = 1, 2
+ADMINISTRATOR, COLLECTOR, VISITOR = 1, 2, 3
+VISITS_A_USER = 0.05
+"""How many sessions the visitor has ended: fifty thousand among a million users."""
+
 PAGE = 50
 
 
@@ -49,8 +52,9 @@ class Side:
         began_at = time.monotonic()
         crowd.fill(self.app, users)
         crowd.add_sessions(self.app, COLLECTOR, DEVICES - 1)
+        crowd.add_ended(self.app, VISITOR, int(VISITS_A_USER * users))
         self.seconds_to_fill = time.monotonic() - began_at
-        self.members = Random(1).sample(range(COLLECTOR + 1, users + 1), REQUESTS)
+        self.members = Random(1).sample(range(VISITOR + 1, users + 1), REQUESTS)
         with self.app.app_context():
             self._look()
         server, _ = running.enter_context(
@@ -80,6 +84,7 @@ def token_of(user_id: int) -> str:
 ASKED: Mapping[str, Callable[[Side, int], Reply]] = {
     "status": lambda side, turn: side.caller.status(side.tokens[turn]),
     "login": lambda side, turn: side.caller.login(f"member{side.members[turn]}@example.com"),
+    "frequent login": lambda side, _: side.caller.login(f"member{VISITOR}@example.com"),
     "first page": lambda side, _: side.caller.get(f"/users?limit={PAGE}", side.administrator),
     "page anywhere": lambda side, turn: side.caller.get(
         f"/users?limit={PAGE}&after={side.places[turn]}", side.administrator

@@ -15,8 +15,8 @@ from project.tests.faults.load import tell
 from project.tests.utils import OverHTTP
 
 DOCUMENTED = re.search(
-    r"## Several servers.*?```nginx\n(.*?)```",
-    (proxies.DOCS / "deployment.md").read_text(),
+    r"## Behind nginx.*?```nginx\n(.*?)```",
+    (proxies.DOCS / "several-servers.md").read_text(),
     re.DOTALL,
 )
 LOGOUTS = 60

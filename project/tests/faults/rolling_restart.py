@@ -51,7 +51,7 @@ class Place:
 
 @pytest.mark.timeout(600)
 class TestRollingRestart(TestCase):
-    """As docs/deployment.md says it is done, with the configuration that is shown there."""
+    """As docs/several-servers.md says it is done, with the configuration that is shown there."""
 
     def setUp(self) -> None:
         # On a disk to which others write much, a database hangs for seconds: that is a 503.

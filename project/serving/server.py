@@ -4,15 +4,20 @@ By itself it stops at SIGTERM to take connections and closes those that are idle
 balancer learns of it by the requests that fail.
 """
 
+import gc
+import multiprocessing
 import signal
-import sys
+from collections.abc import Callable
 
+from flask import Config, Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
+from granian.server.common import AbstractServer
 from granian.server.mp import MPServer
 
-from project import config, draining, logs
-from project.serving import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
+from project.serving import draining
+from project.serving.limits import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
+from project.telemetry import logs
 
 
 class DrainingServer(MPServer):
@@ -35,35 +40,37 @@ class DrainingServer(MPServer):
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
-def make(app: str, host: str, port: str, workers: str, client_timeout: str) -> DrainingServer:
-    """Return the server of an app, like `manage:app`; the time is in seconds."""
-    return DrainingServer(
-        app,
+def serve(
+    create_app: Callable[[], Flask], config: Config, host: str, port: int, workers: int
+) -> None:
+    """Serve until a signal ends it.
+
+    The workers are forked from this process, which has loaded everything: they share its memory,
+    begin at once, and see its mark of draining. Each creates an app of its own, since locks and
+    pools of connections are not to be shared.
+    """
+    multiprocessing.set_start_method("fork")
+    server = DrainingServer(
+        "project:create_app",
         address=host,
-        port=int(port),
+        port=port,
         interface=Interfaces.WSGI,
         websockets=False,
         # One connection of HTTP/2 could hold hundreds of threads.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
-            header_read_timeout=1000 * int(client_timeout), max_buffer_size=LARGEST_HEAD
+            header_read_timeout=1000 * config["CLIENT_TIMEOUT_SECONDS"],
+            max_buffer_size=LARGEST_HEAD,
         ),
-        workers=int(workers),
+        workers=workers,
         backpressure=CONNECTIONS,
         blocking_threads=THREADS,
         workers_kill_timeout=FINISHING_SECONDS,
         # By itself it would end with the first worker that is killed.
         respawn_failed_workers=True,
-        log_dictconfig=logs.of_server(readable=not config.is_strict()),
+        log_dictconfig=logs.of_server(readable=not config["STRICT"]),
     )
-
-
-def main(host: str, port: str, workers: str, drain_seconds: str, client_timeout: str) -> None:
-    """Serve until a signal ends it; times are in seconds."""
-    server = make("manage:app", host, port, workers, client_timeout)
-    server.drain_seconds = float(drain_seconds)
-    server.serve()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    server.drain_seconds = config["DRAIN_SECONDS"]
+    gc.freeze()  # else the first collection in a worker would copy what it only looks at
+    # MPServer's own way here warns of the threads, which only slow clients use, and sleep in.
+    AbstractServer.serve(server, target_loader=create_app, wrap_loader=False)

@@ -9,9 +9,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import String, column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
-from project import database, deadline, draining
+from project.database import deadline, failures
 from project.errors import Unavailable
 from project.extensions import MIGRATIONS, reads
+from project.serving import draining
 
 LONGEST_WAIT = 1.0
 """Seconds in which the database has to answer."""
@@ -79,10 +80,10 @@ def _applied() -> set[str]:
     try:
         return {row.version_num for row in reads.all(APPLIED)}
     except SQLAlchemyError as error:
-        if not database.is_outage(error):
+        if not failures.is_outage(error):
             raise
-        log.warning("not ready: %s", database.reason(error))
-        raise (SchemaBehind if database.lacks_table(error) else NotReady) from error
+        log.warning("not ready: %s", failures.reason(error))
+        raise (SchemaBehind if failures.lacks_table(error) else NotReady) from error
 
 
 @cache

@@ -15,7 +15,7 @@ from flask import Flask
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from project import request_id
+from project.telemetry import request_id
 
 SERVICE = "project"
 """The logger above all of the service's own."""
@@ -117,7 +117,9 @@ def of_server(readable: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "handlers": {"standard": {"()": "project.logs.StandardHandler", "readable": readable}},
+        "handlers": {
+            "standard": {"()": "project.telemetry.logs.StandardHandler", "readable": readable}
+        },
         "root": {"level": "WARNING", "handlers": ["standard"]},
         "loggers": {
             name: {"level": "INFO", "handlers": [], "propagate": True} for name in TALKATIVE

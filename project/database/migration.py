@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
 
-from project.timeouts import Timeouts
+from project.database.timeouts import Timeouts
 
 LOCK = 7_305_837_172
 """The key of PostgreSQL's advisory lock; any number that nobody else of the database uses."""

@@ -1,6 +1,6 @@
 """The metrics: what is counted, under which names, and how it is told to Prometheus.
 
-Where the server has made a folder (project.metrics_folder), every process keeps its counts in files
+Where the server has made a folder (`metrics_folder`), every process keeps its counts in files
 there, and whichever is asked tells the sum of all, those that have ended included. Without a folder
 the process tells its own. Labels have few values, all of our own choosing: a route's rule, never a
 path, and nothing of a person.
@@ -29,8 +29,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
-from project.metrics_folder import VARIABLE, reserve
 from project.security.hashing import Watch
+from project.telemetry.metrics_folder import VARIABLE, reserve
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 HASHING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -47,7 +47,7 @@ class Metrics(Watch):
     """The counts of one app in this process; of the hashing pool it is told by being its watch."""
 
     def __init__(self) -> None:
-        _choose_how_values_are_kept()
+        _choose_how_values_are_kept(os.getpid())
         self._folder = os.environ.get(VARIABLE)
         self._registry = CollectorRegistry()
         self.requests = Histogram(
@@ -171,7 +171,7 @@ class Facts(Collector):
 
 
 @cache
-def _choose_how_values_are_kept() -> None:
+def _choose_how_values_are_kept(process: int) -> None:
     """Look for the folder once more: the library does so when it is imported, which may be early.
 
     Once a process: two that write to the same files would overwrite each other. A process that
@@ -180,7 +180,7 @@ def _choose_how_values_are_kept() -> None:
     values.ValueClass = values.get_value_class()
     if folder := os.environ.get(VARIABLE):
         try:
-            reserve(Path(folder), os.getpid())
+            reserve(Path(folder), process)
         except OSError as error:
             log.warning("what this process counts is not told: %s", error.strerror)
             values.ValueClass = values.MutexValue

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from project.deadline import LimitedConnection, Limits
+from project.database.deadline import LimitedConnection, Limits
 
 SQLITE_LOCK_TIMEOUT = 1.5
 """Seconds that a writer waits for another writer's lock on an SQLite file."""

@@ -1,0 +1,61 @@
+"""The engine of single reads."""
+
+from collections.abc import Sequence
+
+from flask import Flask, current_app
+from sqlalchemy import Engine, Row, Select, create_engine, exc
+
+from project.database.connections import engine_options
+from project.database.prepared import Columns, PreparedRead
+
+
+class ReadEngine:
+    """An engine for single reads that sends the SELECT and nothing around it.
+
+    A default transaction costs BEGIN, SELECT and ROLLBACK on the wire, and a ping before use one
+    round trip more. In AUTOCOMMIT there is only the SELECT; a connection that has died meanwhile
+    shows itself by the failing read, which is then done once more on a new one.
+    """
+
+    def init_app(self, app: Flask) -> None:
+        """Make this app's engine; it connects at its first read."""
+        url = app.config["SQLALCHEMY_DATABASE_URI"]
+        app.extensions["read_engine"] = create_engine(
+            url, isolation_level="AUTOCOMMIT", **engine_options(url, app.config)
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """The current app's engine."""
+        engine: Engine = current_app.extensions["read_engine"]
+        return engine
+
+    def first(self, statement: Select[*Columns], **values: object) -> Row[*Columns] | None:
+        """Return the statement's first row, or None."""
+        rows = self.all(statement, **values)
+        return rows[0] if rows else None
+
+    def shown(self, read: PreparedRead[*Columns], **values: object) -> Row[*Columns] | None:
+        """Return the row of a prepared read, or None.
+
+        Whatever goes wrong with it is left to the ordinary way, which knows what is an outage.
+        """
+        try:
+            return read.first(self.engine, values)
+        except (self.engine.dialect.loaded_dbapi.Error, exc.SQLAlchemyError):
+            return self.first(read.statement, **values)
+
+    def all(self, statement: Select[*Columns], **values: object) -> Sequence[Row[*Columns]]:
+        """Return all rows of the statement."""
+        try:
+            return self._read(statement, values)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._read(statement, values)
+
+    def _read(
+        self, statement: Select[*Columns], values: dict[str, object]
+    ) -> Sequence[Row[*Columns]]:
+        with self.engine.connect() as connection:
+            return connection.execute(statement, values).all()

@@ -1,0 +1,39 @@
+"""What writes a row whose key may be taken, alike on both databases."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from project.database.base import Base, table_of
+
+INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> int | None:
+    """Insert a row and return its id; None where a unique key of it is taken.
+
+    An INSERT that fails would put the row, hash and all, into the log of the server.
+    """
+    insert = INSERTS[session.get_bind().dialect.name]
+    statement = insert(model).values(values).on_conflict_do_nothing()
+    inserted: int | None = session.scalar(statement.returning(model.__table__.c.id))
+    return inserted
+
+
+def insert_or_update(
+    dialect: str,
+    model: type[Base],
+    values: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    where: ColumnElement[bool] | None = None,
+) -> Any:
+    """Return the statement that inserts a row, or changes the one that has its primary key.
+
+    Where the one that is there does not meet the condition, nothing is done.
+    """
+    statement = INSERTS[dialect](table_of(model)).values(values)
+    key = list(model.__table__.primary_key)
+    return statement.on_conflict_do_update(index_elements=key, set_=changes, where=where)

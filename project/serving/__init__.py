@@ -1,0 +1,1 @@
+"""What the servers take on, and when they are ready for it."""
