@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     and_,
     bindparam,
     case,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 
 from project.api.models import KnownNetwork, Throttle
 from project.database.base import Moment, later, table_of
+from project.database.prepared import Prepared
 from project.database.writes import insert_or_update
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,44 +57,51 @@ GIVING_BACK = (
 @cache
 def counting(
     dialect: str, quota: int, window: timedelta, first: timedelta, longest: timedelta
-) -> Any:
-    """Return the statement that counts an attempt, of a `scope` and a `subject`, at `now`.
+) -> Prepared[datetime]:
+    """Return the statement that counts an attempt, of a scope and a subject, at `now`.
 
     It returns until when the subject is blocked by it, and nothing where it was blocked before.
     """
     now = bindparam("now", type_=Moment())
+    steps = _doublings(first, longest)
 
     def wait(count: ColumnElement[int]) -> ColumnElement[int]:
         """Return the seconds from the attempt of this number to the next: each wait is doubled."""
-        doublings = _doublings(first, longest)
-        return case(
-            (count >= quota + doublings, seconds(longest)),
-            else_=seconds(first) * literal(1).bitwise_lshift(count - quota),
-        )
+        doubled = _fixed(seconds(first)) * _fixed(1).bitwise_lshift(count - _fixed(quota))
+        return case((count >= _fixed(quota + steps), _fixed(seconds(longest))), else_=doubled)
 
     is_over = KEPT.expires_at <= now
-    count = case((is_over, 1), else_=KEPT.count + 1)
-    quiet_until = case((is_over, later(now, seconds(window))), else_=KEPT.expires_at)
-    first_wait = seconds(first) if quota == 1 else 0
-    return insert_or_update(
+    count = case((is_over, _fixed(1)), else_=KEPT.count + _fixed(1))
+    is_quiet = count < _fixed(quota)
+    a_window = _fixed(seconds(window))
+    quiet_until = case((is_over, later(now, a_window)), else_=KEPT.expires_at)
+    first_wait = _fixed(seconds(first) if quota == 1 else 0)
+    blocked_at_once = later(now, first_wait) if quota == 1 else LONG_AGO
+    statement = insert_or_update(
         dialect,
         Throttle,
         {
-            "count": 1,
-            "blocked_until": later(now, first_wait) if first_wait else LONG_AGO,
-            "expires_at": later(now, first_wait + seconds(window)),
+            "scope": bindparam("of_scope"),
+            "subject": bindparam("of_subject"),
+            "count": _fixed(1),
+            "blocked_until": blocked_at_once,
+            "expires_at": later(now, first_wait + a_window),
         },
         {
             "count": count,
             "blocked_until": case(
-                (count < quota, literal(LONG_AGO, Moment())), else_=later(now, wait(count))
+                (is_quiet, literal(LONG_AGO, Moment())), else_=later(now, wait(count))
             ),
-            "expires_at": case(
-                (count < quota, quiet_until), else_=later(now, wait(count) + seconds(window))
-            ),
+            "expires_at": case((is_quiet, quiet_until), else_=later(now, wait(count) + a_window)),
         },
         where=KEPT.blocked_until <= now,
-    ).returning(KEPT.blocked_until)
+    )
+    return Prepared(statement.returning(KEPT.blocked_until))
+
+
+def _fixed(number: int) -> ColumnElement[int]:
+    """Return a number that is part of the text: nothing has to be bound for it."""
+    return literal_column(str(number), Integer)
 
 
 def _doublings(first: timedelta, longest: timedelta) -> int:

@@ -15,11 +15,12 @@ from project.accounts.throttle import Attempt
 from project.api.models import KnownNetwork, User
 from project.clock import utcnow
 from project.database.failures import lacks_parent
+from project.database.prepared import Prepared
 from project.errors import InvalidCredentials
 from project.extensions import db, reads, writing
 from project.security import identifiers
 
-BY_EMAIL = (
+BY_EMAIL = Prepared(
     select(User.id, User.password, KnownNetwork.last_login_at)
     .outerjoin(
         KnownNetwork,
@@ -44,7 +45,7 @@ def login(email: str, password: str, client: Client) -> Grant:
     """
     User.refuse_if_overloaded()
     email_key = identifiers.email_key(email)
-    found = reads.first(BY_EMAIL, email_key=email_key, network=client.network)
+    found = reads.alone(BY_EMAIL, email_key=email_key, network=client.network)
     last_login_at = found.last_login_at if found else None
     attempt = throttle.admit_login(email_key, client, known=last_login_at is not None)
     with throttle.uncounted_where_overloaded(attempt):

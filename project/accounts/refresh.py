@@ -16,7 +16,7 @@ from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import Session, User
 from project.clock import utcnow
-from project.database.prepared import PreparedRead
+from project.database.prepared import Prepared
 from project.errors import RefreshReused
 from project.extensions import db
 from project.security.tokens import Claims, Purpose
@@ -24,7 +24,7 @@ from project.security.tokens import Claims, Purpose
 GRACE = timedelta(seconds=30)
 """How long the token of the generation before is still answered."""
 
-BY_SESSION = PreparedRead(
+BY_SESSION = Prepared(
     select(
         Session.user_id, Session.generation, Session.refreshed_at, Session.expires_at,
         Session.ended_at, User.active, sessions.KEY_RETIRED,

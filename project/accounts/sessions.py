@@ -26,7 +26,7 @@ from project.accounts.grants import Grant
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
 from project.database.base import Moment, table_of
-from project.database.prepared import Columns, PreparedRead
+from project.database.prepared import Columns, Prepared
 from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
 from project.extensions import db, reads, writing
 from project.security.tokens import Claims
@@ -58,7 +58,7 @@ KEY_RETIRED = (
 
 # By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
 # every session of a user who has many. Whether the two belong together is compared below.
-SHOWN_BY_SESSION = PreparedRead(
+SHOWN_BY_SESSION = Prepared(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
         User.created_at, KEY_RETIRED,
@@ -130,7 +130,7 @@ def identify(token: str) -> Identity:
     )
 
 
-def admit(claims: Claims, shown: PreparedRead[*Columns]) -> Row[*Columns]:
+def admit(claims: Claims, shown: Prepared[*Columns]) -> Row[*Columns]:
     """Return what is shown of the session that a token names, with its user, if it is open.
 
     The read selects by `session_id` and `key_id`, and shows at least `user_id`, `active`,
@@ -138,7 +138,7 @@ def admit(claims: Claims, shown: PreparedRead[*Columns]) -> Row[*Columns]:
     SessionEnded, or UserInactive before that: taking an account out of use ends its sessions, and
     is what to tell.
     """
-    row = reads.shown(shown, session_id=claims.session_id, key_id=claims.key_id)
+    row = reads.alone(shown, session_id=claims.session_id, key_id=claims.key_id)
     if row is None or row.user_id != claims.user_id:
         raise SessionEnded
     if row.key_retired:

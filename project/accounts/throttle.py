@@ -26,7 +26,7 @@ from project.accounts.clients import COMMAND, Client
 from project.api.models import Throttle, User
 from project.clock import utcnow
 from project.errors import Overloaded, TooManyAttempts
-from project.extensions import db, writing
+from project.extensions import db, reads, writing
 from project.readers import Limit
 from project.security import addresses, hashing, identifiers
 
@@ -112,9 +112,7 @@ def uncounted_where_overloaded(attempt: Attempt) -> Iterator[None]:
     try:
         yield
     except Overloaded:
-        for count in attempt.counts:
-            _give_back(writing(), count)
-        db.session.commit()
+        _take_back(attempt.counts)
         raise
 
 
@@ -163,34 +161,31 @@ def _admit(
     asked: Sequence[tuple[Scope, str]], client: Client, email_key: str | None = None
 ) -> Attempt:
     now = utcnow()
-    counts = []
-    connection = writing()
+    counts: list[Count] = []
     for scope, subject in asked:
-        blocked_until = _count(connection, scope, subject, now)
+        blocked_until = _count(scope, subject, now)
         if blocked_until is None:
-            db.session.rollback()
+            _take_back(counts)
             _refuse(scope, subject, client, email_key, now)
         counts.append(Count(scope, subject, blocked_until))
-    db.session.commit()
     return Attempt(tuple(counts))
 
 
-def _count(connection: Connection, scope: Scope, subject: str, now: datetime) -> datetime | None:
-    """Count an attempt, unless the subject is blocked: one statement.
+def _count(scope: Scope, subject: str, now: datetime) -> datetime | None:
+    """Count an attempt, unless the subject is blocked: one statement, and no transaction around it.
 
     Returns until when that blocks the subject, or None where it was blocked before.
     """
     limit = _limit(scope)
     statement = counting.counting(
-        connection.dialect.name,
+        reads.engine.dialect.name,
         limit.quota,
         limit.window,
         current_app.config["THROTTLE_FIRST_WAIT"],
         current_app.config["THROTTLE_LONGEST_WAIT"],
     )
-    counted = {"scope": scope.value, "subject": subject, "now": now}
-    blocked_until: datetime | None = connection.scalar(statement, counted)
-    return blocked_until
+    counted = reads.alone(statement, of_scope=scope.value, of_subject=subject, now=now)
+    return counted and counted.blocked_until
 
 
 def _refuse(
@@ -219,6 +214,13 @@ def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str |
     if db.session.scalar(telling.returning(Throttle.count)) is not None:
         user_id = db.session.scalar(select(User.id).where(User.email_key == email_key))
         audit.record(Event.THROTTLE_REFUSED, client, user_id=user_id, scope=scope.value)
+    db.session.commit()
+
+
+def _take_back(counts: Sequence[Count]) -> None:
+    """Take what was counted of an attempt back that is not made."""
+    for count in counts:
+        _give_back(writing(), count)
     db.session.commit()
 
 

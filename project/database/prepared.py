@@ -1,4 +1,4 @@
-"""A read that is asked at almost every request: how it is sent is worked out once.
+"""A statement that almost every request sends: how that is done is worked out once.
 
 SQLAlchemy keeps the text of a statement too, but looks it up each time, and sets up a transaction
 and a result around it; that was a fifth of what asking for the status costs.
@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVarTuple, cast
 
-from sqlalchemy import Dialect, Engine, Row, Select
+from sqlalchemy import Dialect, Engine, Row
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 Columns = TypeVarTuple("Columns")
 Processor = Callable[[Any], Any]
@@ -21,6 +22,8 @@ class Plan:
 
     text: str
     bound: Mapping[str, Processor | None]
+    constants: dict[str, object]
+    """The parameters whose values are the statement's own."""
     positions: tuple[str, ...] | None
     """The parameters in the order of the text, where they have no names in it."""
     shown: tuple[Processor | None, ...]
@@ -31,7 +34,7 @@ class Plan:
         sent = {
             name: processed(values[name]) if processed else values[name]
             for name, processed in self.bound.items()
-        }
+        } | self.constants
         return sent if self.positions is None else tuple(sent[name] for name in self.positions)
 
     def read(self, fetched: tuple[Any, ...]) -> Any:
@@ -40,10 +43,10 @@ class Plan:
         return self.row(*(processed(value) if processed else value for processed, value in pairs))
 
 
-class PreparedRead(Generic[*Columns]):
-    """A SELECT of columns with named parameters and nothing else, which gives one row or none."""
+class Prepared(Generic[*Columns]):
+    """A statement with named parameters and nothing else, which gives one row or none."""
 
-    def __init__(self, statement: Select[*Columns]) -> None:
+    def __init__(self, statement: TypedReturnsRows[*Columns]) -> None:
         self.statement = statement
         self._plans: dict[str, Plan] = {}
 
@@ -65,12 +68,22 @@ class PreparedRead(Generic[*Columns]):
 
     def _planned(self, dialect: Dialect) -> Plan:
         compiled = self.statement.compile(dialect=dialect)
-        columns = self.statement.selected_columns
+        columns = self.statement.exported_columns
+        parameters = {
+            name: (parameter, parameter.type.dialect_impl(dialect).bind_processor(dialect))
+            for parameter, name in compiled.bind_names.items()
+        }
         plan = self._plans[dialect.name] = Plan(
             text=str(compiled),
             bound={
-                name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
-                for parameter, name in compiled.bind_names.items()
+                name: processed
+                for name, (parameter, processed) in parameters.items()
+                if parameter.required
+            },
+            constants={
+                name: processed(parameter.value) if processed else parameter.value
+                for name, (parameter, processed) in parameters.items()
+                if not parameter.required
             },
             positions=tuple(compiled.positiontup) if compiled.positiontup else None,
             shown=tuple(

@@ -1,20 +1,21 @@
-"""The engine of single reads."""
+"""The engine of what needs no transaction: single reads, and the counting of attempts."""
 
 from collections.abc import Sequence
 
 from flask import Flask, current_app
-from sqlalchemy import Engine, Row, Select, create_engine, exc
+from sqlalchemy import Engine, Row, create_engine, exc
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.database.connections import engine_options
-from project.database.prepared import Columns, PreparedRead
+from project.database.prepared import Columns, Prepared
 
 
 class ReadEngine:
-    """An engine for single reads that sends the SELECT and nothing around it.
+    """An engine for statements that stand alone, which sends them and nothing around them.
 
     A default transaction costs BEGIN, SELECT and ROLLBACK on the wire, and a ping before use one
     round trip more. In AUTOCOMMIT there is only the SELECT; a connection that has died meanwhile
-    shows itself by the failing read, which is then done once more on a new one.
+    shows itself by the failing statement, which is then sent once more on a new one.
     """
 
     def init_app(self, app: Flask) -> None:
@@ -30,22 +31,27 @@ class ReadEngine:
         engine: Engine = current_app.extensions["read_engine"]
         return engine
 
-    def first(self, statement: Select[*Columns], **values: object) -> Row[*Columns] | None:
+    def first(
+        self, statement: TypedReturnsRows[*Columns], **values: object
+    ) -> Row[*Columns] | None:
         """Return the statement's first row, or None."""
         rows = self.all(statement, **values)
         return rows[0] if rows else None
 
-    def shown(self, read: PreparedRead[*Columns], **values: object) -> Row[*Columns] | None:
-        """Return the row of a prepared read, or None.
+    def alone(self, statement: Prepared[*Columns], **values: object) -> Row[*Columns] | None:
+        """Return the row of a prepared statement, or None.
 
-        Whatever goes wrong with it is left to the ordinary way, which knows what is an outage.
+        Whatever goes wrong with it is left to the ordinary way, which knows what is an outage. So
+        a statement that writes may be done twice, where only its answer was lost.
         """
         try:
-            return read.first(self.engine, values)
+            return statement.first(self.engine, values)
         except (self.engine.dialect.loaded_dbapi.Error, exc.SQLAlchemyError):
-            return self.first(read.statement, **values)
+            return self.first(statement.statement, **values)
 
-    def all(self, statement: Select[*Columns], **values: object) -> Sequence[Row[*Columns]]:
+    def all(
+        self, statement: TypedReturnsRows[*Columns], **values: object
+    ) -> Sequence[Row[*Columns]]:
         """Return all rows of the statement."""
         try:
             return self._read(statement, values)
@@ -55,7 +61,7 @@ class ReadEngine:
         return self._read(statement, values)
 
     def _read(
-        self, statement: Select[*Columns], values: dict[str, object]
+        self, statement: TypedReturnsRows[*Columns], values: dict[str, object]
     ) -> Sequence[Row[*Columns]]:
         with self.engine.connect() as connection:
             return connection.execute(statement, values).all()

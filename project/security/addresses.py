@@ -6,6 +6,7 @@ the first address that is not a proxy of ours may be invented, so the chain is r
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import islice
 
@@ -14,6 +15,9 @@ Network = IPv4Network | IPv6Network
 
 UNKNOWN = "unknown"
 """Stands for every address that cannot be told, like that of a Unix socket; one shared client."""
+
+MOST_REMEMBERED = 4096
+"""Spellings of addresses that are remembered: a client comes more than once, and reading costs."""
 
 MOST_HOPS = 100
 """How many elements of a chain are read: no product has so many proxies."""
@@ -55,6 +59,7 @@ def client_address(peer: str, chain: Sequence[str], trusted: Sequence[Network]) 
     return str(client)
 
 
+@lru_cache(MOST_REMEMBERED)
 def network(address: str) -> str:
     """Return what this address is counted as: an IPv4 address by itself, of IPv6 its /64.
 
@@ -74,6 +79,7 @@ def _from_the_right(chain: Sequence[str]) -> Iterator[str]:
         yield from reversed(value.split(","))
 
 
+@lru_cache(MOST_REMEMBERED)
 def _parse(text: str) -> Address | None:
     """Return the address without port and zone, IPv4 where it is mapped; None where it is none."""
     form = SPELLING.fullmatch(text.strip(" \t"))

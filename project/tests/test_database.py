@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, literal, select
 from project.accounts.sessions import SHOWN_BY_SESSION
 from project.api.models import Session, User
 from project.database.base import Moment, later
-from project.database.prepared import PreparedRead
+from project.database.prepared import Prepared
 from project.extensions import db, reads
 from project.tests.base import BaseTestCase
 
@@ -45,7 +45,7 @@ class TestLater(BaseTestCase):
             self.assertEqual(found, comes_later)
 
 
-class TestPreparedRead(BaseTestCase):
+class TestPrepared(BaseTestCase):
     """What is sent without SQLAlchemy's execution comes back as with it."""
 
     def setUp(self) -> None:
@@ -56,7 +56,7 @@ class TestPreparedRead(BaseTestCase):
 
     def test_it_shows_what_the_statement_does(self) -> None:
         values = {"session_id": self.session_id, "key_id": None}
-        shown = reads.shown(SHOWN_BY_SESSION, **values)
+        shown = reads.alone(SHOWN_BY_SESSION, **values)
         assert shown is not None
         ordinary = reads.first(SHOWN_BY_SESSION.statement, **values)
         assert ordinary is not None
@@ -65,18 +65,18 @@ class TestPreparedRead(BaseTestCase):
         self.assertEqual(shown.created_at.tzinfo, UTC)
 
     def test_no_row_is_none(self) -> None:
-        self.assertIsNone(reads.shown(SHOWN_BY_SESSION, session_id=uuid4(), key_id=None))
+        self.assertIsNone(reads.alone(SHOWN_BY_SESSION, session_id=uuid4(), key_id=None))
 
     def test_a_value_is_never_part_of_the_text(self) -> None:
-        named = PreparedRead(select(User.id).where(User.username == bindparam("name")))
-        self.assertIsNone(reads.shown(named, name="' OR '1'='1"))
+        named = Prepared(select(User.id).where(User.username == bindparam("name")))
+        self.assertIsNone(reads.alone(named, name="' OR '1'='1"))
 
     def test_a_connection_that_was_cut_is_not_noticed(self) -> None:
-        read = reads.shown(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        read = reads.alone(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
         with reads.engine.connect() as connection:
             driver = connection.connection.dbapi_connection
         assert driver is not None
         driver.close()
-        again = reads.shown(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        again = reads.alone(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
         self.assertEqual(again, read)
         self.assertEqual(reads.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 from flask import Flask
@@ -125,8 +126,7 @@ class TestOutage(OutageCase):
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("SELECT", {}, Exception(""))
 
-        read, reads.all = reads.all, fail  # type: ignore[assignment, method-assign]  # put back below
-        self.addCleanup(setattr, reads, "all", read)
+        self.enterContext(mock.patch.object(reads, "alone", fail))
         with self.assertLogs("project", logging.ERROR) as logs:
             self.assert_unavailable(self.caller.login())
         self.assertIn("database unavailable: OperationalError", logs.output[0])
