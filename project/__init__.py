@@ -1,8 +1,5 @@
 """users: accounts and tokens for every other service of a product."""
 
-from collections.abc import Callable
-from typing import Any
-
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
 
@@ -49,10 +46,6 @@ class UsersService(Flask):
 
     response_class = JSONResponse
     session_interface = NoCookies()
-
-    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
-        return function
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""

@@ -79,6 +79,15 @@ class TestPackaging(TestCase):
         copied = set(re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M))
         self.assertEqual({name for line in copied for name in line.split()}, allowed)
 
+    def test_nothing_heavy_is_loaded_that_serving_does_not_need(self) -> None:
+        heavy = {"coverage", "dns", "gunicorn", "hypothesis", "numpy", "pytest", "requests"}
+        program = "import sys, manage; print(*{name.partition('.')[0] for name in sys.modules})"
+        command, folder = [sys.executable, "-c", program], str(databases.folder())
+        environment = os.environ | {"INSTANCE_PATH": folder}
+        loaded = subprocess.check_output(command, env=environment, cwd=ROOT, text=True).split()
+        self.assertIn("granian", loaded)
+        self.assertEqual(heavy.intersection(loaded), set())
+
     def test_gunicorns_settings_are_ones_it_knows(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "gunicorn", "--print-config", "manage:app"],
