@@ -1,7 +1,12 @@
 """users: accounts and tokens for every other service of a product."""
 
+from collections.abc import Callable
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
+from werkzeug.datastructures import Headers
 
 from project import config, error_handler
 from project.accounts import keyring, presence
@@ -33,6 +38,10 @@ class JSONResponse(Response):
 
     default_mimetype = "application/json"
 
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Return the header fields; those of a plain success are whole, and need no copy."""
+        return self.headers if self.status_code == 200 else super().get_wsgi_headers(environ)
+
 
 class NoCookies(SessionInterface):
     """Reads no cookie and sets none: who calls is shown by a token."""
@@ -46,6 +55,10 @@ class UsersService(Flask):
 
     response_class = JSONResponse
     session_interface = NoCookies()
+
+    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
+        return function
 
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""

@@ -106,7 +106,10 @@ class BareFlask(Contestant):
     server = "granian"
     shown = ("Flask", "granian")
     revokes = False
-    note = "the floor: no token is looked at, and there is no database"
+    note = (
+        "the floor: no token is looked at, and there is no database; it loads all of the service "
+        "for the sake of the server, so its memory and its start are no floor"
+    )
 
     def migration(self) -> list[str]:
         """Return nothing: there is no schema."""

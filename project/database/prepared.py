@@ -90,6 +90,6 @@ class Prepared(Generic[*Columns]):
                 column.type.dialect_impl(dialect).result_processor(dialect, None)
                 for column in columns
             ),
-            row=namedtuple("Shown", columns.keys()),  # its names are known now
+            row=namedtuple("Shown", columns.keys()),
         )
         return plan

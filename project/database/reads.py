@@ -46,7 +46,7 @@ class ReadEngine:
         """
         try:
             return statement.first(self.engine, values)
-        except (self.engine.dialect.loaded_dbapi.Error, exc.SQLAlchemyError):
+        except self.engine.dialect.loaded_dbapi.Error:
             return self.first(statement.statement, **values)
 
     def all(

@@ -11,10 +11,11 @@ ACCEPTED = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 
 def request_id() -> str:
     """Return the caller's id for this request if it is well formed, else a new one."""
-    if "request_id" not in g:
+    found: str | None = g.get("request_id")
+    if found is None:
         sent = request.headers.get(HEADER, "")
-        g.request_id = sent if ACCEPTED.fullmatch(sent) else uuid4().hex
-    return str(g.request_id)
+        g.request_id = found = sent if ACCEPTED.fullmatch(sent) else uuid4().hex
+    return found
 
 
 def known() -> str | None:
