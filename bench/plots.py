@@ -100,7 +100,7 @@ def growth(known: Results) -> Figure | None:
         axes.plot(sizes, values, marker="o", label=label)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.1)
     axes.set_xlabel("users, each with a session")
     axes.set_title(f"Time of a request over that among {sizes[0]:,} users (p50)", loc="left")
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
