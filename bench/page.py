@@ -15,11 +15,13 @@ INTRODUCTION = """\
 # Benchmarks
 
 `make bench` writes this page, its figures (`results.json`) and its plots; how it measures is told
-in [bench/README.md](../../bench/README.md). Ratios come first, since machines differ. Every figure
-is the median of the rounds, and a ratio the median of the rounds' ratios. In a column of what
-others take over ours, whoever stands below 1 {times} is better than this service. Foreign load is
-the share of the machine that neither server nor PostgreSQL nor load used; where it is **bold**,
-others were busy at every try, and the times of that row are worth little."""
+in [bench/README.md](../../bench/README.md), and what was made faster, and by what, in
+[gains.md](gains.md). The bars were set before the first measurement; one that is missed stays told.
+Ratios come first, since machines differ. Every figure is the median of the rounds, and a ratio the
+median of the rounds' ratios. In a column of what others take over ours, whoever stands below
+1 {times} is better than this service. Foreign load is the share of the machine that neither server
+nor PostgreSQL nor load used; where it is **bold**, others were busy at every try, and the times of
+that row are worth little."""
 NOT_MEASURED = """\
 ## What was not measured
 

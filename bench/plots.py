@@ -69,7 +69,7 @@ def storm(known: Results) -> Figure | None:
     rows = ordered({name: section[name] for name in section if name != BCRYPT}, "status_p50_ms")
     if not rows:
         return None
-    figure, axes = bars_of(rows, "A status during a storm of logins (ms)", lines=2)
+    figure, axes = bars_of(rows, "A status during a storm of logins (ms, logarithmic)", lines=2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     for offset, name, colour in (

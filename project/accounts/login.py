@@ -48,13 +48,14 @@ def login(email: str, password: str, client: Client) -> Grant:
     found = reads.alone(BY_EMAIL, email_key=email_key, network=client.network)
     last_login_at = found.last_login_at if found else None
     attempt = throttle.admit_login(email_key, client, known=last_login_at is not None)
-    with throttle.uncounted_where_overloaded(attempt):
+    with throttle.uncounted_where_unavailable(attempt.counts):
         opened = User.check_password(found and found.password, password)
     if found is None or not opened:
         _refuse(found.id if found else None, client)
     if User.is_outdated(found.password):
         passwords.renew(found.id, found.password, password)
-    return _open_session(found.id, client, attempt, last_login_at)
+    with throttle.uncounted_where_unavailable(attempt.counts):
+        return _open_session(found.id, client, attempt, last_login_at)
 
 
 def _open_session(

@@ -18,7 +18,7 @@ def register(username: str, email: str, password: str, client: Client) -> Grant:
     """
     User.refuse_if_overloaded()
     passwords.check_choice(password, username=username, email=email)
-    with throttle.uncounted_where_overloaded(throttle.admit_registration(client)):
+    with throttle.uncounted_where_unavailable(throttle.admit_registration(client).counts):
         row = User.new_row(username, email, password)
     keyring.current().prepare()
     user_id = insert_new(db.session(), User, row)

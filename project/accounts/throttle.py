@@ -10,7 +10,7 @@ once; so of many attempts at one time as many get in as may. A login that succee
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from flask import current_app
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from project.accounts import audit, counting
 from project.accounts.audit import Event
@@ -107,12 +108,17 @@ def forgive(attempt: Attempt) -> None:
 
 
 @contextmanager
-def uncounted_where_overloaded(attempt: Attempt) -> Iterator[None]:
-    """Give an attempt back whose password could not be looked at."""
+def uncounted_where_unavailable(counts: Sequence[Count]) -> Iterator[None]:
+    """Give back what was counted of an attempt that came to nothing by no fault of the client.
+
+    As well as that can be done: a database that is away keeps the counts.
+    """
     try:
         yield
-    except Overloaded:
-        _take_back(attempt.counts)
+    except (Overloaded, SQLAlchemyError):
+        db.session.rollback()
+        with suppress(SQLAlchemyError):
+            _take_back(counts)
         raise
 
 
@@ -135,12 +141,19 @@ def counts() -> Sequence[Row[str, str, int, datetime]]:
 
 
 def clear(name: str | None = None, client: Client = COMMAND) -> int:
-    """Forget what is counted for an address or a network, or all; return how many counts."""
+    """Forget what is counted for an address or a network, or all; return how many counts.
+
+    One limit a transaction: a login holds one row of each, in an order that a deletion has not.
+    """
     where = [] if name is None else [or_(*_naming(name), *_naming(_subject(name)))]
-    cleared = db.session.scalars(delete(Throttle).where(*where).returning(Throttle.count)).all()
-    audit.record(Event.THROTTLE_CLEARED, client, count=len(cleared))
+    cleared = 0
+    for scope in Scope:
+        forgetting = delete(Throttle).where(Throttle.scope == scope.value, *where)
+        cleared += len(db.session.scalars(forgetting.returning(Throttle.count)).all())
+        db.session.commit()
+    audit.record(Event.THROTTLE_CLEARED, client, count=cleared)
     db.session.commit()
-    return len(cleared)
+    return cleared
 
 
 def _subject(name: str) -> str:
@@ -163,7 +176,8 @@ def _admit(
     now = utcnow()
     counts: list[Count] = []
     for scope, subject in asked:
-        blocked_until = _count(scope, subject, now)
+        with uncounted_where_unavailable(counts):
+            blocked_until = _count(scope, subject, now)
         if blocked_until is None:
             _take_back(counts)
             _refuse(scope, subject, client, email_key, now)

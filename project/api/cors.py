@@ -18,6 +18,8 @@ MAX_AGE = 600
 def init_app(app: Flask) -> None:
     """Answer the pages of CORS_ORIGINS."""
     origins = app.config["CORS_ORIGINS"]
+    if origins != EVERY_ORIGIN:
+        app.after_request(vary_by_origin)
     cors.init_app(
         app,
         # As patterns: the extension would take some origins for patterns by itself.
@@ -29,6 +31,16 @@ def init_app(app: Flask) -> None:
     )
     if origins == EVERY_ORIGIN:
         app.after_request(let_every_origin_in)
+
+
+def vary_by_origin(response: Response) -> Response:
+    """Have caches keep an answer for one origin alone, also where this one has none.
+
+    The extension says so only to origins that may call. It runs before this.
+    """
+    if request.path != SHUT:
+        response.vary.add("Origin")
+    return response
 
 
 def let_every_origin_in(response: Response) -> Response:

@@ -13,7 +13,7 @@ from project.security import hashing
 def make_service_token() -> None:
     """Make a token by which another service may introspect; say what to set for it."""
     token = secrets.token_urlsafe(32)
-    print(f"Give the other service: {token}")
+    print(f"For the other service:  {token}")
     print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
     print("(or to METRICS_TOKEN, for whoever reads the metrics), and start the service anew.")
 

@@ -19,6 +19,8 @@ from project.extensions import db
 from project.serving import server
 from project.telemetry import logs, metrics_folder
 
+LAST_PORT = 65535
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,8 +55,11 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
 
 def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> None:
     """Serve with granian, the server for production, until a signal ends it."""
-    if not re.fullmatch(r"[0-9]{1,5}", port) or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
-        raise CommandFailed("--port and --workers take a whole number, from 1 on.")
+    is_port = re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) <= LAST_PORT
+    if not is_port or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
+        raise CommandFailed(
+            f"--port takes a whole number from 1 to {LAST_PORT}, --workers one from 1 on."
+        )
     check_port(host, int(port))
     logs.write_to(sys.stdout)
     warn_of_pending_migrations()

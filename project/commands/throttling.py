@@ -11,7 +11,7 @@ def throttle(what: str, name: str = "") -> None:
         _list()
     elif what == "clear":
         cleared = counting.clear(name or None)
-        print(f"Forgot {cleared} counts{f' of {name}' if name else ''}.")
+        print(f"Forgotten{f' of {name}' if name else ''}: {cleared}.")
     else:
         raise CommandFailed(
             f"throttle {what} is no command; say: throttle list, or throttle clear."
@@ -20,7 +20,9 @@ def throttle(what: str, name: str = "") -> None:
 
 def _list() -> None:
     now, counts = utcnow(), counting.counts()
+    if counts:
+        print(f"{'limit':15}  {'counted':>7}  of whom")
     for row in counts:
         blocked = f"blocked until {moment(row.blocked_until)}" if row.blocked_until > now else ""
-        print(f"{row.scope:15}  {row.count:6}  {row.subject}  {blocked}".rstrip())
-    print(f"{len(counts)} counts, of limits, attempts and whose they are.")
+        print(f"{row.scope:15}  {row.count:7}  {row.subject}  {blocked}".rstrip())
+    print(f"Counted now: {len(counts)}.")

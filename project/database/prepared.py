@@ -9,11 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVarTuple, cast
 
-from sqlalchemy import Dialect, Engine, Row
+from sqlalchemy import Dialect, Engine, PoolProxiedConnection, Row
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 Columns = TypeVarTuple("Columns")
 Processor = Callable[[Any], Any]
+
+
+class ConnectionLost(Exception):
+    """There was no connection, or it was found dead: whether anything was done is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +56,21 @@ class Prepared(Generic[*Columns]):
         self._plans: dict[str, Plan] = {}
 
     def first(self, engine: Engine, values: Mapping[str, object]) -> Row[*Columns] | None:
-        """Return the row. Raises the driver's own errors; its connection is not used again then."""
-        plan = self._plans.get(engine.dialect.name) or self._planned(engine.dialect)
-        connection = engine.raw_connection()
+        """Return the row. Raises DBAPIError as SQLAlchemy does, or ConnectionLost."""
+        dialect = engine.dialect
+        plan = self._plans.get(dialect.name) or self._planned(dialect)
+        connection = _connected(engine)
         try:
             cursor = connection.cursor()
             cursor.execute(plan.text, plan.parameters(values))
             fetched = cursor.fetchone()
             cursor.close()
-        except engine.dialect.loaded_dbapi.Error:
-            connection.invalidate()
-            raise
+        except dialect.loaded_dbapi.Error as error:
+            if dialect.is_disconnect(error, connection.dbapi_connection, None):
+                connection.invalidate()
+                raise ConnectionLost from error
+            known: type[Exception] = dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(plan.text, None, error, known, True) from error
         finally:
             connection.close()
         return None if fetched is None else cast("Row[*Columns]", plan.read(fetched))
@@ -93,3 +102,10 @@ class Prepared(Generic[*Columns]):
             row=namedtuple("Shown", columns.keys()),
         )
         return plan
+
+
+def _connected(engine: Engine) -> PoolProxiedConnection:
+    try:
+        return engine.raw_connection()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise ConnectionLost from error

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Row, create_engine, exc
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.database.connections import engine_options
-from project.database.prepared import Columns, Prepared
+from project.database.prepared import Columns, ConnectionLost, Prepared
 
 
 class ReadEngine:
@@ -41,12 +41,12 @@ class ReadEngine:
     def alone(self, statement: Prepared[*Columns], **values: object) -> Row[*Columns] | None:
         """Return the row of a prepared statement, or None.
 
-        Whatever goes wrong with it is left to the ordinary way, which knows what is an outage. So
-        a statement that writes may be done twice, where only its answer was lost.
+        Where there is no connection the ordinary way is gone, once. So a statement that writes may
+        be done twice, where only its answer was lost.
         """
         try:
             return statement.first(self.engine, values)
-        except self.engine.dialect.loaded_dbapi.Error:
+        except ConnectionLost:
             return self.first(statement.statement, **values)
 
     def all(

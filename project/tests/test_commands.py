@@ -182,7 +182,7 @@ class TestDatabaseCommands(BaseTestCase):
 
     def test_what_is_counted_is_listed_and_forgotten(self) -> None:
         self.manage("recreate_db")
-        self.assertEqual(self.manage("throttle", "list")[:9], "0 counts,")
+        self.assertEqual(self.manage("throttle", "list"), "Counted now: 0.\n")
         self.caller = InProcess(databases.bare_app(self.url).test_client())
         for _ in range(5):
             self.caller.login("ada@example.com", "wrong")
@@ -191,8 +191,8 @@ class TestDatabaseCommands(BaseTestCase):
             listed, r"account-network +5  ada@example.com 127.0.0.1  blocked until 20.* UTC\n"
         )
         cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
-        self.assertEqual(cleared, "Forgot 2 counts of ada@example.com.\n")
-        self.assertEqual(self.manage("throttle", "clear"), "Forgot 1 counts.\n")
+        self.assertEqual(cleared, "Forgotten of ada@example.com: 2.\n")
+        self.assertEqual(self.manage("throttle", "clear"), "Forgotten: 1.\n")
         self.assertIn("throttle list", self.manage_in_vain("throttle", "lift"))
 
     def listed_keys(self, state: str) -> str:
@@ -297,7 +297,7 @@ class TestCommands(TestCase):
             (["serve", "--workers", "0x2"], "whole number"),
             (["serve", "--workers", "0"], "whole number"),
             (["serve", "--port", "9" * 5000], "whole number"),
-            (["serve", "--port", "99999"], "cannot listen"),
+            (["serve", "--port", "99999"], "whole number"),
             (["serve", "--host", "203.0.113.1"], "cannot listen"),
             (["serve", "--host", "no such host"], "cannot listen"),
         ):

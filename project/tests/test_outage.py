@@ -79,7 +79,10 @@ class TestOutage(OutageCase):
         self.add_user()
         with self.app.app_context(), db.engine.connect() as connection:
             connection.execute(text("BEGIN EXCLUSIVE"))
-            self.assert_unavailable(self.caller.register())
+            for call in (self.caller.register, self.caller.login):
+                began = time.monotonic()
+                self.assert_unavailable(call())
+                self.assertLess(time.monotonic() - began, LONGEST)
             connection.rollback()
         self.assertEqual(self.caller.register().status, 201)
 

@@ -2,12 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
+from unittest import mock
 
 import time_machine
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
-from project.accounts import throttle
+from project.accounts import audit, sessions, throttle
+from project.accounts.throttle import Scope
 from project.api.models import Throttle, User
 from project.extensions import db
 from project.readers import Limit
@@ -78,6 +81,33 @@ class ThrottleCase(BaseTestCase):
 
 class TestThrottledLogin(ThrottleCase):
     """Of one network at one account."""
+
+    def test_a_login_that_an_outage_broke_off_is_not_counted(self) -> None:
+        outage = OperationalError("INSERT", {}, Exception("server closed the connection"))
+        with mock.patch.object(sessions, "start", side_effect=outage):
+            for _ in range(5):
+                self.assertEqual(self.caller.login(MICHAEL, PASSWORD).status, 503)
+        self.assertEqual(self.guess_until_refused(self.caller), 3)
+
+    def test_a_wrong_password_stays_counted_though_an_outage_follows(self) -> None:
+        outage = OperationalError("INSERT", {}, Exception("server closed the connection"))
+        with mock.patch.object(audit, "record", side_effect=outage):
+            for _ in range(3):
+                self.assertEqual(self.guess(self.caller), 503)
+        self.assertEqual(self.guess(self.caller), 429)
+
+    def test_what_was_counted_before_an_outage_is_given_back(self) -> None:
+        count, outage = throttle._count, OperationalError("INSERT", {}, Exception("timeout"))
+
+        def fail_at_the_network(scope: Scope, *asked: Any) -> datetime | None:
+            if scope is Scope.NETWORK:
+                raise outage
+            return count(scope, *asked)
+
+        with mock.patch.object(throttle, "_count", fail_at_the_network):
+            for _ in range(5):
+                self.assertEqual(self.caller.login(MICHAEL, PASSWORD).status, 503)
+        self.assertEqual(self.guess_until_refused(self.caller), 3)
 
     def test_so_many_guesses_and_no_more(self) -> None:
         self.assertEqual(self.guess_until_refused(self.caller), 3)
