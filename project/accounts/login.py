@@ -52,9 +52,9 @@ def login(email: str, password: str, client: Client) -> Grant:
         opened = User.check_password(found and found.password, password)
     if found is None or not opened:
         _refuse(found.id if found else None, client)
-    if User.is_outdated(found.password):
-        passwords.renew(found.id, found.password, password)
     with throttle.uncounted_where_unavailable(attempt.counts):
+        if User.is_outdated(found.password):
+            passwords.renew(found.id, found.password, password)
         return _open_session(found.id, client, attempt, last_login_at)
 
 
