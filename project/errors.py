@@ -63,7 +63,7 @@ class ServiceError(Exception):
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """One thing wrong with a payload; it never holds the value that was sent."""
 
     field: str
@@ -78,7 +78,7 @@ class InvalidPayload(ServiceError):
     code = "invalid_payload"
     message = "Invalid payload."
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[FieldError]) -> None:
         super().__init__(self.message)
         self.faults = faults
 

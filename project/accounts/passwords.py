@@ -7,17 +7,17 @@ from flask import current_app
 from sqlalchemy import update
 
 from project.api.models import User
-from project.errors import Fault, InvalidPayload, Overloaded, Unavailable
+from project.errors import FieldError, InvalidPayload, Overloaded, Unavailable
 from project.extensions import db
 from project.security.breaches import FileUnusable
 from project.security.policy import Policy, Weakness
 
 MESSAGES = {
     Weakness.TOO_SHORT: "This needs at least {shortest} characters.",
-    Weakness.COMMON: "This is one of the passwords that are guessed first.",
-    Weakness.BREACHED: "This became known by a data breach, here or elsewhere.",
+    Weakness.COMMON: "This password is too common.",
+    Weakness.BREACHED: "This password has appeared in a data breach.",
     Weakness.RESEMBLES_USER: (
-        "This is little more than the username, the e-mail address or the service's name."
+        "This password is too similar to the username, the e-mail address or the service's name."
     ),
 }
 
@@ -40,7 +40,7 @@ def check_choice(password: str, *, username: str, email: str) -> None:
         log.error("BREACHED_PASSWORDS_FILE %s", error)
         raise Unavailable from None
     faults = [
-        Fault("password", weakness.value, MESSAGES[weakness].format(shortest=policy.shortest))
+        FieldError("password", weakness.value, MESSAGES[weakness].format(shortest=policy.shortest))
         for weakness in weaknesses
     ]
     if faults:

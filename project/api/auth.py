@@ -10,15 +10,15 @@ from project.api.client import client
 from project.api.contract import accepts, accepts_optional, answers
 from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
-    LoggedInAnswer,
-    LoggedOutAnswer,
     LoginRequest,
+    LoginResponse,
     LogoutRequest,
-    RefreshedAnswer,
+    LogoutResponse,
     RefreshRequest,
-    RegisteredAnswer,
+    RefreshResponse,
     RegisterRequest,
-    StatusAnswer,
+    RegisterResponse,
+    StatusResponse,
     UserData,
 )
 from project.api.sessions import sessions_blueprint
@@ -37,61 +37,61 @@ auth_blueprint.register_blueprint(sessions_blueprint)
 
 
 @auth_blueprint.post("/auth/register")
-@answers(RegisteredAnswer, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
+@answers(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
 @accepts(RegisterRequest)
-def register_user(payload: RegisterRequest) -> RegisteredAnswer:
+def register_user(payload: RegisterRequest) -> RegisterResponse:
     """Register an account and log it in."""
     grant = registration.register(payload.username, payload.email, payload.password, client())
-    return RegisteredAnswer(**asdict(grant))
+    return RegisterResponse(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/login")
-@answers(LoggedInAnswer, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
+@answers(LoginResponse, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
 @accepts(LoginRequest)
-def login_user(payload: LoginRequest) -> LoggedInAnswer:
+def login_user(payload: LoginRequest) -> LoginResponse:
     """Log in with e-mail address and password."""
     grant = login.login(payload.email, payload.password, client())
-    return LoggedInAnswer(**asdict(grant))
+    return LoginResponse(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/refresh")
-@answers(RefreshedAnswer, *TOKEN_REFUSALS, RefreshReused)
+@answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused)
 @accepts(RefreshRequest)
-def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
+def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     """Get new tokens for a refresh token; one that was used before is a theft and ends the session.
 
     For 30 seconds the token of one refresh ago gets the current tokens again: two tabs that refresh
     at once both stay logged in.
     """
-    return RefreshedAnswer(**asdict(refresh.refresh(payload.refresh_token, client())))
+    return RefreshResponse(**asdict(refresh.refresh(payload.refresh_token, client())))
 
 
 @auth_blueprint.get("/auth/logout")
-@answers(LoggedOutAnswer)
+@answers(LogoutResponse)
 @authenticate(missing=LogoutTokenMissing)
-def logout_user(identity: Identity) -> LoggedOutAnswer:
+def logout_user(identity: Identity) -> LogoutResponse:
     """End the token's session; its token is refused from then on."""
     sessions.end(identity.id, identity.session_id, client())
-    return LoggedOutAnswer()
+    return LogoutResponse()
 
 
 @auth_blueprint.post("/auth/logout")
-@answers(LoggedOutAnswer)
+@answers(LogoutResponse)
 @authenticate(missing=LogoutTokenMissing)
 @accepts_optional(LogoutRequest)
-def logout_sessions(identity: Identity, payload: LogoutRequest) -> LoggedOutAnswer:
+def logout_sessions(identity: Identity, payload: LogoutRequest) -> LogoutResponse:
     """End the token's session, or all others of the user, or all."""
     if payload.scope == "local":
         sessions.end(identity.id, identity.session_id, client())
     else:
         kept = identity.session_id if payload.scope == "others" else None
         sessions.end_all(identity.id, client(), but=kept)
-    return LoggedOutAnswer()
+    return LogoutResponse()
 
 
 @auth_blueprint.get("/auth/status")
-@answers(StatusAnswer)
+@answers(StatusResponse)
 @authenticate()
-def get_user_status(identity: Identity) -> StatusAnswer:
+def get_user_status(identity: Identity) -> StatusResponse:
     """Tell who the token shows."""
-    return StatusAnswer(admin=identity.admin, data=UserData.model_validate(identity))
+    return StatusResponse(admin=identity.admin, data=UserData.model_validate(identity))

@@ -14,8 +14,8 @@ from werkzeug.routing import Rule
 
 from project.api.contract import Operation, View, operation_of
 from project.api.payload import MEDIA_TYPE
-from project.api.schemas import Refusal
-from project.errors import Fault, InternalError, InvalidPayload, ServiceError
+from project.api.schemas import ErrorResponse
+from project.errors import FieldError, InternalError, InvalidPayload, ServiceError
 
 API_VERSION = "1.0.0"
 DESCRIPTION = """\
@@ -140,7 +140,7 @@ def _refusal(phrase: str, members: list[type[ServiceError]]) -> Schema:
 
 def _example(member: type[ServiceError]) -> ServiceError:
     if issubclass(member, InvalidPayload):
-        return member([Fault("email", "missing", "This field is required.")])
+        return member([FieldError("email", "missing", "This field is required.")])
     return member()
 
 
@@ -152,18 +152,20 @@ def _reference(model: type[BaseModel]) -> Schema:
     return {"$ref": REF_TEMPLATE.format(model=model.__name__)}
 
 
-REFUSAL = _reference(Refusal)
+REFUSAL = _reference(ErrorResponse)
 
 
 def _schemas(app: Flask) -> Schema:
     operations = [operation_of(view) for view in app.view_functions.values()]
     requests = {operation.body for operation in operations if operation.body}
-    answers = {operation.answer for operation in operations if operation.answer} | {Refusal}
+    answers = {operation.answer for operation in operations if operation.answer} | {ErrorResponse}
     _, document = models_json_schema(
         [(model, "validation") for model in sorted(requests, key=lambda model: model.__name__)]
         + [(model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)],
         ref_template=REF_TEMPLATE,
     )
     schemas: Schema = document["$defs"]
-    schemas["Refusal"]["properties"]["code"]["enum"] = sorted({error.code for error in family()})
+    schemas["ErrorResponse"]["properties"]["code"]["enum"] = sorted(
+        {error.code for error in family()}
+    )
     return schemas

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from project.accounts.directory import LARGEST_ID, Position
-from project.api.payload import UNREADABLE
+from project.api.payload import INVALID_TEXT
 from project.security.hashing import LONGEST_PASSWORD
 from project.security.identifiers import is_visible
 
@@ -28,15 +28,15 @@ POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
 def _check_readable(text: str) -> str:
     # JSON can spell both; PostgreSQL has no NUL in text, and UTF-8 has no lone surrogate.
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise PydanticCustomError("unreadable", UNREADABLE)
+        raise PydanticCustomError("invalid_text", INVALID_TEXT)
     return text
 
 
 def _check_username(username: str) -> str:
     if not is_visible(username):
-        raise PydanticCustomError("unseen_character", "This contains an invisible character.")
+        raise PydanticCustomError("invisible_character", "This contains an invisible character.")
     if username != username.strip():
-        raise PydanticCustomError("surrounding_blank", "This begins or ends with a blank.")
+        raise PydanticCustomError("surrounding_whitespace", "This begins or ends with a blank.")
     return username
 
 
@@ -54,7 +54,7 @@ def read_position(text: str) -> Position:
     """Return the place in a list that a client sent back."""
     form = POSITION.fullmatch(text)
     if form is None or int(form[2]) > LARGEST_ID:
-        raise PydanticCustomError("unknown_position", "This is not a `next` of an earlier answer.")
+        raise PydanticCustomError("invalid_cursor", "This is not a `next` of an earlier answer.")
     return Position(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
 
 

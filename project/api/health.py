@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from project.api.contract import answers
-from project.api.schemas import AliveAnswer, ReadyAnswer
+from project.api.schemas import AliveResponse, ReadyResponse
 from project.serving import readiness
 from project.serving.readiness import NotReady
 
@@ -11,18 +11,18 @@ health_blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 
 @health_blueprint.get("/live")
-@answers(AliveAnswer)
-def get_liveness() -> AliveAnswer:
+@answers(AliveResponse)
+def get_liveness() -> AliveResponse:
     """Tell that the process answers; the database has no part in it."""
-    return AliveAnswer()
+    return AliveResponse()
 
 
 @health_blueprint.get("/ready")
-@answers(ReadyAnswer, NotReady)
-def get_readiness() -> ReadyAnswer:
+@answers(ReadyResponse, NotReady)
+def get_readiness() -> ReadyResponse:
     """Tell whether to send requests here: the database answers, and the server is to go on.
 
     Where not, `check` names what is missing: `database`, `schema` or `draining`.
     """
     readiness.check()
-    return ReadyAnswer()
+    return ReadyResponse()

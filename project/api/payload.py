@@ -10,7 +10,7 @@ from project import errors
 from project.api import admission
 from project.errors import (
     BadRequest,
-    Fault,
+    FieldError,
     InvalidPayload,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -28,12 +28,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # What pydantic calls a fault, in the words of this service's contract. A fault that is not here was
 # raised by a rule of ours and brings its own.
-UNREADABLE = "This contains a NUL or half a character."
+INVALID_TEXT = "This contains a NUL or an unpaired surrogate."
 FAULTS = {
     "missing": ("missing", "This field is required."),
     "string_type": ("wrong_type", "This must be a string."),
-    "string_unicode": ("unreadable", UNREADABLE),
-    "literal_error": ("unknown_choice", "This is none of the choices."),
+    "string_unicode": ("invalid_text", INVALID_TEXT),
+    "literal_error": ("unknown_choice", "This must be one of {expected}."),
     "string_too_short": ("too_short", "This is too short."),
     "string_too_long": ("too_long", "This is too long."),
     "int_parsing": ("wrong_type", "This must be a whole number."),
@@ -51,10 +51,10 @@ def read_form_or_json(model: type[Model]) -> Model:
     try:
         pairs = parse_qsl(_read_body().decode(), True, True, errors="strict", max_num_fields=20)
     except ValueError:
-        raise InvalidPayload([Fault("", "not_a_form", "This is not a form.")]) from None
+        raise InvalidPayload([FieldError("", "invalid_form", "This is not a form.")]) from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidPayload([Fault("", "not_a_form", "This names a field twice.")])
+        raise InvalidPayload([FieldError("", "invalid_form", "This names a field twice.")])
     return validate(model, fields)
 
 
@@ -87,24 +87,24 @@ def validate(model: type[Model], values: dict[str, Any]) -> Model:
         raise InvalidPayload([_fault(fault) for fault in faults]) from None
 
 
-def _fault(fault: Any) -> Fault:
+def _fault(fault: Any) -> FieldError:
     field = ".".join(str(part) for part in fault["loc"])
     code, message = FAULTS.get(fault["type"], (fault["type"], fault["msg"]))
-    return Fault(field, code, message)
+    return FieldError(field, code, message)
 
 
 def _read_object() -> dict[str, Any]:
     raw = _read_body()
     if not raw:
-        raise InvalidPayload([Fault("", "missing", "A JSON object is required.")])
+        raise InvalidPayload([FieldError("", "missing", "A JSON object is required.")])
     if request.mimetype != MEDIA_TYPE or request.content_encoding not in (None, "identity"):
         raise UnsupportedMediaType
     try:
         document = strict_json.loads(raw)
     except ValueError:
-        raise InvalidPayload([Fault("", "not_json", "This is not JSON.")]) from None
+        raise InvalidPayload([FieldError("", "not_json", "This is not JSON.")]) from None
     if not isinstance(document, dict):
-        raise InvalidPayload([Fault("", "wrong_type", "This must be a JSON object.")])
+        raise InvalidPayload([FieldError("", "wrong_type", "This must be a JSON object.")])
     return document
 
 

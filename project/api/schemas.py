@@ -68,7 +68,7 @@ class FeedRequest(BaseModel):
     ] = 0
 
 
-class Answer(BaseModel):
+class SuccessResponse(BaseModel):
     """What every success has."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -76,25 +76,25 @@ class Answer(BaseModel):
     status: Literal["success"] = "success"
 
 
-class PongAnswer(Answer):
+class PongResponse(SuccessResponse):
     """The process answers."""
 
     message: Literal["pong!"] = "pong!"
 
 
-class AliveAnswer(Answer):
+class AliveResponse(SuccessResponse):
     """The process answers."""
 
     message: Literal["Alive."] = "Alive."
 
 
-class ReadyAnswer(Answer):
+class ReadyResponse(SuccessResponse):
     """Requests may be sent here."""
 
     message: Literal["Ready."] = "Ready."
 
 
-class TokenAnswer(Answer):
+class TokenResponse(SuccessResponse):
     """An open session: the token for every request, and the one that gets the next two."""
 
     message: str
@@ -105,37 +105,37 @@ class TokenAnswer(Answer):
     refresh_expires_in: Annotated[int, Field(description="Seconds.", examples=[5184000])]
 
 
-class RegisteredAnswer(TokenAnswer):
+class RegisterResponse(TokenResponse):
     """A new account with its first session."""
 
     message: Literal["Successfully registered."] = "Successfully registered."
 
 
-class LoggedInAnswer(TokenAnswer):
+class LoginResponse(TokenResponse):
     """A new session."""
 
     message: Literal["Successfully logged in."] = "Successfully logged in."
 
 
-class RefreshedAnswer(TokenAnswer):
+class RefreshResponse(TokenResponse):
     """New tokens of the same session."""
 
     message: Literal["Successfully refreshed."] = "Successfully refreshed."
 
 
-class LoggedOutAnswer(Answer):
+class LogoutResponse(SuccessResponse):
     """The session has ended."""
 
     message: Literal["Successfully logged out."] = "Successfully logged out."
 
 
-class UserAddedAnswer(Answer):
+class AddUserResponse(SuccessResponse):
     """A new account of somebody else."""
 
     message: Annotated[str, Field(examples=["michael@example.com was added!"])]
 
 
-class SessionEndedAnswer(Answer):
+class EndSessionResponse(SuccessResponse):
     """That session has ended."""
 
     message: Literal["Session ended."] = "Session ended."
@@ -158,7 +158,7 @@ class SessionList(BaseModel):
     sessions: list[SessionData]
 
 
-class SessionListAnswer(Answer):
+class SessionListResponse(SuccessResponse):
     """The caller's open sessions."""
 
     data: SessionList
@@ -177,7 +177,7 @@ class UserData(BaseModel):
     created_at: Moment
 
 
-class StatusAnswer(Answer):
+class StatusResponse(SuccessResponse):
     """Who the token shows. `admin` stands beside `data` too: another service reads it there."""
 
     admin: Annotated[bool, Field(examples=[False])]
@@ -194,7 +194,7 @@ class RevocationList(BaseModel):
     ]
 
 
-class RevocationListAnswer(Answer):
+class RevocationListResponse(SuccessResponse):
     """A page of the feed."""
 
     data: RevocationList
@@ -212,13 +212,13 @@ class PublicKey(BaseModel):
     alg: Literal["ES256", "EdDSA"]
 
 
-class KeySetAnswer(BaseModel):
+class KeySetResponse(BaseModel):
     """A JWK Set (RFC 7517, section 5), the newest key first."""
 
     keys: list[PublicKey]
 
 
-class IntrospectionAnswer(BaseModel):
+class IntrospectionResponse(BaseModel):
     """What there is to say of a token (RFC 7662, section 2.2); of an inactive one nothing more."""
 
     active: bool
@@ -232,13 +232,13 @@ class IntrospectionAnswer(BaseModel):
     exp: Annotated[int | None, Field(examples=[1797973200])] = None
 
 
-class ForwardedAnswer(Answer):
+class ForwardResponse(SuccessResponse):
     """The request may pass; the header fields tell whose it is."""
 
     message: Literal["Authenticated."] = "Authenticated."
 
 
-class UserAnswer(Answer):
+class UserResponse(SuccessResponse):
     """One account."""
 
     data: UserData
@@ -254,13 +254,13 @@ class UserList(BaseModel):
     ]
 
 
-class UserListAnswer(Answer):
+class UserListResponse(SuccessResponse):
     """A page of accounts, or all of them."""
 
     data: UserList
 
 
-class FaultData(BaseModel):
+class FieldError(BaseModel):
     """One thing wrong with a payload."""
 
     field: Annotated[str, Field(description="The field's name; empty for the whole payload.")]
@@ -268,11 +268,11 @@ class FaultData(BaseModel):
     message: str
 
 
-class Refusal(BaseModel):
+class ErrorResponse(BaseModel):
     """What every error answers."""
 
     status: Literal["error"] = "error"
     message: str
     code: str
-    errors: list[FaultData] | None = None
+    errors: list[FieldError] | None = None
     check: Literal["database", "schema", "draining"] | None = None

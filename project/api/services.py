@@ -8,13 +8,13 @@ from project.api.contract import accepts_form, accepts_query, answers
 from project.api.guard import authenticate, authenticate_service
 from project.api.schemas import (
     FeedRequest,
-    ForwardedAnswer,
-    IntrospectionAnswer,
+    ForwardResponse,
     IntrospectionRequest,
-    KeySetAnswer,
+    IntrospectionResponse,
+    KeySetResponse,
     PublicKey,
     RevocationList,
-    RevocationListAnswer,
+    RevocationListResponse,
 )
 from project.errors import Unauthorized, Unavailable
 from project.security import identifiers
@@ -23,10 +23,10 @@ services_blueprint = Blueprint("services", __name__)
 
 
 @services_blueprint.post("/auth/introspect")
-@answers(IntrospectionAnswer, sparse=True)
+@answers(IntrospectionResponse, sparse=True)
 @authenticate_service
 @accepts_form(IntrospectionRequest)
-def introspect_token(payload: IntrospectionRequest) -> IntrospectionAnswer:
+def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
     """Tell another service whether an access token is good, and whose it is (RFC 7662).
 
     For services that show one of SERVICE_TOKENS. Why a token is not good is not told.
@@ -34,8 +34,8 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionAnswer:
     try:
         identity = sessions.identify(payload.token)
     except Unauthorized:
-        return IntrospectionAnswer(active=False)
-    return IntrospectionAnswer(
+        return IntrospectionResponse(active=False)
+    return IntrospectionResponse(
         active=True,
         sub=str(identity.id),
         username=identity.username,
@@ -49,9 +49,9 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionAnswer:
 
 
 @services_blueprint.get("/auth/forward")
-@answers(ForwardedAnswer)
+@answers(ForwardResponse)
 @authenticate()
-def forward_request(identity: Identity) -> tuple[ForwardedAnswer, dict[str, str]]:
+def forward_request(identity: Identity) -> tuple[ForwardResponse, dict[str, str]]:
     """Tell a proxy whether a request may pass, and by header fields whose it is.
 
     For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy: 200 with
@@ -64,12 +64,12 @@ def forward_request(identity: Identity) -> tuple[ForwardedAnswer, dict[str, str]
         "X-Auth-Email": identifiers.field_value(identity.email),
         "X-Auth-Admin": str(identity.admin).lower(),
     }
-    return ForwardedAnswer(), fields
+    return ForwardResponse(), fields
 
 
 @services_blueprint.get("/.well-known/jwks.json")
-@answers(KeySetAnswer, Unavailable, sparse=True, revalidated=True)
-def list_keys() -> tuple[KeySetAnswer, dict[str, str]]:
+@answers(KeySetResponse, Unavailable, sparse=True, revalidated=True)
+def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     """Return the public keys that show a token to be ours (RFC 7517); none where it is HS256.
 
     A key is here for twice as long as the answer may be kept before it signs. A `kid` that is
@@ -77,14 +77,14 @@ def list_keys() -> tuple[KeySetAnswer, dict[str, str]]:
     """
     kept = int(keys.lead().total_seconds() / 2)
     published = [PublicKey.model_validate(jwk) for jwk in keyring.published()]
-    return KeySetAnswer(keys=published), {"Cache-Control": f"public, max-age={kept}"}
+    return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={kept}"}
 
 
 @services_blueprint.get("/auth/revocations")
-@answers(RevocationListAnswer, revalidated=True)
+@answers(RevocationListResponse, revalidated=True)
 @authenticate_service
 @accepts_query(FeedRequest)
-def list_revocations(feed: FeedRequest) -> RevocationListAnswer:
+def list_revocations(feed: FeedRequest) -> RevocationListResponse:
     """Tell another service which sessions have ended and not yet expired.
 
     For services that verify tokens by themselves: refuse tokens whose `sid` is listed, or whose
@@ -92,7 +92,7 @@ def list_revocations(feed: FeedRequest) -> RevocationListAnswer:
     with the next page; none is ever missed.
     """
     page = revocations.after(feed.after)
-    return RevocationListAnswer(
+    return RevocationListResponse(
         data=RevocationList(
             session_ids=list(page.session_ids),
             next=page.next,

@@ -10,32 +10,32 @@ from project.api.client import client
 from project.api.contract import answers
 from project.api.guard import authenticate
 from project.api.models import Session
-from project.api.schemas import SessionData, SessionEndedAnswer, SessionList, SessionListAnswer
+from project.api.schemas import EndSessionResponse, SessionData, SessionList, SessionListResponse
 from project.errors import SessionNotFound
 
 sessions_blueprint = Blueprint("sessions", __name__)
 
 
 @sessions_blueprint.get("/auth/sessions")
-@answers(SessionListAnswer)
+@answers(SessionListResponse)
 @authenticate()
-def list_sessions(identity: Identity) -> SessionListAnswer:
+def list_sessions(identity: Identity) -> SessionListResponse:
     """List the caller's open sessions, the last seen first."""
     shown = [_shown(session, identity) for session in sessions.of_user(identity.id)]
-    return SessionListAnswer(data=SessionList(sessions=shown))
+    return SessionListResponse(data=SessionList(sessions=shown))
 
 
 @sessions_blueprint.delete("/auth/sessions/<session_id>")
-@answers(SessionEndedAnswer, SessionNotFound)
+@answers(EndSessionResponse, SessionNotFound)
 @authenticate()
-def end_session(identity: Identity, session_id: str) -> SessionEndedAnswer:
+def end_session(identity: Identity, session_id: str) -> EndSessionResponse:
     """End one of the caller's sessions; its tokens are refused from then on."""
     try:
         named = UUID(session_id)
     except ValueError:
         raise SessionNotFound from None
     sessions.end_one_of(identity.id, named, client())
-    return SessionEndedAnswer()
+    return EndSessionResponse()
 
 
 def _shown(session: Session, identity: Identity) -> SessionData:

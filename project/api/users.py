@@ -11,14 +11,14 @@ from project.api.contract import accepts, accepts_query, answers
 from project.api.fields import position_text
 from project.api.guard import authenticate_unless_public, require_admin
 from project.api.schemas import (
+    AddUserResponse,
     PageRequest,
-    PongAnswer,
+    PongResponse,
     RegisterRequest,
-    UserAddedAnswer,
-    UserAnswer,
     UserData,
     UserList,
-    UserListAnswer,
+    UserListResponse,
+    UserResponse,
 )
 from project.errors import EmailExists, NotPermitted, UserExists, UserNotFound
 
@@ -29,17 +29,17 @@ users_blueprint = Blueprint("users", __name__)
 
 
 @users_blueprint.get("/ping")
-@answers(PongAnswer)
-def ping_pong() -> PongAnswer:
+@answers(PongResponse)
+def ping_pong() -> PongResponse:
     """Tell that the process answers."""
-    return PongAnswer()
+    return PongResponse()
 
 
 @users_blueprint.get("/users")
-@answers(UserListAnswer)
+@answers(UserListResponse)
 @authenticate_unless_public
 @accepts_query(PageRequest)
-def get_all_users(caller: Identity | None, page: PageRequest) -> UserListAnswer:
+def get_all_users(caller: Identity | None, page: PageRequest) -> UserListResponse:
     """List the users, newest first; for administrators, or for everybody where USERS_PUBLIC is set.
 
     Where it is set and neither `limit` nor `after` is sent, all of them; else page by page.
@@ -52,26 +52,26 @@ def get_all_users(caller: Identity | None, page: PageRequest) -> UserListAnswer:
         users, next_position = directory.page(page.limit or DEFAULT_PAGE, page.after)
     shown = [UserData.model_validate(user) for user in users]
     after = position_text(next_position) if next_position else None
-    return UserListAnswer(data=UserList(users=shown, next=after))
+    return UserListResponse(data=UserList(users=shown, next=after))
 
 
 @users_blueprint.get("/users/<user_id>")
-@answers(UserAnswer, UserNotFound)
+@answers(UserResponse, UserNotFound)
 @authenticate_unless_public
-def get_single_user(caller: Identity | None, user_id: str) -> UserAnswer:
+def get_single_user(caller: Identity | None, user_id: str) -> UserResponse:
     """Show one user; to that user and administrators, or to everybody where USERS_PUBLIC is set."""
     if not USER_ID.fullmatch(user_id):
         raise UserNotFound
     if caller is not None and not caller.admin and caller.id != int(user_id):
         raise NotPermitted
-    return UserAnswer(data=UserData.model_validate(directory.get(int(user_id))))
+    return UserResponse(data=UserData.model_validate(directory.get(int(user_id))))
 
 
 @users_blueprint.post("/users")
-@answers(UserAddedAnswer, EmailExists, UserExists, status=201)
+@answers(AddUserResponse, EmailExists, UserExists, status=201)
 @require_admin
 @accepts(RegisterRequest)
-def add_user(payload: RegisterRequest) -> UserAddedAnswer:
+def add_user(payload: RegisterRequest) -> AddUserResponse:
     """Make an account for somebody else; for administrators."""
     registration.add_user(payload.username, payload.email, payload.password, client())
-    return UserAddedAnswer(message=f"{payload.email} was added!")
+    return AddUserResponse(message=f"{payload.email} was added!")

@@ -73,7 +73,11 @@ class TestDocument(BaseTestCase):
     def test_it_names_every_code(self) -> None:
         codes = {error.code for error in document.family()}
         self.assertEqual(
-            set(self.document["components"]["schemas"]["Refusal"]["properties"]["code"]["enum"]),
+            set(
+                self.document["components"]["schemas"]["ErrorResponse"]["properties"]["code"][
+                    "enum"
+                ]
+            ),
             codes,
         )
         told = {

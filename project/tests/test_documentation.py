@@ -92,7 +92,7 @@ class TestDocumentation(TestCase):
     def test_every_code_of_a_fault_is_in_the_docs(self) -> None:
         source = Path(fields.__file__).read_text() + Path(payload.__file__).read_text()
         codes = set(re.findall(r'PydanticCustomError\(\s*"(\w+)"', source))
-        codes |= set(re.findall(r'Fault\("", "(\w+)"', source))
+        codes |= set(re.findall(r'FieldError\("", "(\w+)"', source))
         codes |= {code for code, _ in payload.FAULTS.values()}
         codes |= {weakness.value for weakness in Weakness}
         self.assertGreater(len(codes), 8)

@@ -145,7 +145,7 @@ class TestAttacks(DoorCase):
             for spoiled in ("\0", "\ud800"):
                 for token in (spoiled, self.good[1].text + spoiled):
                     reply = self.caller.post(path, {name: token}, SERVICE_TOKEN)
-                    self.assert_faults(reply, (name, "unreadable"))
+                    self.assert_faults(reply, (name, "invalid_text"))
             reply = self.caller.post(path, {name: "A" * 100_000}, SERVICE_TOKEN)
             self.assertEqual(reply.status, 413)
             for value in (None, 7, True, [self.good[1].text], {"token": self.good[1].text}):

@@ -156,7 +156,7 @@ class TestChoosing(BaseTestCase):
             [fault["message"] for fault in reply.body["errors"]],
             [
                 "This needs at least 10 characters.",
-                "This is one of the passwords that are guessed first.",
+                "This password is too common.",
             ],
         )
         self.assertEqual(self.count(User), 0)

@@ -95,13 +95,13 @@ class TestIntrospection(BaseTestCase):
         headers = {"Content-Type": FORM, "Authorization": f"Bearer {SERVICE_TOKEN}"}
         for body, fault in (
             (b"", ("token", "missing")),
-            (b"token", ("", "not_a_form")),
-            (b"token=a&token=b", ("", "not_a_form")),
-            (b"token=%ff", ("", "not_a_form")),
-            (b"\xff=1", ("", "not_a_form")),
-            (b"&".join(b"a%d=1" % number for number in range(30)), ("", "not_a_form")),
+            (b"token", ("", "invalid_form")),
+            (b"token=a&token=b", ("", "invalid_form")),
+            (b"token=%ff", ("", "invalid_form")),
+            (b"\xff=1", ("", "invalid_form")),
+            (b"&".join(b"a%d=1" % number for number in range(30)), ("", "invalid_form")),
             (b"tokens=a", ("token", "missing")),
-            (b"token=%00", ("token", "unreadable")),
+            (b"token=%00", ("token", "invalid_text")),
         ):
             with self.subTest(body):
                 reply = self.caller.send("POST", "/auth/introspect", body, headers)

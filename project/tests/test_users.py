@@ -66,10 +66,10 @@ class TestUsersBlueprint(BaseTestCase):
             ("limit=x", "limit", "wrong_type"),
             ("limit=99999999999999999999", "limit", "out_of_range"),
             (f"limit={'9' * 5000}", "limit", "out_of_range"),
-            ("after=x", "after", "unknown_position"),
-            ("after=1-99999999999", "after", "unknown_position"),
-            ("after=", "after", "unknown_position"),
-            ("after=1-2147483648", "after", "unknown_position"),
+            ("after=x", "after", "invalid_cursor"),
+            ("after=1-99999999999", "after", "invalid_cursor"),
+            ("after=", "after", "invalid_cursor"),
+            ("after=1-2147483648", "after", "invalid_cursor"),
         ):
             with self.subTest(query):
                 self.assert_faults(self.caller.get(f"/users?{query}", self.admin), (field, code))
