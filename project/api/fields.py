@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from project.accounts.directory import LARGEST_ID, Position
 from project.api.payload import INVALID_TEXT
+from project.security import invisible
 from project.security.hashing import LONGEST_PASSWORD
-from project.security.identifiers import is_visible
 
 LONGEST_USERNAME = 128
 LONGEST_EMAIL = 254
@@ -20,6 +20,12 @@ LONGEST_EMAIL = 254
 # An address is checked for syntax alone, and `.local` or `localhost` is a good domain to an
 # intranet. The library's documented way to accept such names is to take them off its list.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+# What the API document says of a text. A pattern names less than is rejected: the categories of
+# Unicode have too many ranges.
+NO_NUL = r"^[^\u0000]*$"
+HIDDEN = invisible.json_class()
+VISIBLE = rf"^[^\s{HIDDEN}]([^{HIDDEN}]*[^\s{HIDDEN}])?$"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
@@ -33,11 +39,18 @@ def _check_readable(text: str) -> str:
 
 
 def _check_username(username: str) -> str:
-    if not is_visible(username):
-        raise PydanticCustomError("invisible_character", "This contains an invisible character.")
+    _check_visible(username)
     if username != username.strip():
-        raise PydanticCustomError("surrounding_whitespace", "This begins or ends with a blank.")
+        raise PydanticCustomError("surrounding_whitespace", "This begins or ends with whitespace.")
+    if invisible.is_blank(username):
+        raise PydanticCustomError("invisible_character", "This contains no visible character.")
     return username
+
+
+def _check_visible(text: str) -> str:
+    if invisible.hides(text):
+        raise PydanticCustomError("invisible_character", "This contains an invisible character.")
+    return text
 
 
 def _check_email(email: str) -> str:
@@ -47,14 +60,14 @@ def _check_email(email: str) -> str:
         )
     except email_validator.EmailNotValidError:
         raise PydanticCustomError("not_an_email", "This is not an e-mail address.") from None
-    return email
+    return _check_visible(email)
 
 
 def read_position(text: str) -> Position:
     """Return the place in a list that a client sent back."""
     form = POSITION.fullmatch(text)
     if form is None or int(form[2]) > LARGEST_ID:
-        raise PydanticCustomError("invalid_cursor", "This is not a `next` of an earlier answer.")
+        raise PydanticCustomError("invalid_cursor", "This is not the `next` of a previous page.")
     return Position(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
 
 
@@ -79,22 +92,37 @@ SessionId = Annotated[
         }
     ),
 ]
-Text = Annotated[str, AfterValidator(_check_readable)]
+Text = Annotated[str, AfterValidator(_check_readable), Field(json_schema_extra={"pattern": NO_NUL})]
 Username = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_USERNAME, examples=["michael"]),
+    Field(
+        min_length=1,
+        max_length=LONGEST_USERNAME,
+        examples=["grace"],
+        json_schema_extra={"pattern": VISIBLE},
+    ),
     AfterValidator(_check_readable),
     AfterValidator(_check_username),
 ]
 Email = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_EMAIL, examples=["michael@example.com"]),
+    Field(
+        min_length=1,
+        max_length=LONGEST_EMAIL,
+        examples=["grace@example.com"],
+        json_schema_extra={"format": "email"},
+    ),
     AfterValidator(_check_readable),
     AfterValidator(_check_email),
 ]
 NewPassword = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["correct horse battery staple"]),
+    Field(
+        min_length=1,
+        max_length=LONGEST_PASSWORD,
+        examples=["correct horse battery staple"],
+        json_schema_extra={"pattern": NO_NUL},
+    ),
     AfterValidator(_check_readable),
 ]
 Moment = Annotated[

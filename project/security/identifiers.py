@@ -8,8 +8,12 @@ import unicodedata
 from string import ascii_lowercase, ascii_uppercase
 from urllib.parse import quote
 
-# Control, format, private use, surrogate and unassigned (Unicode, section 4.5).
-UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+import idna
+
+from project.security import invisible
+
+MAX_DOMAIN = 253
+"""Characters (RFC 1035, section 2.3.4, without the last dot); a longer one is not encoded."""
 
 # Printable ASCII but the percent sign.
 PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -30,14 +34,18 @@ def username_key(username: str) -> str:
 def email_key(email: str) -> str:
     """Return what makes this address unique.
 
-    Beyond ASCII the case stays: whether two such mailboxes are one is known to their host alone.
+    The domain is compared by its A-labels (RFC 5890, section 2.3.2.1). Beyond ASCII the case of the
+    mailbox stays: whether two such mailboxes are one is known to their host alone.
     """
-    return _compatible(email).translate(_LOWER_ASCII)
+    if email.isascii():
+        return email.translate(_LOWER_ASCII)
+    mailbox, at, domain = _compatible(email).translate(_LOWER_ASCII).rpartition("@")
+    return mailbox + at + (_ascii_domain(domain) if at else domain)
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether every character can be seen, so that no two names look alike by a hidden one."""
-    return all(unicodedata.category(character) not in UNSEEN_CATEGORIES for character in text)
+    """Return whether no character is invisible: two names must not differ by such a one alone."""
+    return not invisible.hides(text)
 
 
 def field_value(text: str) -> str:
@@ -46,6 +54,16 @@ def field_value(text: str) -> str:
     What is not ASCII, and the percent sign, is percent-encoded UTF-8 (RFC 3986, section 2.1).
     """
     return quote(text, safe=PLAIN)
+
+
+def _ascii_domain(domain: str) -> str:
+    """Return an internationalized domain in its ASCII form; one that has none stays as it is."""
+    if domain.isascii() or len(domain) > MAX_DOMAIN:
+        return domain
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except UnicodeError:
+        return domain
 
 
 def _compatible(text: str) -> str:

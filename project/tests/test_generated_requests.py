@@ -1,0 +1,63 @@
+"""Assert that a client that knows the API document alone sends requests that succeed."""
+
+from collections import Counter
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from project.tests.base import BaseTestCase
+
+EXAMPLES = 50
+GENERATING = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class TestGeneratedRequests(BaseTestCase):
+    """What is generated from a schema, not from its examples."""
+
+    def test_most_generated_registrations_succeed(self) -> None:
+        codes = self.register(self.generated("/auth/register"))
+        # The generator repeats itself: a second registration of one user is a valid request too.
+        self.assertGreater(codes["success"], EXAMPLES * 0.1, codes)
+        self.assertGreater(codes["success"] + codes["user_exists"], EXAMPLES * 0.7, codes)
+
+    def register(self, bodies: list[Any]) -> Counter[str]:
+        """Register every body; return the count of each outcome."""
+        replies = [self.caller.post("/auth/register", body).body for body in bodies]
+        return Counter(reply.get("code", reply["status"]) for reply in replies)
+
+    def generated(self, path: str) -> list[Any]:
+        """Return bodies of an operation."""
+        operation = schemathesis.openapi.from_dict(self.document_of(path))[path]["POST"]
+        bodies = []
+
+        @GENERATING
+        @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+        def collect(case: schemathesis.Case[Any]) -> None:
+            bodies.append(case.body)
+
+        collect()
+        return bodies
+
+    def document_of(self, path: str) -> dict[str, Any]:
+        """Return the document of one operation alone, without the examples of its schema."""
+        whole = self.caller.get("/openapi.json").body
+        body = whole["paths"][path]["post"]["requestBody"]
+        schema = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for field in whole["components"]["schemas"][schema]["properties"].values():
+            del field["examples"]
+        operation = {"requestBody": body, "responses": {"201": {"description": "Created"}}}
+        return {
+            "openapi": whole["openapi"],
+            "info": whole["info"],
+            "paths": {path: {"post": operation}},
+            "components": {"schemas": {schema: whole["components"]["schemas"][schema]}},
+        }
