@@ -32,16 +32,13 @@ The family; each member has a status, a code and a message, and is raised where 
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 REALM = 'Bearer realm="users"'
 RETRY_AFTER = 1
 """Seconds after which a client may try again when the service was unavailable."""
-
-
 OVERLOADED_RETRY_AFTER = range(3, 9)
 """The same where too many passwords are being hashed: about as long as a queue of ours takes."""
 
@@ -61,10 +58,15 @@ class ServiceError(Exception):
         """Return the header fields that belong to this refusal."""
         return {}
 
+    @classmethod
+    def example(cls) -> Self:
+        """Return an error of this class as the API document shows it."""
+        return cls()
+
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing wrong with a payload; it never holds the value that was sent."""
+    """One error in a payload; it never holds the value that was sent."""
 
     field: str
     code: str
@@ -85,6 +87,11 @@ class InvalidPayload(ServiceError):
     def body(self) -> dict[str, object]:
         """Return the envelope with every fault in it."""
         return super().body() | {"errors": [asdict(fault) for fault in self.faults]}
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the error of a request without an e-mail address."""
+        return cls([FieldError("email", "missing", "This field is required.")])
 
 
 class BadRequest(ServiceError):
@@ -259,7 +266,7 @@ class TooManyAttempts(ServiceError):
     code = "rate_limited"
     message = "Too many attempts. Try again later."
 
-    def __init__(self, policy: str = "network", quota: int = 1, window: int = 1, wait: int = 1):
+    def __init__(self, policy: str, quota: int, window: int, wait: int) -> None:
         super().__init__(self.message)
         self.policy, self.quota, self.window, self.wait = policy, quota, window, wait
 
@@ -270,6 +277,11 @@ class TooManyAttempts(ServiceError):
             "RateLimit-Policy": f'"{self.policy}";q={self.quota};w={self.window}',
             "RateLimit": f'"{self.policy}";r=0;t={self.wait}',
         }
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the error of a network that has to wait for half a minute."""
+        return cls("network", quota=20, window=900, wait=30)
 
 
 class InternalError(ServiceError):
@@ -301,18 +313,3 @@ class Overloaded(Unavailable):
     def headers(self) -> dict[str, str]:
         """Return when to try again: when the queue has moved on, and not everybody at once."""
         return {"Retry-After": str(random.choice(OVERLOADED_RETRY_AFTER))}  # noqa: S311  # no secret
-
-
-@contextmanager
-def raised_as(refusal: type[ServiceError]) -> Iterator[None]:
-    """Raise whatever the block raises as this refusal.
-
-    For reading from `wsgi.input` alone: of a broken chunk every server makes exceptions of its
-    own, gunicorn's have no common ancestor but Exception.
-    """
-    try:
-        yield
-    except ServiceError:
-        raise
-    except Exception as error:
-        raise refusal from error

@@ -1,4 +1,4 @@
-"""Registering, logging in and out, and asking who one is."""
+"""Registration, login, tokens and logout."""
 
 from dataclasses import asdict
 
@@ -40,7 +40,7 @@ auth_blueprint.register_blueprint(sessions_blueprint)
 @answers(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisterResponse:
-    """Register an account and log it in."""
+    """Create an account and log it in."""
     grant = registration.register(payload.username, payload.email, payload.password, client())
     return RegisterResponse(**asdict(grant))
 
@@ -49,7 +49,10 @@ def register_user(payload: RegisterRequest) -> RegisterResponse:
 @answers(LoginResponse, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
 @accepts(LoginRequest)
 def login_user(payload: LoginRequest) -> LoginResponse:
-    """Log in with e-mail address and password."""
+    """Log in with e-mail address and password.
+
+    An unknown address and a wrong password are the same error, after the same time.
+    """
     grant = login.login(payload.email, payload.password, client())
     return LoginResponse(**asdict(grant))
 
@@ -58,10 +61,10 @@ def login_user(payload: LoginRequest) -> LoginResponse:
 @answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused)
 @accepts(RefreshRequest)
 def refresh_session(payload: RefreshRequest) -> RefreshResponse:
-    """Get new tokens for a refresh token; one that was used before is a theft and ends the session.
+    """Exchange a refresh token for a new pair of tokens.
 
-    For 30 seconds the token of one refresh ago gets the current tokens again: two tabs that refresh
-    at once both stay logged in.
+    Reusing a refresh token revokes the session. For 30 seconds the previous refresh token returns
+    the current tokens again, so two tabs that refresh at once both stay logged in.
     """
     return RefreshResponse(**asdict(refresh.refresh(payload.refresh_token, client())))
 
@@ -70,7 +73,7 @@ def refresh_session(payload: RefreshRequest) -> RefreshResponse:
 @answers(LogoutResponse)
 @authenticate(missing=LogoutTokenMissing)
 def logout_user(identity: Identity) -> LogoutResponse:
-    """End the token's session; its token is refused from then on."""
+    """Log out: end the session of the token, which is rejected from then on."""
     sessions.end(identity.id, identity.session_id, client())
     return LogoutResponse()
 
@@ -80,7 +83,7 @@ def logout_user(identity: Identity) -> LogoutResponse:
 @authenticate(missing=LogoutTokenMissing)
 @accepts_optional(LogoutRequest)
 def logout_sessions(identity: Identity, payload: LogoutRequest) -> LogoutResponse:
-    """End the token's session, or all others of the user, or all."""
+    """Log out of this session, of all others of the user, or of all."""
     if payload.scope == "local":
         sessions.end(identity.id, identity.session_id, client())
     else:
@@ -93,5 +96,5 @@ def logout_sessions(identity: Identity, payload: LogoutRequest) -> LogoutRespons
 @answers(StatusResponse)
 @authenticate()
 def get_user_status(identity: Identity) -> StatusResponse:
-    """Tell who the token shows."""
+    """Return the authenticated user."""
     return StatusResponse(admin=identity.admin, data=UserData.model_validate(identity))

@@ -46,7 +46,9 @@ class Operation:
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     refusals: Refusals = ()
     secured: str = ""
-    """By which kind of bearer token; by none where it is empty."""
+    """The kind of bearer token that is required; empty for none."""
+    public_where: str = ""
+    """The setting that makes the operation public; empty for none."""
     revalidated: bool = False
 
 

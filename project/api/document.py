@@ -1,4 +1,4 @@
-"""The API document (OpenAPI 3.1), made of the routes and of what their decorators say."""
+"""The API document (OpenAPI 3.1), built from the routes and their decorators."""
 
 import re
 from collections.abc import Iterator
@@ -15,15 +15,28 @@ from werkzeug.routing import Rule
 from project.api.contract import Operation, View, operation_of
 from project.api.payload import MEDIA_TYPE
 from project.api.schemas import ErrorResponse
-from project.errors import FieldError, InternalError, InvalidPayload, ServiceError
+from project.errors import InternalError, ServiceError
 
 API_VERSION = "1.0.0"
 DESCRIPTION = """\
 Accounts and tokens for every other service of a product.
 
-Every answer is JSON with `status` and `message` or `data`; every error has a stable `code` beside
-its message. Any path may also answer 404 `not_found` and 405 `method_not_allowed`.
+Every response is JSON with `status` and `message` or `data`; every error has a stable `code` beside
+its message. Any path may also respond with 404 `not_found` and 405 `method_not_allowed`.
 """
+LICENSE = {"name": "MIT", "identifier": "MIT"}
+TAGS = {
+    "auth": "Registration, login, tokens and sessions.",
+    "users": "Accounts.",
+    "services": "For the other services of a product, and for proxies.",
+    "health": "Health checks for orchestrators and load balancers.",
+    "metrics": "Metrics for Prometheus.",
+    "system": "This document, and a page to try it in.",
+}
+SCHEMES = {
+    "auth_token": "The `auth_token` of a login or registration.",
+    "service_token": "A token of the operator's: one of SERVICE_TOKENS, or METRICS_TOKEN.",
+}
 REF_TEMPLATE = "#/components/schemas/{model}"
 HIDDEN_METHODS = {"HEAD", "OPTIONS"}
 Schema = dict[str, Any]
@@ -44,27 +57,48 @@ def build(app: Flask) -> Schema:
         view = app.view_functions[rule.endpoint]
         for method in sorted((rule.methods or set()) - HIDDEN_METHODS):
             path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
-            paths.setdefault(path, {})[method.lower()] = _operation(rule, view)
+            security = _security(app, operation_of(view))
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, view) | security
     return {
         "openapi": "3.1.0",
-        "info": {"title": "users", "version": API_VERSION, "description": DESCRIPTION},
+        "info": {
+            "title": "users",
+            "version": API_VERSION,
+            "description": DESCRIPTION,
+            "license": LICENSE,
+        },
+        "servers": [{"url": "/", "description": "The origin of this document."}],
+        "tags": _tags(paths),
         "paths": paths,
         "components": {
             "schemas": _schemas(app),
             "securitySchemes": {
-                scheme: {"type": "http", "scheme": "bearer"}
-                for scheme in ("auth_token", "service_token")
+                name: {"type": "http", "scheme": "bearer", "description": description}
+                for name, description in SCHEMES.items()
             },
         },
     }
 
 
 def family(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
-    """Yield every refusal that the service knows."""
+    """Yield every class of error that the service knows."""
     for member in root.__subclasses__():
         if hasattr(member, "code"):
             yield member
         yield from family(member)
+
+
+def _tags(paths: Schema) -> list[Schema]:
+    """Return the tags of the operations that the app has, in the order of TAGS."""
+    operations = [operation for path in paths.values() for operation in path.values()]
+    used = {tag for operation in operations for tag in operation["tags"]}
+    return [{"name": name, "description": TAGS[name]} for name in TAGS if name in used]
+
+
+def _security(app: Flask, operation: Operation) -> Schema:
+    """Return the token that an operation requires, by name; an empty list for a public one."""
+    is_public = not operation.secured or bool(app.config.get(operation.public_where))
+    return {"security": [] if is_public else [{operation.secured: []}]}
 
 
 def _operation(rule: Rule, view: View) -> Schema:
@@ -86,8 +120,6 @@ def _operation(rule: Rule, view: View) -> Schema:
         schema = {"schema": _reference(operation.body)}
         content = dict.fromkeys(operation.body_types, schema)
         described["requestBody"] = {"required": operation.body_required, "content": content}
-    if operation.secured:
-        described["security"] = [{operation.secured: []}]
     return described
 
 
@@ -102,7 +134,19 @@ def _query_parameters(operation: Operation) -> list[Schema]:
     if operation.query is None:
         return []
     properties = operation.query.model_json_schema()["properties"]
-    return [{"name": name, "in": "query", "schema": properties[name]} for name in properties]
+    return [
+        {"name": name, "in": "query", "schema": _without_null(properties[name])}
+        for name in properties
+    ]
+
+
+def _without_null(schema: Schema) -> Schema:
+    """Return the schema of a parameter that may be absent: a query has no null."""
+    known = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
+    for option in known.pop("anyOf", ()):
+        if option != {"type": "null"}:
+            known |= option
+    return known
 
 
 def _success(operation: Operation) -> Schema:
@@ -125,23 +169,17 @@ def _refusals(operation: Operation) -> Schema:
 
 
 def _refusal(phrase: str, members: list[type[ServiceError]]) -> Schema:
-    examples = {member.code: {"value": _example(member).body()} for member in members}
+    examples = {member.code: {"value": member.example().body()} for member in members}
     schema = {
         "allOf": [REFUSAL],
         "properties": {"code": {"enum": sorted(examples)}},
     }
-    fields = {name for member in members for name in _example(member).headers()}
+    fields = {name for member in members for name in member.example().headers()}
     return {
         "description": phrase,
         "headers": _headers("X-Request-ID", *sorted(fields)),
         "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
     }
-
-
-def _example(member: type[ServiceError]) -> ServiceError:
-    if issubclass(member, InvalidPayload):
-        return member([FieldError("email", "missing", "This field is required.")])
-    return member()
 
 
 def _headers(*names: str) -> Schema:

@@ -60,7 +60,12 @@ def authenticate_unless_public(view: View) -> View:
         caller = None if current_app.config["USERS_PUBLIC"] else _identify()
         return view(caller, *args, **kwargs)
 
-    return describe(admitted, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured="auth_token")
+    return describe(
+        admitted,
+        (TokenMissing, *TOKEN_REFUSALS, NotPermitted),
+        secured="auth_token",
+        public_where="USERS_PUBLIC",
+    )
 
 
 def authenticate_service(view: View) -> View:

@@ -1,4 +1,4 @@
-"""What a load balancer asks: whether the process lives, and whether to send it requests."""
+"""Health checks for orchestrators and load balancers."""
 
 from flask import Blueprint
 
@@ -13,16 +13,16 @@ health_blueprint = Blueprint("health", __name__, url_prefix="/health")
 @health_blueprint.get("/live")
 @answers(AliveResponse)
 def get_liveness() -> AliveResponse:
-    """Tell that the process answers; the database has no part in it."""
+    """Return 200 as long as the process responds; the database is not checked."""
     return AliveResponse()
 
 
 @health_blueprint.get("/ready")
 @answers(ReadyResponse, NotReady)
 def get_readiness() -> ReadyResponse:
-    """Tell whether to send requests here: the database answers, and the server is to go on.
+    """Return 200 where the process accepts requests, else 503.
 
-    Where not, `check` names what is missing: `database`, `schema` or `draining`.
+    `check` names the check that failed: `database`, `schema` or `draining`.
     """
     readiness.check()
     return ReadyResponse()

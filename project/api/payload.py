@@ -1,18 +1,20 @@
 """Reading what a client sent, strictly: either a typed request, or every fault in it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from flask import request
 from pydantic import BaseModel, ValidationError
 
-from project import errors
 from project.api import admission
 from project.errors import (
     BadRequest,
     FieldError,
     InvalidPayload,
     PayloadTooLarge,
+    ServiceError,
     UnsupportedMediaType,
 )
 from project.security import strict_json
@@ -41,7 +43,10 @@ FAULTS = {
     "int_from_float": ("wrong_type", "This must be a whole number."),
     "greater_than_equal": ("out_of_range", "This number is too small."),
     "less_than_equal": ("out_of_range", "This number is too large."),
+    "extra_forbidden": ("unknown_parameter", "This parameter does not exist."),
 }
+MAX_FIELD_ERRORS = 20
+"""A query can name thousands of parameters that do not exist; the first ones say enough."""
 
 
 def read_form_or_json(model: type[Model]) -> Model:
@@ -83,14 +88,16 @@ def validate(model: type[Model], values: dict[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        faults = error.errors(include_url=False, include_input=False)[:MAX_FIELD_ERRORS]
         raise InvalidPayload([_fault(fault) for fault in faults]) from None
 
 
 def _fault(fault: Any) -> FieldError:
     field = ".".join(str(part) for part in fault["loc"])
-    code, message = FAULTS.get(fault["type"], (fault["type"], fault["msg"]))
-    return FieldError(field, code, message)
+    if fault["type"] not in FAULTS:
+        return FieldError(field, fault["type"], fault["msg"])
+    code, message = FAULTS[fault["type"]]
+    return FieldError(field, code, message.format(**fault.get("ctx", {})))
 
 
 def _read_object() -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _read_body() -> bytes:
     declared = request.content_length or 0
     if declared > MOST_DISCARDED:
         raise PayloadTooLarge
-    with admission.places().lent(), errors.raised_as(BadRequest):
+    with admission.places().lent(), _raised_as(BadRequest):
         body = _read(LARGEST_BODY + 1)
         if len(body) > LARGEST_BODY:
             # A client that is still sending would see its connection cut, and not the answer.
@@ -130,3 +137,18 @@ def _read(most: int) -> bytes:
     while len(body) < most and (piece := request.stream.read(most - len(body))):
         body += piece
     return body
+
+
+@contextmanager
+def _raised_as(error_class: type[ServiceError]) -> Iterator[None]:
+    """Raise whatever the block raises as this error.
+
+    For reading from `wsgi.input` alone: of a broken chunk every server makes exceptions of its
+    own, gunicorn's have no common ancestor but Exception.
+    """
+    try:
+        yield
+    except ServiceError:
+        raise
+    except Exception as error:
+        raise error_class from error

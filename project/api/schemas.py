@@ -1,4 +1,4 @@
-"""One pydantic model a request, one an answer; the API document is made of them."""
+"""One pydantic model for each request and response; the API document is built from them."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ LARGEST_PAGE = 200
 
 
 class Request(BaseModel):
-    """A request's body. What it names beyond its fields is not looked at."""
+    """A request's body; members other than its fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -25,9 +25,9 @@ class RegisterRequest(Request):
 
 
 class LoginRequest(Request):
-    """Credentials: any two texts, since only an account can say whether they are good."""
+    """Credentials. Any two texts are accepted as such: which are correct depends on the account."""
 
-    email: Annotated[Text, Field(examples=["michael@example.com"])]
+    email: Annotated[Text, Field(examples=["grace@example.com"])]
     password: Annotated[Text, Field(examples=["correct horse battery staple"])]
 
 
@@ -44,32 +44,38 @@ class LogoutRequest(Request):
 
 
 class IntrospectionRequest(Request):
-    """A token that somebody else was shown (RFC 7662, section 2.1)."""
+    """A token that another service has received (RFC 7662, section 2.1)."""
 
     token: Annotated[Text, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
 
 
-class PageRequest(BaseModel):
+class QueryRequest(BaseModel):
+    """The parameters of a query; another one is an error, since it would have no effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageRequest(QueryRequest):
     """Which part of a list."""
 
     limit: Annotated[int | None, Field(ge=1, le=LARGEST_PAGE)] = None
     after: Annotated[
         Position | None,
         BeforeValidator(read_position),
-        WithJsonSchema({"type": "string", "description": "`data.next` of the page before."}),
+        WithJsonSchema({"type": "string", "description": "`data.next` of the previous page."}),
     ] = None
 
 
-class FeedRequest(BaseModel):
-    """From where on the feed is read."""
+class FeedRequest(QueryRequest):
+    """Where in the feed to begin."""
 
     after: Annotated[
-        int, Field(ge=0, le=2**31 - 1, description="`data.next` of the answer before.")
+        int, Field(ge=0, le=2**31 - 1, description="`data.next` of the previous response.")
     ] = 0
 
 
 class SuccessResponse(BaseModel):
-    """What every success has."""
+    """The member that every success has."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -77,25 +83,25 @@ class SuccessResponse(BaseModel):
 
 
 class PongResponse(SuccessResponse):
-    """The process answers."""
+    """The process responds."""
 
     message: Literal["pong!"] = "pong!"
 
 
 class AliveResponse(SuccessResponse):
-    """The process answers."""
+    """The process responds."""
 
     message: Literal["Alive."] = "Alive."
 
 
 class ReadyResponse(SuccessResponse):
-    """Requests may be sent here."""
+    """The process accepts requests."""
 
     message: Literal["Ready."] = "Ready."
 
 
 class TokenResponse(SuccessResponse):
-    """An open session: the token for every request, and the one that gets the next two."""
+    """A session: a token for requests, and one that is exchanged for the next pair."""
 
     message: str
     auth_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
@@ -129,10 +135,19 @@ class LogoutResponse(SuccessResponse):
     message: Literal["Successfully logged out."] = "Successfully logged out."
 
 
-class AddUserResponse(SuccessResponse):
-    """A new account of somebody else."""
+class NewUserData(BaseModel):
+    """The account that was created."""
 
-    message: Annotated[str, Field(examples=["michael@example.com was added!"])]
+    id: Annotated[int, Field(examples=[7])]
+    username: Annotated[str, Field(examples=["grace"])]
+    email: Annotated[str, Field(examples=["grace@example.com"])]
+
+
+class AddUserResponse(SuccessResponse):
+    """An account that an administrator created."""
+
+    data: NewUserData
+    message: Annotated[str, Field(examples=["grace@example.com was added!"])]
 
 
 class EndSessionResponse(SuccessResponse):
@@ -142,14 +157,14 @@ class EndSessionResponse(SuccessResponse):
 
 
 class SessionData(BaseModel):
-    """A login that is still open."""
+    """A session that has not ended."""
 
     id: SessionId
     created_at: Moment
     last_seen_at: Annotated[Moment, Field(description="To the minute.")]
     address: Annotated[str, Field(examples=["203.0.113.7"])]
     user_agent: Annotated[str, Field(examples=["Mozilla/5.0"])]
-    current: Annotated[bool, Field(description="Whether it is the session of this request.")]
+    current: Annotated[bool, Field(description="Whether the request was made by this session.")]
 
 
 class SessionList(BaseModel):
@@ -165,32 +180,32 @@ class SessionListResponse(SuccessResponse):
 
 
 class UserData(BaseModel):
-    """An account, as its owner and administrators see it."""
+    """An account, as visible to its owner and to administrators."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: Annotated[int, Field(examples=[1])]
-    username: Annotated[str, Field(examples=["michael"])]
-    email: Annotated[str, Field(examples=["michael@example.com"])]
+    username: Annotated[str, Field(examples=["grace"])]
+    email: Annotated[str, Field(examples=["grace@example.com"])]
     active: Annotated[bool, Field(examples=[True])]
     admin: Annotated[bool, Field(examples=[False])]
     created_at: Moment
 
 
 class StatusResponse(SuccessResponse):
-    """Who the token shows. `admin` stands beside `data` too: another service reads it there."""
+    """The authenticated user. `admin` is also at the top level, where older services read it."""
 
     admin: Annotated[bool, Field(examples=[False])]
     data: UserData
 
 
 class RevocationList(BaseModel):
-    """Sessions that were ended before their time, in that order."""
+    """Sessions that ended before they expired, in the order in which they ended."""
 
     session_ids: list[SessionId]
     next: Annotated[int, Field(description="Send it as `after` the next time.", examples=[17])]
     retired_keys: Annotated[
-        list[str], Field(description="The `kid` of each key whose tokens are all refused.")
+        list[str], Field(description="The `kid` of each key whose tokens are all rejected.")
     ]
 
 
@@ -201,7 +216,7 @@ class RevocationListResponse(SuccessResponse):
 
 
 class PublicKey(BaseModel):
-    """What shows that a token is ours (RFC 7517, section 4, and RFC 8037, section 2)."""
+    """A key that verifies tokens (RFC 7517, section 4, and RFC 8037, section 2)."""
 
     kty: Literal["EC", "OKP"]
     crv: Literal["P-256", "Ed25519"]
@@ -219,12 +234,12 @@ class KeySetResponse(BaseModel):
 
 
 class IntrospectionResponse(BaseModel):
-    """What there is to say of a token (RFC 7662, section 2.2); of an inactive one nothing more."""
+    """The state of a token (RFC 7662, section 2.2); an inactive one has `active` alone."""
 
     active: bool
     sub: Annotated[str | None, Field(description="The user's id.", examples=["1"])] = None
-    username: Annotated[str | None, Field(examples=["michael"])] = None
-    email: Annotated[str | None, Field(examples=["michael@example.com"])] = None
+    username: Annotated[str | None, Field(examples=["grace"])] = None
+    email: Annotated[str | None, Field(examples=["grace@example.com"])] = None
     admin: Annotated[bool | None, Field(examples=[False])] = None
     sid: SessionId | None = None
     token_type: Literal["Bearer"] | None = None
@@ -233,7 +248,7 @@ class IntrospectionResponse(BaseModel):
 
 
 class ForwardResponse(SuccessResponse):
-    """The request may pass; the header fields tell whose it is."""
+    """The request is authenticated; `X-Auth-…` header fields name its user."""
 
     message: Literal["Authenticated."] = "Authenticated."
 
@@ -261,7 +276,7 @@ class UserListResponse(SuccessResponse):
 
 
 class FieldError(BaseModel):
-    """One thing wrong with a payload."""
+    """One error in a payload."""
 
     field: Annotated[str, Field(description="The field's name; empty for the whole payload.")]
     code: str
@@ -269,7 +284,7 @@ class FieldError(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """What every error answers."""
+    """The body of every error."""
 
     status: Literal["error"] = "error"
     message: str

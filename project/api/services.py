@@ -1,4 +1,4 @@
-"""For the other services of a product: introspection, and forward auth for a proxy before them."""
+"""For the other services of a product: introspection, keys, revocations, and forward auth."""
 
 from flask import Blueprint
 
@@ -27,9 +27,10 @@ services_blueprint = Blueprint("services", __name__)
 @authenticate_service
 @accepts_form(IntrospectionRequest)
 def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
-    """Tell another service whether an access token is good, and whose it is (RFC 7662).
+    """Return whether an access token is active, and its user (RFC 7662).
 
-    For services that show one of SERVICE_TOKENS. Why a token is not good is not told.
+    For services that authenticate by one of SERVICE_TOKENS. The reason why a token is not active is
+    not disclosed.
     """
     try:
         identity = sessions.identify(payload.token)
@@ -52,11 +53,11 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
 @answers(ForwardResponse)
 @authenticate()
 def forward_request(identity: Identity) -> tuple[ForwardResponse, dict[str, str]]:
-    """Tell a proxy whether a request may pass, and by header fields whose it is.
+    """Authenticate a request for a proxy, and return its user in header fields.
 
     For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy: 200 with
     `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email` and `X-Auth-Admin`, or 401 with the
-    challenge. What is not ASCII in a name is percent-encoded UTF-8.
+    challenge. Non-ASCII characters in a name are percent-encoded UTF-8.
     """
     fields = {
         "X-Auth-User-Id": str(identity.id),
@@ -70,10 +71,10 @@ def forward_request(identity: Identity) -> tuple[ForwardResponse, dict[str, str]
 @services_blueprint.get("/.well-known/jwks.json")
 @answers(KeySetResponse, Unavailable, sparse=True, revalidated=True)
 def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
-    """Return the public keys that show a token to be ours (RFC 7517); none where it is HS256.
+    """Return the public keys that verify access tokens (RFC 7517); none where those are HS256.
 
-    A key is here for twice as long as the answer may be kept before it signs. A `kid` that is
-    not here may be asked for once more, not more often than once in ten seconds.
+    A key is published for twice the response's `max-age` before it signs. On an unknown `kid`,
+    fetch the keys again, at most once in ten seconds.
     """
     kept = int(keys.lead().total_seconds() / 2)
     published = [PublicKey.model_validate(jwk) for jwk in keyring.published()]
@@ -85,11 +86,11 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
 @authenticate_service
 @accepts_query(FeedRequest)
 def list_revocations(feed: FeedRequest) -> RevocationListResponse:
-    """Tell another service which sessions have ended and not yet expired.
+    """List the sessions that have ended and whose tokens have not yet expired.
 
-    For services that verify tokens by themselves: refuse tokens whose `sid` is listed, or whose
-    `kid` is among the retired keys, and ask again with `after`. The youngest entries come again
-    with the next page; none is ever missed.
+    For services that verify tokens by themselves: reject tokens whose `sid` is listed, or whose
+    `kid` is among the retired keys, and poll with `after`. The latest entries are repeated on the
+    next page; none is ever missed.
     """
     page = revocations.after(feed.after)
     return RevocationListResponse(

@@ -1,4 +1,4 @@
-"""A user's own sessions: which there are, and ending one."""
+"""A user's own sessions: listing them, and ending one."""
 
 from uuid import UUID
 
@@ -20,7 +20,7 @@ sessions_blueprint = Blueprint("sessions", __name__)
 @answers(SessionListResponse)
 @authenticate()
 def list_sessions(identity: Identity) -> SessionListResponse:
-    """List the caller's open sessions, the last seen first."""
+    """List the caller's open sessions, the most recently seen first."""
     shown = [_shown(session, identity) for session in sessions.of_user(identity.id)]
     return SessionListResponse(data=SessionList(sessions=shown))
 
@@ -29,7 +29,7 @@ def list_sessions(identity: Identity) -> SessionListResponse:
 @answers(EndSessionResponse, SessionNotFound)
 @authenticate()
 def end_session(identity: Identity, session_id: str) -> EndSessionResponse:
-    """End one of the caller's sessions; its tokens are refused from then on."""
+    """End one of the caller's sessions; its tokens are rejected from then on."""
     try:
         named = UUID(session_id)
     except ValueError:

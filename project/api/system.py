@@ -32,14 +32,14 @@ system_blueprint = Blueprint("system", __name__)
 @system_blueprint.get("/openapi.json")
 @serves(MEDIA_TYPE)
 def get_document() -> dict[str, Any]:
-    """Return this document."""
+    """Return this OpenAPI document."""
     return document.of(current_app)
 
 
 @system_blueprint.get("/docs")
 @serves("text/html")
 def get_docs_page() -> Response:
-    """Show this document on a page where every call can be tried."""
+    """Return a page that shows this document and can send every request."""
     page = (PAGES / "docs.html").read_text()
     return Response(page, headers={"Content-Security-Policy": PAGE_POLICY}, mimetype="text/html")
 
@@ -47,7 +47,7 @@ def get_docs_page() -> Response:
 @system_blueprint.get("/docs/<asset>")
 @serves("text/css", "text/javascript", "image/png", refusals=(NotFound,), revalidated=True)
 def get_docs_asset(asset: str) -> Response:
-    """Return a script, style sheet or icon of the page."""
+    """Return a script, style sheet or icon of the documentation page."""
     if asset not in ASSETS:
         raise NotFound
     folder, media_type = ASSETS[asset]

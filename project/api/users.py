@@ -1,4 +1,4 @@
-"""The users, and the ping."""
+"""Accounts, and the ping."""
 
 import re
 
@@ -12,6 +12,7 @@ from project.api.fields import position_text
 from project.api.guard import authenticate_unless_public, require_admin
 from project.api.schemas import (
     AddUserResponse,
+    NewUserData,
     PageRequest,
     PongResponse,
     RegisterRequest,
@@ -31,7 +32,7 @@ users_blueprint = Blueprint("users", __name__)
 @users_blueprint.get("/ping")
 @answers(PongResponse)
 def ping_pong() -> PongResponse:
-    """Tell that the process answers."""
+    """Return "pong!"."""
     return PongResponse()
 
 
@@ -40,9 +41,10 @@ def ping_pong() -> PongResponse:
 @authenticate_unless_public
 @accepts_query(PageRequest)
 def get_all_users(caller: Identity | None, page: PageRequest) -> UserListResponse:
-    """List the users, newest first; for administrators, or for everybody where USERS_PUBLIC is set.
+    """List the accounts, newest first.
 
-    Where it is set and neither `limit` nor `after` is sent, all of them; else page by page.
+    For administrators, or without authentication where USERS_PUBLIC is set. The response is a page;
+    where USERS_PUBLIC is set and neither `limit` nor `after` is sent, it is the whole list.
     """
     if caller is not None and not caller.admin:
         raise NotPermitted
@@ -59,7 +61,10 @@ def get_all_users(caller: Identity | None, page: PageRequest) -> UserListRespons
 @answers(UserResponse, UserNotFound)
 @authenticate_unless_public
 def get_single_user(caller: Identity | None, user_id: str) -> UserResponse:
-    """Show one user; to that user and administrators, or to everybody where USERS_PUBLIC is set."""
+    """Return one account.
+
+    For its owner and administrators, or without authentication where USERS_PUBLIC is set.
+    """
     if not USER_ID.fullmatch(user_id):
         raise UserNotFound
     if caller is not None and not caller.admin and caller.id != int(user_id):
@@ -72,6 +77,7 @@ def get_single_user(caller: Identity | None, user_id: str) -> UserResponse:
 @require_admin
 @accepts(RegisterRequest)
 def add_user(payload: RegisterRequest) -> AddUserResponse:
-    """Make an account for somebody else; for administrators."""
-    registration.add_user(payload.username, payload.email, payload.password, client())
-    return AddUserResponse(message=f"{payload.email} was added!")
+    """Create an account for another person; for administrators."""
+    user_id = registration.add_user(payload.username, payload.email, payload.password, client())
+    created = NewUserData(id=user_id, username=payload.username, email=payload.email)
+    return AddUserResponse(message=f"{payload.email} was added!", data=created)

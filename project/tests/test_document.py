@@ -1,9 +1,11 @@
 """The API document is true: held against the routes, and against real answers by a fuzzer."""
 
+import json
 import re
 from typing import Any
 
 import jsonschema_rs
+import openapi_spec_validator
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
@@ -13,6 +15,7 @@ from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import missing_required_header, positive_data_acceptance
 
 from project.api import document
+from project.commands import accounts
 from project.errors import ServiceError
 from project.tests import databases
 from project.tests.base import BaseTestCase
@@ -54,6 +57,7 @@ class TestDocument(BaseTestCase):
 
     def test_it_is_openapi_3_1(self) -> None:
         self.assertEqual(self.document["openapi"], "3.1.0")
+        openapi_spec_validator.validate(self.document)
         schemathesis.openapi.from_wsgi("/openapi.json", self.app).validate()
 
     def test_it_names_every_route_and_no_other(self) -> None:
@@ -69,6 +73,40 @@ class TestDocument(BaseTestCase):
             with self.subTest(name):
                 self.assertRegex(operation["summary"], r"^[A-Z].*\.$")
                 self.assertIn("500", operation["responses"])
+
+    def test_every_operation_has_a_described_tag_and_states_its_security(self) -> None:
+        described = {tag["name"]: tag["description"] for tag in self.document["tags"]}
+        self.assertLessEqual(set(described), set(document.TAGS))
+        schemes = self.document["components"]["securitySchemes"]
+        for name, operation in self.operations().items():
+            with self.subTest(name):
+                self.assertLessEqual(set(operation["tags"]), set(described))
+                named = {key for item in operation["security"] for key in item}
+                self.assertLessEqual(named, set(schemes))
+        self.assertEqual(self.operations()["GET", "/ping"]["security"], [])
+        self.assertEqual(self.operations()["GET", "/users"]["security"], [{"auth_token": []}])
+
+    def test_the_list_of_users_needs_no_token_where_it_is_public(self) -> None:
+        app = databases.bare_app("sqlite:////tmp/never.sqlite", USERS_PUBLIC=True)
+        paths = document.build(app)["paths"]
+        self.assertEqual(paths["/users"]["get"]["security"], [])
+        self.assertEqual(paths["/users"]["post"]["security"], [{"auth_token": []}])
+
+    def test_it_names_its_server_and_its_license(self) -> None:
+        self.assertEqual([server["url"] for server in self.document["servers"]], ["/"])
+        self.assertEqual(self.document["info"]["license"]["identifier"], "MIT")
+
+    def test_a_parameter_is_never_null(self) -> None:
+        for name, operation in self.operations().items():
+            for parameter in operation.get("parameters", ()):
+                with self.subTest(f"{name} {parameter['name']}"):
+                    self.assertIn(parameter["schema"]["type"], ("string", "integer"))
+                    self.assertNotEqual(parameter["schema"].get("default", 0), None)
+
+    def test_the_examples_are_not_the_users_of_seed_db(self) -> None:
+        for username, email in accounts.SEEDED_USERS:
+            self.assertNotIn(f'"{username}"', json.dumps(self.document))
+            self.assertNotIn(email, json.dumps(self.document))
 
     def test_it_names_every_code(self) -> None:
         codes = {error.code for error in document.family()}

@@ -211,6 +211,10 @@ class TestRevocations(BaseTestCase):
             reply = self.caller.get(f"/auth/revocations?after={place}", SERVICE_TOKEN)
             self.assertEqual((reply.status, reply.body["code"]), (400, "invalid_payload"))
 
+    def test_an_unknown_parameter_is_an_error(self) -> None:
+        reply = self.caller.get("/auth/revocations?since=1", SERVICE_TOKEN)
+        self.assert_faults(reply, ("since", "unknown_parameter"))
+
 
 class TestNoServices(BaseTestCase):
     """Where no service token is configured."""

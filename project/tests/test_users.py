@@ -74,6 +74,16 @@ class TestUsersBlueprint(BaseTestCase):
             with self.subTest(query):
                 self.assert_faults(self.caller.get(f"/users?{query}", self.admin), (field, code))
 
+    def test_an_unknown_parameter_is_an_error(self) -> None:
+        for query, names in (("page=2", ["page"]), ("limit=1&offset=5&x", ["offset", "x"])):
+            reply = self.caller.get(f"/users?{query}", self.admin)
+            self.assert_faults(reply, *((name, "unknown_parameter") for name in names))
+
+    def test_of_many_unknown_parameters_the_first_ones_are_named(self) -> None:
+        query = "&".join(f"x{number}" for number in range(500))
+        reply = self.caller.get(f"/users?{query}", self.admin)
+        self.assertEqual(len(reply.body["errors"]), 20)
+
     def test_one_user_is_shown_to_that_user_and_to_administrators(self) -> None:
         for token in (self.michael, self.admin):
             body = self.assert_success(self.caller.get(f"/users/{self.michael_id}", token), 200)
@@ -104,7 +114,10 @@ class TestUsersBlueprint(BaseTestCase):
 
     def test_an_administrator_adds_a_user(self) -> None:
         reply = self.caller.post("/users", NEW_USER, self.admin)
-        self.assert_success(reply, 201, "New@example.com was added!")
+        created = self.assert_success(reply, 201, "New@example.com was added!")["data"]
+        self.assertEqual((created["username"], created["email"]), ("new", "New@example.com"))
+        shown = self.caller.get(f"/users/{created['id']}", self.admin).body["data"]
+        self.assertEqual(shown["username"], "new")
         self.assertEqual(self.caller.login("new@example.com", "test").status, 200)
 
     def test_nobody_else_adds_a_user(self) -> None:
