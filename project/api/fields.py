@@ -21,11 +21,10 @@ LONGEST_EMAIL = 254
 # intranet. The library's documented way to accept such names is to take them off its list.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
-# What the API document says of a text. A pattern names less than is rejected: the categories of
-# Unicode have too many ranges.
+# For the API document. They match more than is accepted: the categories of Unicode have too many
+# ranges for a pattern.
 NO_NUL = r"^[^\u0000]*$"
-HIDDEN = invisible.json_class()
-VISIBLE = rf"^[^\s{HIDDEN}]([^{HIDDEN}]*[^\s{HIDDEN}])?$"
+VISIBLE = f"^[^{invisible.json_class()}]+$"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
@@ -99,6 +98,7 @@ Username = Annotated[
         min_length=1,
         max_length=LONGEST_USERNAME,
         examples=["grace"],
+        description="At least one visible character, and no whitespace at the ends.",
         json_schema_extra={"pattern": VISIBLE},
     ),
     AfterValidator(_check_readable),

@@ -81,7 +81,7 @@ class Census:
 @serves("text/plain")
 @authenticate_scraper
 def get_metrics() -> Response:
-    """Tell Prometheus what the service counts, over all of its processes."""
+    """Return the metrics of all processes of the service, for Prometheus."""
     census: Census = current_app.extensions["census"]
     sampler: ConnectionSampler = current_app.extensions["connection_sampler"]
     sampler.sample()

@@ -53,4 +53,8 @@ def json_class() -> str:
     Of the Basic Multilingual Plane alone, by `\uXXXX`: that is what all languages read alike.
     """
     ranges = sorted(CONTROLS + DEFAULT_IGNORABLE + EMPTY)
-    return "".join(rf"\u{first:04x}-\u{last:04x}" for first, last in ranges if last <= 0xFFFF)
+    return "".join(
+        rf"\u{first:04x}" if first == last else rf"\u{first:04x}-\u{last:04x}"
+        for first, last in ranges
+        if last <= 0xFFFF
+    )

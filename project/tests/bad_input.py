@@ -150,6 +150,19 @@ class BadInput(BaseTestCase):
         data = self.caller.status(reply.body["auth_token"]).body["data"]
         self.assertEqual((data["admin"], data["active"]), (False, True))
 
+    def test_messages_name_what_is_accepted(self) -> None:
+        token = self.caller.register("a", "a@example.com").body["auth_token"]
+        for path, payload, message in (
+            ("/auth/logout", {"scope": "x"}, "This must be one of 'local', 'others' or 'all'."),
+            (
+                "/auth/login",
+                {"email": "\0", "password": "x"},
+                "This contains a NUL or an unpaired surrogate.",
+            ),
+        ):
+            (error,) = self.caller.post(path, payload, token).body["errors"]
+            self.assertEqual(error["message"], message)
+
     def test_no_answer_holds_what_was_sent(self) -> None:
         payload = {"username": "\u202esecret-name", "email": "secret-email", "password": "\0secret"}
         reply = self.caller.post("/auth/register", payload)

@@ -124,7 +124,9 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertRegex(line, "^error: no user was made: PASSWORD_POLICY is on. .*at least 8")
         admin = ("create_admin", "root", "root@example.com")
         line = self.manage_in_vain(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
-        self.assertRegex(line, "^error: no administrator was made. password: This is little more")
+        self.assertRegex(
+            line, "^error: no administrator was made. password: This password is too similar"
+        )
         self.assertEqual(self.users(), [])
         self.manage(*admin, typed="correct horse\n", PASSWORD_POLICY="true")
 

@@ -93,6 +93,6 @@ def test_try_it_out_registers_authorizes_and_reads_the_status(served: str, page:
 
     status = execute(page, block(page, "auth", "get_user_status"))
     page.screenshot(path=SCREENSHOT, full_page=True)
-    assert '"username": "michael"' in status
+    assert '"username": "grace"' in status
     assert strangers == []
     assert said == []

@@ -2,6 +2,7 @@
 
 import unicodedata
 from unittest import TestCase
+from unittest.mock import patch
 
 import pytest
 
@@ -38,6 +39,10 @@ class TestKeys(TestCase):
 
     def test_the_mailbox_is_not_encoded(self) -> None:
         self.assertEqual(identifiers.email_key("ÜnI@Ünï.de"), "Üni@xn--n-nga1b.de")
+
+    def test_an_ascii_address_costs_no_encoding(self) -> None:
+        with patch("idna.encode", side_effect=AssertionError):
+            self.assertEqual(identifiers.email_key("A@XN--Tda.De"), "a@xn--tda.de")
 
     def test_the_table_of_invisible_characters_is_in_order(self) -> None:
         for ranges in (invisible.DEFAULT_IGNORABLE, invisible.EMPTY, invisible.CONTROLS):
