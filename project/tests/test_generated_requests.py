@@ -25,7 +25,7 @@ class TestGeneratedRequests(BaseTestCase):
 
     def test_most_generated_registrations_succeed(self) -> None:
         codes = self.register(self.generated("/auth/register"))
-        # The generator repeats itself, and a second registration of one user is a valid request too.
+        # The generator repeats itself: registering a user again is a valid request too.
         # Invalid are code points that Unicode has not assigned: no pattern can name them all.
         self.assertGreater(codes["success"], EXAMPLES * 0.1, codes)
         self.assertGreater(codes["success"] + codes["user_exists"], EXAMPLES * 0.5, codes)
