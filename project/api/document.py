@@ -16,8 +16,8 @@ from project.api.contract import Operation, View, operation_of
 from project.api.payload import MEDIA_TYPE
 from project.api.schemas import Refusal
 from project.errors import Fault, InternalError, InvalidPayload, ServiceError
+from project.version import VERSION
 
-API_VERSION = "1.0.0"
 DESCRIPTION = """\
 Accounts and tokens for every other service of a product.
 
@@ -47,7 +47,7 @@ def build(app: Flask) -> Schema:
             paths.setdefault(path, {})[method.lower()] = _operation(rule, view)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "users", "version": API_VERSION, "description": DESCRIPTION},
+        "info": {"title": "users", "version": VERSION, "description": DESCRIPTION},
         "paths": paths,
         "components": {
             "schemas": _schemas(app),

@@ -1,27 +1,28 @@
-"""Commands about what signs tokens, and about the tokens of other services."""
+"""Commands about signing keys, and about the tokens of other services."""
 
 import secrets
+from typing import Annotated
 
 from project.accounts import keyring, keys
 from project.accounts.clients import COMMAND
 from project.accounts.keys import KeyRow
 from project.clock import utcnow
-from project.commands.console import CommandFailed, moment
+from project.commands.console import CommandFailed, database_name, moment
 from project.security import hashing
 
 
 def make_service_token() -> None:
-    """Make a token by which another service may introspect; say what to set for it."""
+    """Create a token for another service, or for Prometheus, and print the setting for it."""
     token = secrets.token_urlsafe(32)
     print(f"For the other service:  {token}")
     print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
-    print("(or to METRICS_TOKEN, for whoever reads the metrics), and start the service anew.")
+    print("(or to METRICS_TOKEN, for Prometheus), then restart the service.")
 
 
 def list_keys() -> None:
     """List the keys that sign tokens, and what each does now."""
     if keyring.current().is_symmetric:
-        print("TOKEN_ALGORITHM is HS256: the secret signs, and no other key does.")
+        print("TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY.")
     else:
         keyring.published()
     for key in keys.kept():
@@ -29,29 +30,34 @@ def list_keys() -> None:
 
 
 def rotate_keys() -> None:
-    """Make the key that will sign next; it is published at once."""
+    """Create the next signing key and publish it at once."""
     ring = keyring.current()
     if ring.is_symmetric:
         raise CommandFailed(
-            "TOKEN_ALGORITHM is HS256, where the secret signs: set a new SECRET_KEY, and add the "
-            "old one to SECRET_KEY_FALLBACKS."
+            "TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY. Set a new SECRET_KEY, "
+            "and add the old one to SECRET_KEY_FALLBACKS."
         )
     ring.prepare()
     signs_at = utcnow() + keys.lead()
     made = ring.rotate(signs_at, COMMAND)
     if made is None:
-        raise CommandFailed("another process has made a key at the same time; that one will do.")
-    print(f"Made {made}, published now; it signs from {moment(signs_at)} on.")
+        raise CommandFailed("another process has created a key at the same time; that one will do.")
+    print(
+        f"Created {made} in {database_name()}, published now; it signs from {moment(signs_at)} on."
+    )
 
 
-def retire_key(kid: str) -> None:
-    """Refuse every token that a key has signed, at once; for a key that has leaked."""
+def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> None:
+    """Reject every token that a leaked key has signed, at once."""
     try:
         keys.retire(kid)
     except keys.UnknownKey:
         raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
     keyring.current().prepare()
-    print(f"Retired {kid}: its tokens are refused from now on, and their users log in again.")
+    print(
+        f"Retired {kid} in {database_name()}: its tokens are rejected from now on, and their users "
+        "log in again."
+    )
 
 
 def _state(key: KeyRow) -> str:

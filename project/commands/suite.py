@@ -10,12 +10,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test() -> int:
-    """Run the whole suite on SQLite and on PostgreSQL."""
+    """Run the test suite on SQLite and on PostgreSQL."""
     return _run_suite()
 
 
 def cov() -> int:
-    """Run the whole suite under branch coverage; prints the table and writes htmlcov/."""
+    """Run the test suite with branch coverage; print the table and write htmlcov/."""
     return _run_suite("--coverage")
 
 

@@ -15,6 +15,7 @@ LONGEST_MODULE = 320
 # A module or package, and what of the project's own it may import. Order: from the ground up.
 ARROWS = {
     "clock": set[str](),
+    "version": set[str](),
     "instance": set[str](),
     "readers": set[str](),
     "security": {"security"},
@@ -34,7 +35,7 @@ ARROWS = {
     },
     "api": {
         "accounts", "api", "api.models", "clock", "errors", "extensions", "security", "serving",
-        "serving.limits", "telemetry",
+        "serving.limits", "telemetry", "version",
     },
     "__init__": {
         "accounts", "api", "config", "database", "error_handler", "extensions", "security",
@@ -42,7 +43,7 @@ ARROWS = {
     },
     "commands": {
         "__init__", "accounts", "api", "api.models", "clock", "commands", "config", "database",
-        "errors", "extensions", "instance", "security", "serving", "telemetry",
+        "errors", "extensions", "instance", "security", "serving", "telemetry", "version",
     },
 }  # fmt: skip
 
