@@ -87,7 +87,9 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
-        app.logger.warning("THROTTLE_ENABLED is off: anybody may guess passwords without end")
+        app.logger.warning("THROTTLE_ENABLED is off: rate limiting is disabled")
+    for name, nearest in app.config["MISSPELT_SETTINGS"].items():
+        app.logger.warning("%s is no setting and is ignored; is %s meant?", name, nearest)
     return app
 
 

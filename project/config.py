@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from project import environment as surroundings
 from project import instance
 from project.database.connections import engine_options
 from project.instance import SHORTEST_SECRET, DamagedSecret
@@ -106,7 +107,9 @@ def load(
     config_class = _config_class(settings or environment.get("APP_SETTINGS") or DEFAULT_CONFIG)
     config = {name: getattr(config_class, name) for name in dir(config_class) if name.isupper()}
     config["APP_SETTINGS"] = config_class.__name__
-    unread = _take(config, environment) | _take(config, overrides or {})
+    values, unreadable = surroundings.with_files(environment)
+    config["MISSPELT_SETTINGS"] = surroundings.misspelt(environment)
+    unread = unreadable | _take(config, values) | _take(config, overrides or {})
     # Of a setting that could not be read, that alone is said.
     faults = [*(check(config) | unread).values()] or _derive(config)
     if faults:

@@ -43,7 +43,7 @@ def reach() -> Finding:
         milliseconds = (time.perf_counter() - began) * 1000
     found = f"{database_name()} answers in {milliseconds:.1f} ms"
     if milliseconds > SLOW:
-        return warning(found, "bring service and database closer together, or relieve the database")
+        return warning(found, "bring service and database closer together, or reduce its load")
     return ok(found)
 
 

@@ -132,7 +132,7 @@ class TestChecks(BaseTestCase):
         self.assert_found(checks.cors_origins(), Level.OK, r"\*")
 
     def test_an_instance_folder_that_others_may_enter(self) -> None:
-        self.assert_found(checks.instance_folder(), Level.OK, "its owner's alone")
+        self.assert_found(checks.instance_folder(), Level.OK, "private to its owner")
         self.folder.chmod(0o750)
         self.assert_found(checks.instance_folder(), Level.WARNING, "mode 750")
         (self.folder / "secret_key").touch(mode=0o644)
