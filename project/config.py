@@ -13,21 +13,11 @@ from typing import Any
 from project import environment as surroundings
 from project import instance
 from project.database.connections import engine_options
-from project.instance import SHORTEST_SECRET, DamagedSecret
+from project.instance import DamagedSecret
 from project.security.hashing import available_cores
+from project.security.secret_strength import weakness
 from project.settings import SETTINGS, Setting
 
-PLACEHOLDERS = (
-    "change",
-    "secret",
-    "precious",
-    "password",
-    "example",
-    "default",
-    "insecure",
-    "your",
-)
-FEWEST_DISTINCT_CHARACTERS = 8
 SHORTEST_LEAD = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(days=1)
 
@@ -172,7 +162,7 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
     if not config["TOKEN_EXPIRATION_DAYS"] and not config["TOKEN_EXPIRATION_SECONDS"]:
         faults["TOKEN_EXPIRATION_DAYS"] = (
             "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0: set one of them, "
-            "or every token is born expired."
+            "or tokens expire immediately."
         )
     if _token_lifetime(config) > config["SESSION_LIFETIME"]:
         faults["SESSION_LIFETIME"] = (
@@ -212,19 +202,6 @@ def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
                 f"SECRET_KEY_FALLBACKS: one of them {found}: leave it out."
             )
     return faults
-
-
-def weakness(secret: str | None) -> str | None:
-    """Return what makes this secret guessable."""
-    if not secret:
-        return "is not set"
-    if len(secret.encode()) < SHORTEST_SECRET:
-        return f"is shorter than {SHORTEST_SECRET} bytes"
-    if any(word in secret.lower() for word in PLACEHOLDERS):
-        return "looks like a placeholder that somebody published"
-    if len(set(secret)) < FEWEST_DISTINCT_CHARACTERS:
-        return "repeats a few characters"
-    return None
 
 
 def _derive(config: dict[str, Any]) -> list[str]:

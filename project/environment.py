@@ -1,6 +1,6 @@
 """The environment: secrets that are read from files, and settings whose names are misspelt."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from project.settings import SETTINGS
@@ -62,10 +62,22 @@ def misspelt(environment: Iterable[str]) -> dict[str, str]:
     """Return the names that closely resemble a setting, each with the nearest setting."""
     found = {}
     for name in sorted({*environment} - KNOWN - OTHER_PROGRAMS):
-        distance, nearest = min((_distance(_stem(name), _stem(known)), known) for known in KNOWN)
-        if distance <= (2 if len(nearest) >= LONG_NAME else 1):
-            found[name] = nearest
+        nearest = min(_resembling(_stem(name)), default=None)
+        if nearest:
+            found[name] = nearest[1]
     return found
+
+
+def _resembling(name: str) -> Iterator[tuple[int, str]]:
+    """Yield the settings that a name resembles, each with how far it is away."""
+    letters = {*name}
+    for stem, known in STEMS.items():
+        most = 2 if len(known) >= LONG_NAME else 1
+        # Two cheap looks first: an environment has a hundred names.
+        if abs(len(stem) - len(name)) <= most and len(letters ^ {*stem}) <= 2 * most:
+            distance = _distance(name, stem)
+            if distance <= most:
+                yield distance, known
 
 
 def _content(file: Path) -> str:
@@ -89,8 +101,6 @@ def _stem(name: str) -> str:
 
 def _distance(one: str, other: str) -> int:
     """Return how many letters were added, left out, replaced or swapped (optimal alignment)."""
-    if abs(len(one) - len(other)) > 2:  # too far apart to resemble each other
-        return len(one) + len(other)
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -101,3 +111,6 @@ def _distance(one: str, other: str) -> int:
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
     return row[-1]
+
+
+STEMS = {_stem(known): known for known in sorted(KNOWN)}

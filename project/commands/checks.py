@@ -10,10 +10,10 @@ from flask import current_app
 
 from project.commands.console import database_name
 from project.commands.findings import Finding, error, in_production, ok, warning
-from project.config import weakness
 from project.extensions import bcrypt, db
 from project.instance import SECRET_FILE
 from project.security import hashing
+from project.security.secret_strength import weakness
 
 LOWEST_COST = 10
 """Of bcrypt, by OWASP's Password Storage Cheat Sheet."""

@@ -16,9 +16,9 @@ LONGEST_MODULE = 320
 ARROWS = {
     "clock": set[str](),
     "version": set[str](),
-    "instance": set[str](),
     "readers": set[str](),
     "security": {"security"},
+    "instance": {"security"},
     "telemetry": {"security", "telemetry"},
     "serving.limits": set[str](),
     "database": {"database", "serving.limits"},

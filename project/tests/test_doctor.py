@@ -119,11 +119,11 @@ class TestChecks(BaseTestCase):
         self.assertEqual(bool(finding.remedy), level is not Level.OK)
 
     def test_a_secret_that_can_be_guessed(self) -> None:
-        for weak in ("s3cr-t", "changeme" * 8, "ab" * 32):
+        for weak in ("s3cr-t", "changeme" * 8, "ab" * 32, databases.SECRET_KEY):
             self.set(SECRET_KEY=weak)
             self.assert_found(checks.secret(), Level.ERROR, "secret_key, (is|looks|repeats)")
             self.assertNotIn(weak, checks.secret().found)
-        self.set(SECRET_KEY=databases.SECRET_KEY, SECRET_KEY_FALLBACKS=["s3cr-t"])
+        self.set(SECRET_KEY=PRODUCTION["SECRET_KEY"], SECRET_KEY_FALLBACKS=["s3cr-t"])
         self.assert_found(checks.secret(), Level.ERROR, "SECRET_KEY_FALLBACKS")
 
     def test_a_class_of_settings_that_is_not_strict(self) -> None:
