@@ -11,9 +11,12 @@ from alembic.util import CommandError
 
 from project.commands.console import CommandFailed, Yes, confirm, database_name
 from project.commands.database import warn_of_pending_migrations
+from project.database.base import Base
 from project.extensions import MIGRATIONS, db
 
 LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+OUR_TABLES = {"alembic_version", *Base.metadata.tables}
+
 LEEWAY = 1000
 """Numbers left out after a restore, for rows that are written while it goes on."""
 
@@ -41,6 +44,7 @@ def restore(file: Annotated[str, "The backup."], yes: Yes = False) -> None:
     confirm(f"restore replaces all data of {database_name()}.", yes, in_development=True)
     with _reported(copy), _opened(copy, "ro") as source, closing(sqlite3.connect("")) as staged:
         revision = _checked(source)
+        _reject_foreign_objects(source)
         source.backup(staged)
         database.touch(mode=0o600)
         with _opened(database, "rw") as target:
@@ -96,6 +100,17 @@ def _checked(connection: sqlite3.Connection) -> str:
             f"this version of the service does not know the database's revision {revision}."
         ) from None
     return str(revision)
+
+
+def _reject_foreign_objects(connection: sqlite3.Connection) -> None:
+    """Raise CommandFailed where there is more than the service's tables and their indexes.
+
+    A trigger would act on every later change, and a view can stand in for a table.
+    """
+    for kind, name, table in connection.execute("SELECT type, name, tbl_name FROM sqlite_schema"):
+        is_ours = table in OUR_TABLES or name.startswith("sqlite_")
+        if kind not in ("table", "index") or not is_ours:
+            raise CommandFailed(f"the database holds the {kind} {name!a}, which is not ours.")
 
 
 def _count_on(staged: sqlite3.Connection, current: sqlite3.Connection) -> None:

@@ -121,6 +121,19 @@ def instance_folder() -> Finding:
     return ok(f"{folder} is private to its owner")
 
 
+def database_file() -> Finding:
+    """Check whether others on the machine may read the SQLite database, or what is beside it."""
+    if db.engine.name != "sqlite":
+        return ok(f"{database_name()} is on a server")
+    file = str(db.engine.url.database)
+    paths = [Path(f"{file}{suffix}") for suffix in ("", "-wal", "-shm")]
+    readable = [str(path) for path in paths if path.exists() and path.stat().st_mode & 0o077]
+    if readable:
+        listed = " ".join(readable)
+        return warning(f"others on the machine may read {listed}", f"chmod go= {listed}")
+    return ok(f"{file} is private to its owner")
+
+
 def disk_space() -> Finding:
     """Look how much room the SQLite database has; a backup beside it needs as much again."""
     if db.engine.name != "sqlite":

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from project.accounts import keys
 from project.accounts.keys import KeyRow
 from project.clock import utcnow
-from project.commands.console import database_name
+from project.commands.console import counted, database_name
 from project.commands.database import applied_revisions
 from project.commands.findings import Finding, error, ok, warning
 from project.extensions import MIGRATIONS, db
@@ -92,28 +92,28 @@ def connections() -> Finding:
 
 
 def signing_keys() -> Finding:
-    """Look what signs tokens, how old it is, and whether our secrets open it."""
-    config = current_app.config
+    """Check which key signs tokens, how old it is, and whether it can be decrypted."""
+    config, now = current_app.config, utcnow()
     algorithm = config["TOKEN_ALGORITHM"]
     if algorithm == Algorithm.HS256:
-        return ok("HS256: the secret signs")
-    ours = [key for key in keys.kept() if key.algorithm == algorithm and _goes_on(key)]
-    if not ours:
-        return ok(f"{algorithm}: the next login makes a key")
-    newest = ours[-1]
-    days = (utcnow() - newest.created_at).days
-    found = f"{algorithm}: the newest key, {newest.kid}, is {days} days old"
+        return ok("HS256: tokens are signed with SECRET_KEY")
+    able = [key for key in keys.kept() if key.algorithm == algorithm and _can_sign(key, now)]
+    if not able:
+        return ok(f"{algorithm}: the next login creates a key")
+    signer = [key for key in able if key.signs_at <= now][-1:] or able[-1:]
+    days = (now - able[-1].created_at).days
+    found = f"{algorithm}: {signer[0].kid} signs; the newest key is {counted(days, 'day')} old"
     try:
-        unseal(newest.private_key, [config["SECRET_KEY"], *config["SECRET_KEY_FALLBACKS"]])
+        unseal(signer[0].private_key, [config["SECRET_KEY"], *config["SECRET_KEY_FALLBACKS"]])
     except Unreadable:
         remedy = (
-            "set the secret of before as SECRET_KEY_FALLBACKS, or let the next login make a key"
+            "set the previous secret as SECRET_KEY_FALLBACKS, or let the next login create a key"
         )
-        return warning(f"{found}, and no secret of ours opens it", remedy)
+        return warning(f"{found}, and cannot be decrypted with the configured secrets", remedy)
     if days > (config["KEY_ROTATION_DAYS"] or LONGEST_UNROTATED):
         return warning(found, ROTATE)
     return ok(found)
 
 
-def _goes_on(key: KeyRow) -> bool:
-    return key.retired_at is None and key.signs_until is None
+def _can_sign(key: KeyRow, now: datetime) -> bool:
+    return key.retired_at is None and (key.signs_until is None or now < key.signs_until)

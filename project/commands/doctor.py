@@ -17,6 +17,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "migrations": database_checks.migrations,
     "clock": database_checks.clock,
     "connections": database_checks.connections,
+    "database_file": checks.database_file,
     "disk_space": checks.disk_space,
     "signing_keys": database_checks.signing_keys,
     "password_hash": checks.password_hash,

@@ -20,13 +20,15 @@ def make_service_token() -> None:
 
 
 def list_keys() -> None:
-    """List the keys that sign tokens, and what each does now."""
+    """List the signing keys, and what each does now."""
+    known, signer = keys.kept(), keyring.current().signer_id()
     if keyring.current().is_symmetric:
         print("TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY.")
-    else:
-        keyring.published()
-    for key in keys.kept():
-        print(f"{key.kid}  {key.algorithm:5}  {moment(key.created_at)}  {_state(key)}")
+    elif signer is None:
+        print("No key signs now: the next login creates one.")
+    for key in known:
+        state = "signs" if key.kid == signer else _state(key)
+        print(f"{key.kid}  {key.algorithm:5}  {moment(key.created_at)}  {state}")
 
 
 def rotate_keys() -> None:
@@ -61,15 +63,12 @@ def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> 
 
 
 def _state(key: KeyRow) -> str:
-    """Tell what a key does now."""
+    """Return what a key does now that does not sign."""
     now = utcnow()
     if key.retired_at is not None:
         return f"retired {moment(key.retired_at)}"
     if not keys.is_good(key, now):
         return "expired"
-    ring = keyring.current()
-    if not ring.is_symmetric and ring.signs_with(key.kid):
-        return "signs"
     if key.signs_at > now:
         return f"published, signs from {moment(key.signs_at)} on"
     return f"verifies until {moment(key.expires_at)}" if key.expires_at else "verifies"

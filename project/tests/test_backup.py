@@ -128,7 +128,10 @@ class TestBackup(TestCase):
     def test_a_restore_takes_nothing_but_a_whole_database_of_ours(self) -> None:
         before = content(self.file)
         for damage, why in (
-            ("DROP TABLE alembic_version", "no database of this service"),
+            ("DROP TABLE alembic_version", "not a database of this service"),
+            ("CREATE TRIGGER t AFTER INSERT ON users BEGIN UPDATE users SET admin = 1; END", "t"),
+            ("CREATE VIEW v AS SELECT * FROM users", "the view 'v', which is not ours"),
+            ("CREATE TABLE more (id INTEGER)", "the table 'more'"),
             ("DELETE FROM alembic_version", "does not know"),
             ("UPDATE alembic_version SET version_num = '9999'", "does not know .* 9999"),
         ):

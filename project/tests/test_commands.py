@@ -176,6 +176,11 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertIn("signed with SECRET_KEY", self.manage("list_keys"))
         self.assertIn("SECRET_KEY_FALLBACKS", self.manage_in_vain("rotate_keys"))
         with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
+            self.assertEqual(
+                self.manage("list_keys"), "No key signs now: the next login creates one.\n"
+            )
+            app = databases.bare_app(self.url, TOKEN_ALGORITHM="ES256")
+            app.test_client().get("/.well-known/jwks.json")
             first = self.listed_keys("signs$")
             self.assertRegex(
                 self.manage("rotate_keys"),
