@@ -20,6 +20,7 @@ from project.config import BaseConfig
 from project.database import deadline, timeouts
 from project.extensions import bcrypt, db, end_transaction, migrate, reads
 from project.security.hashing import HashingPool
+from project.serving import shared_secret
 from project.telemetry import logs
 
 __all__ = ["bcrypt", "create_app", "db"]
@@ -104,6 +105,7 @@ def _init_extensions(app: Flask) -> None:
     cors.init_app(app)
     presence.init_app(app)
     keyring.init_app(app)
+    shared_secret.init_app(app)
     error_handler.init_app(app)
     headers.init_app(app)
     admission.init_app(app)

@@ -22,7 +22,8 @@ def get_liveness() -> AliveAnswer:
 def get_readiness() -> ReadyAnswer:
     """Tell whether to send requests here: the database answers, and the server is to go on.
 
-    Where not, `check` names what is missing: `database`, `schema` or `draining`.
+    Where not, `check` names what is missing: `database`, `schema`, `secret` or
+    `draining`.
     """
     readiness.check()
     return ReadyAnswer()

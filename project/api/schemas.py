@@ -275,4 +275,4 @@ class Refusal(BaseModel):
     message: str
     code: str
     errors: list[FaultData] | None = None
-    check: Literal["database", "schema", "draining"] | None = None
+    check: Literal["database", "schema", "secret", "draining"] | None = None

@@ -15,6 +15,7 @@ from project.database.base import Base
 from project.extensions import MIGRATIONS, db
 
 LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+HAS_FINGERPRINT = "PRAGMA table_info(secret_fingerprint)"
 OUR_TABLES = {"alembic_version", *Base.metadata.tables}
 
 LEEWAY = 1000
@@ -49,6 +50,7 @@ def restore(file: Annotated[str, "The backup."], yes: Yes = False) -> None:
         database.touch(mode=0o600)
         with _opened(database, "rw") as target:
             _count_on(staged, target)
+            _keep_fingerprint(staged, target)
             staged.backup(target)
     print(f"Restored {database_name()} from {copy}, at revision {revision}.")
     warn_of_pending_migrations()
@@ -111,6 +113,17 @@ def _reject_foreign_objects(connection: sqlite3.Connection) -> None:
         is_ours = table in OUR_TABLES or name.startswith("sqlite_")
         if kind not in ("table", "index") or not is_ours:
             raise CommandFailed(f"the database holds the {kind} {name!a}, which is not ours.")
+
+
+def _keep_fingerprint(staged: sqlite3.Connection, current: sqlite3.Connection) -> None:
+    """Keep the record of the servers' secret: the backup may be from before a rotation."""
+    if not all(one.execute(HAS_FINGERPRINT).fetchall() for one in (staged, current)):
+        return
+    row = current.execute("SELECT id, salt, fingerprint FROM secret_fingerprint").fetchone()
+    if row:
+        staged.execute("DELETE FROM secret_fingerprint")
+        staged.execute("INSERT INTO secret_fingerprint VALUES (?, ?, ?)", row)
+        staged.commit()
 
 
 def _count_on(staged: sqlite3.Connection, current: sqlite3.Connection) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from project.accounts import keys
 from project.accounts.keys import KeyRow
@@ -14,8 +15,10 @@ from project.clock import utcnow
 from project.commands.console import counted, database_name
 from project.commands.database import applied_revisions
 from project.commands.findings import Finding, error, ok, warning
+from project.database import failures
 from project.extensions import MIGRATIONS, db
 from project.security.keys import Algorithm, Unreadable, unseal
+from project.serving import shared_secret
 
 SLOW = 20.0
 """Milliseconds of a round trip, which every request makes at least once."""
@@ -89,6 +92,21 @@ def connections() -> Finding:
     found = f"{workers} workers open up to {needed}; the server accepts {accepted} of everybody"
     remedy = "raise max_connections of the server, or serve with fewer workers"
     return warning(found, remedy) if needed > accepted else ok(found)
+
+
+def secret_of_servers() -> Finding:
+    """Check whether the secret is the one that the servers have recorded."""
+    try:
+        salt, known = shared_secret.recorded()
+    except DBAPIError as refusal:
+        if not failures.lacks_table(refusal):
+            raise
+        salt, known = None, None
+    if salt is None:
+        return ok("no server has recorded its secret yet")
+    if shared_secret.current().agrees(salt, known):
+        return ok("the servers have the same")
+    return error("the servers have another SECRET_KEY", shared_secret.REMEDY)
 
 
 def signing_keys() -> Finding:

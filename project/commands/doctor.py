@@ -19,6 +19,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "connections": database_checks.connections,
     "database_file": checks.database_file,
     "disk_space": checks.disk_space,
+    "shared_secret": database_checks.secret_of_servers,
     "signing_keys": database_checks.signing_keys,
     "password_hash": checks.password_hash,
     "password_policy": checks.password_policy,

@@ -7,8 +7,9 @@ from project.accounts import keyring, keys
 from project.accounts.clients import COMMAND
 from project.accounts.keys import KeyRow
 from project.clock import utcnow
-from project.commands.console import CommandFailed, database_name, moment
+from project.commands.console import CommandFailed, Yes, confirm, database_name, moment
 from project.security import hashing
+from project.serving import shared_secret
 
 
 def make_service_token() -> None:
@@ -17,6 +18,17 @@ def make_service_token() -> None:
     print(f"For the other service:  {token}")
     print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
     print("(or to METRICS_TOKEN, for Prometheus), then restart the service.")
+
+
+def adopt_secret(yes: Yes = False) -> None:
+    """Record this SECRET_KEY as the one that every server must have."""
+    confirm(
+        f"adopt_secret takes every server of {database_name()} out of service that has another "
+        "SECRET_KEY.",
+        yes,
+    )
+    shared_secret.adopt()
+    print(f"Recorded the fingerprint of SECRET_KEY in {database_name()}.")
 
 
 def list_keys() -> None:

@@ -17,7 +17,7 @@ from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
 from project.config import share_cores
 from project.extensions import db
-from project.serving import server
+from project.serving import server, shared_secret
 from project.telemetry import logs, metrics_folder
 
 LAST_PORT = 65535
@@ -68,6 +68,7 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
             check_port(host, port)
             with app.app_context():
                 warn_of_pending_migrations()
+                shared_secret.check_at_start()
         super().__call__(app, host, port, *args, **kwargs)
 
 
@@ -91,6 +92,7 @@ def serve(
     check_port(host, int(port))
     logs.write_to(sys.stdout)
     warn_of_pending_migrations()
+    shared_secret.check_at_start()
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
     logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
     logs.warn_if_lost()

@@ -28,7 +28,9 @@ ARROWS = {
     "errors": set[str](),
     "error_handler": {"database", "errors", "telemetry"},
     "extensions": {"database"},
-    "serving": {"database", "errors", "extensions", "serving", "serving.limits", "telemetry"},
+    "serving": {
+        "database", "errors", "extensions", "security", "serving", "serving.limits", "telemetry",
+    },
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "readers",
@@ -40,7 +42,7 @@ ARROWS = {
     },
     "__init__": {
         "accounts", "api", "config", "database", "error_handler", "extensions", "security",
-        "telemetry",
+        "serving", "telemetry",
     },
     "commands": {
         "__init__", "accounts", "api", "api.models", "clock", "commands", "config", "database",
