@@ -14,7 +14,9 @@ from flask import Flask
 from project.accounts import sessions
 from project.accounts.clients import COMMAND
 from project.api.models import Revocation
+from project.commands import backup
 from project.extensions import db
+from project.serving import shared_secret
 from project.tests import databases, servers, utils
 from project.tests.test_commands import PRODUCTION, manage
 
@@ -174,6 +176,16 @@ class TestBackup(TestCase):
         passed = self.end_a_session()
         self.manage("restore", str(self.copy))
         self.assertGreater(self.end_a_session(), passed)
+
+    def test_a_restore_keeps_which_secret_the_servers_share(self) -> None:
+        with self.app.app_context():
+            shared_secret.adopt()
+            before = shared_secret.recorded()
+            backup.backup(str(self.copy))
+            db.session.execute(db.text("UPDATE secret_fingerprint SET fingerprint = 'next'"))
+            db.session.commit()
+            backup.restore(str(self.copy), yes=True)
+            self.assertEqual(shared_secret.recorded(), (before[0], "next"))
 
     def end_a_session(self) -> int:
         """Open a session and end it; return its number in the feed."""

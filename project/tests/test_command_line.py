@@ -8,7 +8,7 @@ from unittest import TestCase, mock
 import pytest
 
 import manage
-from project.commands import accounts, console
+from project.commands import accounts, console, throttling
 from project.commands.command_line import CommandLine, Parser
 from project.commands.console import CommandFailed
 from project.tests import databases
@@ -119,7 +119,7 @@ class TestConfirmation(BaseTestCase):
     def on_terminal(self, answer: str) -> None:
         """Answer the next question."""
         stdin = mock.Mock(**{"isatty.return_value": True, "readline.return_value": answer})
-        self.enterContext(mock.patch.object(console.sys, "stdin", stdin))
+        self.enterContext(mock.patch("sys.stdin", stdin))
 
     def in_production(self, strict: bool = True) -> None:
         """Be in production."""
@@ -142,8 +142,8 @@ class TestConfirmation(BaseTestCase):
         with self.assertRaisesRegex(CommandFailed, "no terminal to ask on: add --yes"):
             accounts.delete_user("michael@example.com")
         with self.assertRaisesRegex(CommandFailed, "add --yes"):
-            manage.throttling.throttle("clear")
-        manage.throttling.throttle("clear", name="ada@example.com")
+            throttling.throttle("clear")
+        throttling.throttle("clear", name="ada@example.com")
         accounts.delete_user("michael@example.com", yes=True)
 
     def test_the_last_administrator_is_deleted_only_if_that_is_said(self) -> None:
@@ -166,7 +166,7 @@ class TestConfirmation(BaseTestCase):
     def test_passwords_that_differ_create_nobody(self) -> None:
         self.on_terminal("")
         with (
-            mock.patch.object(accounts.getpass, "getpass", side_effect=["one", "two"]),
+            mock.patch("getpass.getpass", side_effect=["one", "two"]),
             self.assertRaisesRegex(CommandFailed, "passwords differ"),
         ):
             accounts.create_admin("root", "root@example.com")

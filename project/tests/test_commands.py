@@ -3,7 +3,9 @@
 import os
 import pty
 import re
+import select as polling
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +28,18 @@ from project.tests.utils import InProcess, OverHTTP
 
 ROOT = servers.ROOT
 HEAD = max(file.name[:4] for file in (ROOT / "migrations" / "versions").glob("0*.py"))
+ENDLESS = """
+import os, signal, subprocess, tempfile
+
+def test_without_end():
+    pipe = os.open(os.environ["REPORT_TO"], os.O_WRONLY)
+    server = subprocess.Popen(["sleep", "300"], start_new_session=True, pass_fds=[pipe])
+    with tempfile.NamedTemporaryFile() as file:
+        os.write(pipe, f"{file.name} {server.pid}".encode())
+        signal.pause()
+"""
+"""A test that has started a server and never ends."""
+
 PRODUCTION = {
     "APP_SETTINGS": "project.config.ProductionConfig",
     "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
@@ -415,6 +429,39 @@ class TestRunner(TestCase):
         ):
             with self.subTest(content):
                 self.assertGreaterEqual(self.result(content).failed, 1)
+
+    def test_an_interrupted_run_leaves_no_process_and_no_file(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "test_it.py").write_text(ENDLESS)
+        os.mkfifo(folder / "pipe")
+        pipe = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, pipe)
+        runner = self.start_runner(folder)
+        self.assertTrue(polling.select([pipe], [], [], 60)[0], "the run does not begin")
+        file, process = os.read(pipe, 1024).decode().split()
+        runner.send_signal(signal.SIGTERM)
+        self.assertEqual(runner.wait(60), 128 + signal.SIGTERM)
+        self.assertFalse(Path(file).parent.exists())
+        self.assertFalse(Path(f"/proc/{process}").exists())
+        # The other end is closed: no process of the run is left that had it open.
+        self.assertEqual(os.read(pipe, 1024), b"")
+
+    def start_runner(self, folder: Path) -> subprocess.Popen[bytes]:
+        """Run the tests of a folder, as `manage.py test` does, with the plugins that it needs."""
+        plugins = {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "xdist.plugin,project.tests.conftest",
+        }
+        runner = subprocess.Popen(
+            [sys.executable, "-m", "project.tests.run", str(folder)],
+            cwd=ROOT,
+            env={**os.environ, **plugins, "REPORT_TO": str(folder / "pipe")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.addCleanup(runner.kill)
+        return runner
 
     def test_results_add_up_to_the_closing_line(self) -> None:
         total = run.Result(1, 2, 3) + run.Result(10, 20, 30)

@@ -83,7 +83,7 @@ class TestDoctor(BaseTestCase):
     def test_a_database_that_is_away_is_a_finding(self) -> None:
         away = "postgresql://u:hunter2@127.0.0.1:1/x?password=hunter2"
         findings = self.examine(Level.ERROR, away, **SOUND)
-        of_the_database = ("database", "migrations", "clock", "connections")
+        of_the_database = ("database", "migrations", "clock", "connections", "shared_secret")
         self.assertEqual(self.amiss(findings), dict.fromkeys(of_the_database, "error"))
         self.assertIn("refused", findings["database"]["found"])
 

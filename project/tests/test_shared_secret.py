@@ -3,16 +3,17 @@
 import logging
 import time
 from collections.abc import Sequence
-from unittest import mock
+from unittest import TestCase, mock
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from project.api.models import SecretFingerprint
 from project.commands import database_checks, keys
 from project.commands.findings import Level
-from project.extensions import db
+from project.extensions import db, reads
 from project.security import fingerprint
 from project.serving import shared_secret
 from project.tests import databases
@@ -38,7 +39,7 @@ class TestSharedSecret(BaseTestCase):
         """Close a server's connections."""
         with app.app_context():
             db.engine.dispose()
-            shared_secret.reads.engine.dispose()
+            reads.engine.dispose()
 
     def start(self, secret: str, *fallbacks: str) -> Flask:
         """Start a server; return it."""
@@ -100,11 +101,9 @@ class TestSharedSecret(BaseTestCase):
         self.assert_ready(self.start(NEW, OLD), self.start(NEW))
 
     def test_servers_that_started_without_the_database_record_when_they_are_ready(self) -> None:
-        with mock.patch.object(
-            shared_secret, "recorded", side_effect=shared_secret.SQLAlchemyError
-        ):
-            pass
-        first = self.server(OLD)
+        away = OperationalError("SELECT", {}, Exception("the server is away"))
+        with mock.patch.object(shared_secret, "recorded", side_effect=away):
+            first = self.start(OLD)
         self.assertEqual(self.recorded(), [])
         self.assert_ready(first, self.server(NEW, OLD))
         self.assert_ready(self.server(NEW))
@@ -122,14 +121,14 @@ class TestSharedSecret(BaseTestCase):
         app = self.start(NEW, OLD)
         self.assert_ready(app)
         with (
-            mock.patch.object(fingerprint.hashlib, "scrypt", side_effect=AssertionError),
+            mock.patch("hashlib.scrypt", side_effect=AssertionError),
             mock.patch.object(shared_secret.SharedSecret, "record", side_effect=AssertionError),
         ):
             self.assert_ready(app, app)
 
 
 @pytest.mark.any_database
-class TestFingerprint(BaseTestCase):
+class TestFingerprint(TestCase):
     """What is recorded of a secret."""
 
     def test_it_is_short_salted_and_slow_enough(self) -> None:
