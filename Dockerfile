@@ -7,6 +7,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 
 FROM python:3.11-slim-bookworm
+LABEL org.opencontainers.image.version="1.0.0"
 # Not `users`: Debian has a group of that name, and useradd would refuse.
 RUN groupadd --system --gid 10001 service \
     && useradd --system --uid 10001 --gid 10001 --no-create-home service \

@@ -8,7 +8,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from project.config import ConfigError, is_strict, load, share_cores
-from project.serving import draining
+from project.serving import draining, shared_secret
 from project.serving.limits import FINISHING_SECONDS, THREADS
 from project.telemetry import logs, metrics_folder
 
@@ -40,8 +40,13 @@ secure_scheme_headers: dict[str, str] = {}
 
 
 def post_worker_init(worker: Worker) -> None:
-    """End slow connections from the start: gunicorn has no deadline even for header fields."""
+    """End slow connections from the start: gunicorn has no deadline even for header fields.
+
+    And have the worker say where it has another secret than the other servers.
+    """
     worker.wsgi.extensions["watch"].start()
+    with worker.wsgi.app_context():
+        shared_secret.check_at_start()
 
 
 def on_starting(server: Arbiter) -> None:

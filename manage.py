@@ -3,8 +3,6 @@
 import logging
 import sys
 
-from flask_script_ng import Manager, Shell
-
 from project import create_app
 from project.commands import (
     accounts,
@@ -18,26 +16,13 @@ from project.commands import (
     throttling,
     upkeep,
 )
+from project.commands.command_line import CommandLine
 from project.config import ConfigError
 from project.telemetry import logs
 
-# What gunicorn takes for "the app cannot be loaded": it stops, and does not try for ever.
-CANNOT_LOAD = 4
-
-if __name__ == "__main__":
-    logs.hold_outputs_open()
-    # A command's output is its answer; of the log, whoever types commands needs the warnings.
-    logs.write_to(sys.stderr, logging.WARNING)
-
-try:
-    app = create_app()
-except ConfigError as error:
-    print(error, file=sys.stderr)
-    sys.exit(CANNOT_LOAD)
-
-manager = Manager(app)
+manager = CommandLine(create_app)
 manager.add_command("runserver", serving.DevelopmentServer())
-manager.add_command("shell", Shell(make_context=serving.shell_context))
+manager.add_command("shell", serving.PythonShell(make_context=serving.shell_context))
 manager.add_command("db", database.Database())
 manager.command(database.recreate_db)
 manager.command(accounts.seed_db)
@@ -46,6 +31,7 @@ manager.command(accounts.deactivate_user)
 manager.command(accounts.activate_user)
 manager.command(accounts.delete_user)
 manager.command(keys.make_service_token)
+manager.command(keys.adopt_secret)
 manager.command(keys.list_keys)
 manager.command(keys.rotate_keys)
 manager.command(keys.retire_key)
@@ -59,4 +45,13 @@ manager.command(suite.test)
 manager.command(suite.cov)
 
 if __name__ == "__main__":
+    logs.hold_outputs_open()
+    # A command's output is its result; of the log, its user needs the warnings.
+    logs.write_to(sys.stderr, logging.WARNING)
     console.run(manager)
+
+try:
+    app = create_app()
+except ConfigError as error:
+    print(error, file=sys.stderr)
+    sys.exit(console.CANNOT_LOAD)

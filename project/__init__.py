@@ -20,6 +20,7 @@ from project.config import BaseConfig
 from project.database import deadline, timeouts
 from project.extensions import bcrypt, db, end_transaction, migrate, reads
 from project.security.hashing import HashingPool
+from project.serving import shared_secret
 from project.telemetry import logs
 
 __all__ = ["bcrypt", "create_app", "db"]
@@ -87,7 +88,9 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
-        app.logger.warning("THROTTLE_ENABLED is off: anybody may guess passwords without end")
+        app.logger.warning("THROTTLE_ENABLED is off: rate limiting is disabled")
+    for name, nearest in app.config["MISSPELT_SETTINGS"].items():
+        app.logger.warning("%s is no setting and is ignored; is %s meant?", name, nearest)
     return app
 
 
@@ -102,6 +105,7 @@ def _init_extensions(app: Flask) -> None:
     cors.init_app(app)
     presence.init_app(app)
     keyring.init_app(app)
+    shared_secret.init_app(app)
     error_handler.init_app(app)
     headers.init_app(app)
     admission.init_app(app)

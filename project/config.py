@@ -10,23 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from project import environment as surroundings
 from project import instance
 from project.database.connections import engine_options
-from project.instance import SHORTEST_SECRET, DamagedSecret
+from project.instance import DamagedSecret
 from project.security.hashing import available_cores
+from project.security.secret_strength import weakness
 from project.settings import SETTINGS, Setting
 
-PLACEHOLDERS = (
-    "change",
-    "secret",
-    "precious",
-    "password",
-    "example",
-    "default",
-    "insecure",
-    "your",
-)
-FEWEST_DISTINCT_CHARACTERS = 8
 SHORTEST_LEAD = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(days=1)
 
@@ -106,7 +97,9 @@ def load(
     config_class = _config_class(settings or environment.get("APP_SETTINGS") or DEFAULT_CONFIG)
     config = {name: getattr(config_class, name) for name in dir(config_class) if name.isupper()}
     config["APP_SETTINGS"] = config_class.__name__
-    unread = _take(config, environment) | _take(config, overrides or {})
+    values, unreadable = surroundings.with_files(environment)
+    config["MISSPELT_SETTINGS"] = surroundings.misspelt(environment)
+    unread = unreadable | _take(config, values) | _take(config, overrides or {})
     # Of a setting that could not be read, that alone is said.
     faults = [*(check(config) | unread).values()] or _derive(config)
     if faults:
@@ -169,7 +162,7 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
     if not config["TOKEN_EXPIRATION_DAYS"] and not config["TOKEN_EXPIRATION_SECONDS"]:
         faults["TOKEN_EXPIRATION_DAYS"] = (
             "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0: set one of them, "
-            "or every token is born expired."
+            "or tokens expire immediately."
         )
     if _token_lifetime(config) > config["SESSION_LIFETIME"]:
         faults["SESSION_LIFETIME"] = (
@@ -209,19 +202,6 @@ def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
                 f"SECRET_KEY_FALLBACKS: one of them {found}: leave it out."
             )
     return faults
-
-
-def weakness(secret: str | None) -> str | None:
-    """Return what makes this secret guessable."""
-    if not secret:
-        return "is not set"
-    if len(secret.encode()) < SHORTEST_SECRET:
-        return f"is shorter than {SHORTEST_SECRET} bytes"
-    if any(word in secret.lower() for word in PLACEHOLDERS):
-        return "looks like a placeholder that somebody published"
-    if len(set(secret)) < FEWEST_DISTINCT_CHARACTERS:
-        return "repeats a few characters"
-    return None
 
 
 def _derive(config: dict[str, Any]) -> list[str]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-SHORTEST_SECRET = 32
-"""Bytes; a key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
+from project.security.secret_strength import MIN_BYTES
 
 SECRET_FILE = "secret_key"
 
@@ -37,8 +36,8 @@ def kept_secret(folder: Path) -> str:
     if not file.exists():
         _make(file, folder / f"{SECRET_FILE}.{secrets.token_hex(8)}")
     secret = file.read_bytes().strip() if file.is_file() else b""
-    if len(secret) < SHORTEST_SECRET or not secret.isascii():
-        raise DamagedSecret(f"{file} does not hold {SHORTEST_SECRET} characters")
+    if len(secret) < MIN_BYTES or not secret.isascii():
+        raise DamagedSecret(f"{file} does not hold {MIN_BYTES} characters")
     return secret.decode("ascii")
 
 
@@ -49,7 +48,7 @@ def _make_folder(folder: Path) -> None:
 def _make(file: Path, draft: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        stream.write(secrets.token_hex(SHORTEST_SECRET))
+        stream.write(secrets.token_hex(MIN_BYTES))
     try:
         file.hardlink_to(draft)
     except FileExistsError:

@@ -27,21 +27,25 @@ from project.security.keys import Algorithm
 
 @dataclass(frozen=True)
 class Setting:
-    """A name, a way to read it from the environment, a default and a sentence."""
+    """A name, a way to read it from the environment, a default and a sentence.
+
+    A secret one can be read from a file too, which the name with `_FILE` behind it names.
+    """
 
     name: str
     read: Callable[[str], object]
     default: object
     sentence: str
+    secret: bool = False
 
 
 SETTINGS = (
     Setting("DATABASE_URL", database_url, None,
         "The database: `postgresql://…` or `sqlite:///…`. Without one: `users.sqlite` in the "
-        "instance folder; production and staging require it."),
+        "instance folder; production and staging require it.", secret=True),
     Setting("DATABASE_TEST_URL", database_url, None,
         "The database of `TestingConfig`, and the server that the test suite uses instead of "
-        "starting one of its own."),
+        "starting one of its own.", secret=True),
     Setting("DATABASE_CONNECT_TIMEOUT", duration, timedelta(seconds=1),
         "How long to wait for a connection to PostgreSQL."),
     Setting("DATABASE_STATEMENT_TIMEOUT", duration, timedelta(seconds=1),
@@ -54,10 +58,10 @@ SETTINGS = (
         "not ready."),
     Setting("SECRET_KEY", text, None,
         "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
-        "instance folder with mode 600; production and staging require it."),
+        "instance folder with mode 600; production and staging require it.", secret=True),
     Setting("SECRET_KEY_FALLBACKS", secrets, [],
         "Secrets of before, separated by commas: they sign nothing, and tokens that they signed "
-        "stay good."),
+        "stay good.", secret=True),
     Setting("TOKEN_ALGORITHM", one_of(*Algorithm), Algorithm.HS256,
         "How tokens are signed: `HS256` by the secret; `ES256` or `EdDSA` by a key pair of the "
         "database, whose public part `/.well-known/jwks.json` shows."),
@@ -119,11 +123,11 @@ SETTINGS = (
         "How long the audit trail is kept; `purge` deletes what is older."),
     Setting("SERVICE_TOKENS", digests, [],
         "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
-        "`make_service_token` makes them."),
+        "`make_service_token` makes them.", secret=True),
     Setting("METRICS_TOKEN", digests, [],
         "The SHA-256 of the token by which Prometheus may read `/metrics`, or of several, "
         "separated by commas; `make_service_token` makes them. Without one nothing is counted, "
-        "and there is no `/metrics`."),
+        "and there is no `/metrics`.", secret=True),
     Setting("USERS_PUBLIC", switch, False,
         "Whether everybody may read `/users`, e-mail addresses included."),
     Setting("CORS_ORIGINS", origins, ["*"],

@@ -15,7 +15,7 @@ from bench.contestants import environments
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
-SECRET = "a7f3d9c1e5b80246" * 4
+SECRET = "a7f3d9c1e5b802465c1e07d9ab34f68290e7d15b3fca86427b0d9e51f4a3c862"
 JSON = {"Content-Type": "application/json"}
 
 

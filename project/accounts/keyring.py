@@ -85,9 +85,11 @@ class Keyring:
             return self._symmetric if self._is_secret_good() else []
         return self._at_hand(key_id) or self._looked_up(key_id)
 
-    def signs_with(self, key_id: str) -> bool:
-        """Tell whether this is the key that signs now."""
-        return self._chosen(self._load(), utcnow()).key_id == key_id
+    def signer_id(self) -> str | None:
+        """Return the id of the key that signs now, without making one; None where none can."""
+        ring = self._load()
+        signer = ring.signer(utcnow(), self._algorithm) or ring.newest(self._algorithm)
+        return None if self.is_symmetric or signer is None else signer.row.kid
 
     def _chosen(self, ring: Ring, now: datetime) -> Key:
         signer = ring.signer(now, self._algorithm) or ring.newest(self._algorithm)

@@ -1,4 +1,4 @@
-"""Taking an account out of use, back into it, or away."""
+"""Deactivate, reactivate and delete accounts."""
 
 from sqlalchemy import delete, select, update
 
@@ -38,6 +38,18 @@ def remove(email: str, client: Client = COMMAND) -> int:
     audit.record(Event.USER_DELETED, client, user_id=user_id, sessions_ended=ended)
     db.session.commit()
     return ended
+
+
+def is_last_admin(email: str) -> bool:
+    """Return whether nobody could administer the service without this account.
+
+    Raises UserNotFound.
+    """
+    user_id = _id_of(email)
+    if not db.session.scalar(select(User.admin).where(User.id == user_id)):
+        return False
+    others = select(User.id).where(User.admin, User.active, User.id != user_id)
+    return db.session.scalar(others.limit(1)) is None
 
 
 def _id_of(email: str) -> int:

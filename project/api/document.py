@@ -16,8 +16,8 @@ from project.api.contract import Operation, View, operation_of
 from project.api.payload import MEDIA_TYPE
 from project.api.schemas import ErrorResponse
 from project.errors import InternalError, ServiceError
+from project.version import VERSION
 
-API_VERSION = "1.0.0"
 DESCRIPTION = """\
 Accounts and tokens for every other service of a product.
 
@@ -63,7 +63,7 @@ def build(app: Flask) -> Schema:
         "openapi": "3.1.0",
         "info": {
             "title": "users",
-            "version": API_VERSION,
+            "version": VERSION,
             "description": DESCRIPTION,
             "license": LICENSE,
         },

@@ -22,7 +22,7 @@ def get_liveness() -> AliveResponse:
 def get_readiness() -> ReadyResponse:
     """Return 200 where the process accepts requests, else 503.
 
-    `check` names the check that failed: `database`, `schema` or `draining`.
+    `check` names the check that failed: `database`, `schema`, `secret` or `draining`.
     """
     readiness.check()
     return ReadyResponse()

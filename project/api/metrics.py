@@ -24,13 +24,14 @@ from sqlalchemy.orm import UOWTransaction
 from project.accounts import sessions
 from project.accounts.throttle import Scope
 from project.api.contract import serves
-from project.api.document import API_VERSION, family
+from project.api.document import family
 from project.api.guard import authenticate_scraper
 from project.api.models import Revocation
 from project.clock import utcnow
 from project.errors import ServiceError, TooManyAttempts
 from project.extensions import db, reads
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
+from project.version import VERSION
 
 UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -85,7 +86,7 @@ def get_metrics() -> Response:
     census: Census = current_app.extensions["census"]
     sampler: ConnectionSampler = current_app.extensions["connection_sampler"]
     sampler.sample()
-    body = _metrics().exposition(Facts(API_VERSION, census.number()))
+    body = _metrics().exposition(Facts(VERSION, census.number()))
     return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -217,6 +217,16 @@ class AuditEvent(Base):
     details: Mapped[dict[str, str | int]] = mapped_column(JSON)
 
 
+class SecretFingerprint(Base):
+    """The one row that tells servers whether they share SECRET_KEY; see security/fingerprint.py."""
+
+    __tablename__ = "secret_fingerprint"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    salt: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str] = mapped_column(String(8))
+
+
 def _rounds() -> int:
     rounds: int = current_app.config["BCRYPT_LOG_ROUNDS"]
     return rounds

@@ -290,4 +290,4 @@ class ErrorResponse(BaseModel):
     message: str
     code: str
     errors: list[FieldError] | None = None
-    check: Literal["database", "schema", "draining"] | None = None
+    check: Literal["database", "schema", "secret", "draining"] | None = None

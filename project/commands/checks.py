@@ -10,10 +10,10 @@ from flask import current_app
 
 from project.commands.console import database_name
 from project.commands.findings import Finding, error, in_production, ok, warning
-from project.config import weakness
 from project.extensions import bcrypt, db
 from project.instance import SECRET_FILE
 from project.security import hashing
+from project.security.secret_strength import weakness
 
 LOWEST_COST = 10
 """Of bcrypt, by OWASP's Password Storage Cheat Sheet."""
@@ -29,12 +29,15 @@ FULL = 2**26
 
 
 def settings() -> Finding:
-    """Look by which class of settings the service runs."""
+    """Check the class of settings, and whether names in the environment are misspelt."""
     chosen = current_app.config["APP_SETTINGS"]
+    if misspelt := current_app.config["MISSPELT_SETTINGS"]:
+        pairs = ", ".join(f"{name} (is {nearest} meant?)" for name, nearest in misspelt.items())
+        return error(f"{chosen}; ignored, since they are no settings: {pairs}", "rename them")
     if current_app.config["STRICT"]:
         return ok(str(chosen))
     return warning(
-        f"{chosen}, which lets pass what production refuses",
+        f"{chosen}, which permits insecure settings",
         "set APP_SETTINGS=project.config.ProductionConfig where this is not for development",
     )
 
@@ -43,7 +46,8 @@ def secret() -> Finding:
     """Look whether a secret can be guessed, and where the first is from."""
     config = current_app.config
     folder = Path(config["INSTANCE_PATH"])
-    source = "SECRET_KEY" if os.environ.get("SECRET_KEY") else str(folder / SECRET_FILE)
+    given = [name for name in ("SECRET_KEY", "SECRET_KEY_FILE") if os.environ.get(name)]
+    source = given[0] if given else str(folder / SECRET_FILE)
     remedy = 'make one by: python -c "import secrets; print(secrets.token_hex(32))"'
     if found := weakness(config["SECRET_KEY"]):
         return error(f"the secret, from {source}, {found}", f"{remedy}; the old one is no fallback")
@@ -86,7 +90,7 @@ def trusted_proxies() -> Finding:
     return in_production(
         not trusted,
         f"trusted: {', '.join(map(str, trusted)) or 'nobody'}",
-        "set TRUSTED_PROXIES to the proxy that terminates TLS; else all its clients count as one",
+        "set TRUSTED_PROXIES to the proxy that ends TLS; else its clients share one rate limit",
     )
 
 
@@ -114,7 +118,20 @@ def instance_folder() -> Finding:
         if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
             opened = error if path.is_file() else warning
             return opened(f"{path} has mode {mode:o}: others may enter", f"chmod go= {path}")
-    return ok(f"{folder} is its owner's alone")
+    return ok(f"{folder} is private to its owner")
+
+
+def database_file() -> Finding:
+    """Check whether others on the machine may read the SQLite database, or what is beside it."""
+    if db.engine.name != "sqlite":
+        return ok(f"{database_name()} is on a server")
+    file = str(db.engine.url.database)
+    paths = [Path(f"{file}{suffix}") for suffix in ("", "-wal", "-shm")]
+    readable = [str(path) for path in paths if path.exists() and path.stat().st_mode & 0o077]
+    if readable:
+        listed = " ".join(readable)
+        return warning(f"others on the machine may read {listed}", f"chmod go= {listed}")
+    return ok(f"{file} is private to its owner")
 
 
 def disk_space() -> Finding:

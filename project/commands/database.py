@@ -10,32 +10,33 @@ from alembic.script import ScriptDirectory
 from flask_script_ng import Command
 from sqlalchemy import MetaData, exc
 
-from project.commands.console import CommandFailed, database_name, refuse_in_production
+from project.commands.console import CommandFailed, Yes, confirm, counted, database_name
 from project.extensions import MIGRATIONS, db
 from project.telemetry import logs
 
 logger = logging.getLogger(__name__)
 
 
-def recreate_db(yes: bool = False) -> None:
+def recreate_db(yes: Yes = False) -> None:
     """Drop every table of the database, then build the schema by the migrations."""
-    refuse_in_production("recreate_db", yes)
+    confirm(f"recreate_db deletes all data of {database_name()}.", yes)
     tables = MetaData()
     tables.reflect(bind=db.engine)
     tables.drop_all(bind=db.engine)
     flask_migrate.upgrade()
-    print(f"Dropped {len(tables.tables)} tables and built the schema in {database_name()}.")
+    dropped = counted(len(tables.tables), "table")
+    print(f"Dropped {dropped} and built the schema in {database_name()}.")
 
 
 class Database(Command):  # type: ignore[misc]  # the library has no types
     """Manage the migrations: `db upgrade`, `db downgrade`, `db migrate`, `db current`, …"""
 
-    capture_all_args = True
-    help_args = ()  # --help is Flask-Migrate's to answer
+    capture_all_args = True  # --help is Flask-Migrate's to answer
 
-    def run(self, arguments: list[str]) -> None:
-        """Hand the arguments to Flask-Migrate; say what it changed and where the schema stands."""
+    def run(self, typed: list[str]) -> None:
+        """Hand the arguments to Flask-Migrate; print what it changed and the revision."""
         logs.write_to(sys.stdout)
+        arguments = ["--help" if word == "-h" else word for word in typed]
         migrations = flask_migrate.cli.db
         try:
             code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)

@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from project.accounts import keys
 from project.accounts.keys import KeyRow
 from project.clock import utcnow
-from project.commands.console import database_name
+from project.commands.console import counted, database_name
 from project.commands.database import applied_revisions
 from project.commands.findings import Finding, error, ok, warning
+from project.database import failures
 from project.extensions import MIGRATIONS, db
 from project.security.keys import Algorithm, Unreadable, unseal
+from project.serving import shared_secret
 
 SLOW = 20.0
 """Milliseconds of a round trip, which every request makes at least once."""
@@ -43,7 +46,7 @@ def reach() -> Finding:
         milliseconds = (time.perf_counter() - began) * 1000
     found = f"{database_name()} answers in {milliseconds:.1f} ms"
     if milliseconds > SLOW:
-        return warning(found, "bring service and database closer together, or relieve the database")
+        return warning(found, "bring service and database closer together, or reduce its load")
     return ok(found)
 
 
@@ -91,29 +94,44 @@ def connections() -> Finding:
     return warning(found, remedy) if needed > accepted else ok(found)
 
 
+def secret_of_servers() -> Finding:
+    """Check whether the secret is the one that the servers have recorded."""
+    try:
+        salt, known = shared_secret.recorded()
+    except DBAPIError as refusal:
+        if not failures.lacks_table(refusal):
+            raise
+        salt, known = None, None
+    if salt is None:
+        return ok("no server has recorded its secret yet")
+    if shared_secret.current().agrees(salt, known):
+        return ok("the servers have the same")
+    return error("the servers have another SECRET_KEY", shared_secret.REMEDY)
+
+
 def signing_keys() -> Finding:
-    """Look what signs tokens, how old it is, and whether our secrets open it."""
-    config = current_app.config
+    """Check which key signs tokens, how old it is, and whether it can be decrypted."""
+    config, now = current_app.config, utcnow()
     algorithm = config["TOKEN_ALGORITHM"]
     if algorithm == Algorithm.HS256:
-        return ok("HS256: the secret signs")
-    ours = [key for key in keys.kept() if key.algorithm == algorithm and _goes_on(key)]
-    if not ours:
-        return ok(f"{algorithm}: the next login makes a key")
-    newest = ours[-1]
-    days = (utcnow() - newest.created_at).days
-    found = f"{algorithm}: the newest key, {newest.kid}, is {days} days old"
+        return ok("HS256: tokens are signed with SECRET_KEY")
+    able = [key for key in keys.kept() if key.algorithm == algorithm and _can_sign(key, now)]
+    if not able:
+        return ok(f"{algorithm}: the next login creates a key")
+    signer = [key for key in able if key.signs_at <= now][-1:] or able[-1:]
+    days = (now - able[-1].created_at).days
+    found = f"{algorithm}: {signer[0].kid} signs; the newest key is {counted(days, 'day')} old"
     try:
-        unseal(newest.private_key, [config["SECRET_KEY"], *config["SECRET_KEY_FALLBACKS"]])
+        unseal(signer[0].private_key, [config["SECRET_KEY"], *config["SECRET_KEY_FALLBACKS"]])
     except Unreadable:
         remedy = (
-            "set the secret of before as SECRET_KEY_FALLBACKS, or let the next login make a key"
+            "set the previous secret as SECRET_KEY_FALLBACKS, or let the next login create a key"
         )
-        return warning(f"{found}, and no secret of ours opens it", remedy)
+        return warning(f"{found}, and cannot be decrypted with the configured secrets", remedy)
     if days > (config["KEY_ROTATION_DAYS"] or LONGEST_UNROTATED):
         return warning(found, ROTATE)
     return ok(found)
 
 
-def _goes_on(key: KeyRow) -> bool:
-    return key.retired_at is None and key.signs_until is None
+def _can_sign(key: KeyRow, now: datetime) -> bool:
+    return key.retired_at is None and (key.signs_until is None or now < key.signs_until)

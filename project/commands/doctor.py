@@ -1,6 +1,7 @@
-"""The command that looks an installation over, and changes no row."""
+"""The command that checks an installation, and changes no row."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +17,9 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "migrations": database_checks.migrations,
     "clock": database_checks.clock,
     "connections": database_checks.connections,
+    "database_file": checks.database_file,
     "disk_space": checks.disk_space,
+    "shared_secret": database_checks.secret_of_servers,
     "signing_keys": database_checks.signing_keys,
     "password_hash": checks.password_hash,
     "password_policy": checks.password_policy,
@@ -27,8 +30,8 @@ CHECKS: dict[str, Callable[[], Finding]] = {
 }
 
 
-def doctor(json: bool = False) -> int:
-    """Look the installation over; exit with 0, 1 where something is doubtful, 2 where wrong."""
+def doctor(json: Annotated[bool, "Print JSON."] = False) -> int:
+    """Check the installation; exit with 0 if all is well, 1 on a warning, 2 on an error."""
     findings = {name: _examined(check) for name, check in CHECKS.items()}
     worst = max(finding.level for finding in findings.values())
     print(_as_json(findings, worst) if json else _as_text(findings))
@@ -42,7 +45,7 @@ def _examined(check: Callable[[], Finding]) -> Finding:
         return error(f"could not look ({refusal.strerror}: {refusal.filename})", "make it readable")
     except SQLAlchemyError as refusal:
         return error(
-            f"the database refused: {failures.reason(refusal)}",
+            f"database error: {failures.reason(refusal)}",
             "see that DATABASE_URL is right, the server runs, and the migrations are applied",
         )
 

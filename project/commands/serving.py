@@ -5,9 +5,10 @@ import os
 import re
 import socket
 import sys
+from typing import Annotated
 
 from flask import Flask, current_app
-from flask_script_ng import Server
+from flask_script_ng import Option, Server, Shell
 from werkzeug.serving import WSGIRequestHandler
 
 from project import create_app
@@ -16,10 +17,20 @@ from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
 from project.config import share_cores
 from project.extensions import db
-from project.serving import server
+from project.serving import server, shared_secret
 from project.telemetry import logs, metrics_folder
 
 LAST_PORT = 65535
+HELP = {
+    "host": "The address to listen on (default: 127.0.0.1).",
+    "port": "The port to listen on (default: 5000).",
+    "threaded": "Handle each request in a thread of its own; always on.",
+    "processes": "The number of processes.",
+    "passthrough_errors": "Let an exception end the server.",
+    "ssl_crt": "The file of the TLS certificate.",
+    "ssl_key": "The file of its private key.",
+}
+"""For the options that the library leaves unexplained."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +43,7 @@ class SilentHandler(WSGIRequestHandler):
 
 
 class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no types
-    """Serve with Werkzeug's development server, which starts anew when a file changes."""
+    """Serve with Werkzeug's development server, which restarts when a file changes."""
 
     help = description = __doc__
 
@@ -40,6 +51,13 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
         super().__init__(
             use_debugger=False, use_reloader=True, threaded=True, request_handler=SilentHandler
         )
+
+    def get_options(self) -> list[Option]:
+        """Return the library's options, each with its help."""
+        options: list[Option] = list(super().get_options())
+        for option in options:
+            option.kwargs.setdefault("help", HELP.get(option.kwargs["dest"]))
+        return options
 
     def __call__(self, app: Flask, host: str, port: int, *args: object, **kwargs: object) -> None:
         """Serve until interrupted."""
@@ -50,11 +68,22 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
             check_port(host, port)
             with app.app_context():
                 warn_of_pending_migrations()
+                shared_secret.check_at_start()
         super().__call__(app, host, port, *args, **kwargs)
 
 
-def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> None:
-    """Serve with granian, the server for production, until a signal ends it."""
+class PythonShell(Shell):  # type: ignore[misc]  # the library has no types
+    """Open a Python shell inside the service."""
+
+    help = description = __doc__
+
+
+def serve(
+    host: Annotated[str, "The address to listen on."] = "127.0.0.1",
+    port: Annotated[str, "The port to listen on."] = "5000",
+    workers: Annotated[str, "The number of worker processes."] = "2",
+) -> None:
+    """Serve with granian, the server for production."""
     is_port = re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) <= LAST_PORT
     if not is_port or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
         raise CommandFailed(
@@ -63,6 +92,7 @@ def serve(host: str = "127.0.0.1", port: str = "5000", workers: str = "2") -> No
     check_port(host, int(port))
     logs.write_to(sys.stdout)
     warn_of_pending_migrations()
+    shared_secret.check_at_start()
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
     logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
     logs.warn_if_lost()

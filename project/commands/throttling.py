@@ -1,28 +1,38 @@
-"""Commands about attempts that are counted."""
+"""Commands about rate limits."""
+
+from typing import Annotated
 
 from project.accounts import throttle as counting
 from project.clock import utcnow
-from project.commands.console import CommandFailed, moment
+from project.commands.console import CommandFailed, Yes, confirm, counted, database_name, moment
 
 
-def throttle(what: str, name: str = "") -> None:
-    """Say `list` for what is counted now, or `clear` to forget it: of all, or of one --name."""
+def throttle(
+    what: Annotated[str, "`list` lists the counters, `clear` clears them."],
+    name: Annotated[str, "Clear the counters of this e-mail address or network only."] = "",
+    yes: Yes = False,
+) -> None:
+    """List the counters of attempts, or clear them."""
     if what == "list":
         _list()
     elif what == "clear":
-        cleared = counting.clear(name or None)
-        print(f"Forgotten{f' of {name}' if name else ''}: {cleared}.")
+        _clear(name, yes)
     else:
-        raise CommandFailed(
-            f"throttle {what} is no command; say: throttle list, or throttle clear."
-        )
+        raise CommandFailed(f"throttle takes list or clear, not {what!r}.")
+
+
+def _clear(name: str, yes: bool) -> None:
+    if not name:
+        confirm(f"throttle clear clears every counter of {database_name()}.", yes)
+    cleared = counted(counting.clear(name or None), "counter")
+    print(f"Cleared {cleared}{f' for {name}' if name else ''} in {database_name()}.")
 
 
 def _list() -> None:
     now, counts = utcnow(), counting.counts()
     if counts:
-        print(f"{'limit':15}  {'counted':>7}  of whom")
+        print(f"{'limit':15}  {'attempts':>8}  subject")
     for row in counts:
         blocked = f"blocked until {moment(row.blocked_until)}" if row.blocked_until > now else ""
-        print(f"{row.scope:15}  {row.count:7}  {row.subject}  {blocked}".rstrip())
-    print(f"Counted now: {len(counts)}.")
+        print(f"{row.scope:15}  {row.count:8}  {row.subject}  {blocked}".rstrip())
+    print(f"{counted(len(counts), 'active counter')}.")

@@ -6,10 +6,11 @@ from collections import Counter
 import click
 
 from project.accounts import upkeep
+from project.commands.console import database_name
 
 
 def purge() -> None:
-    """Delete sessions, revocations and private keys that are of no use any more."""
+    """Delete expired sessions, feed entries, counters, audit events and private keys."""
     deleted = Counter(dict.fromkeys(upkeep.NAMES, 0))
     on_terminal = sys.stdout.isatty()
     # Counting reads all that is due, which is for somebody who looks on alone.
@@ -19,4 +20,5 @@ def purge() -> None:
     ) as batches:
         for batch in batches:
             deleted[batch.name] += batch.rows
-    print(f"Purged: {', '.join(f'{rows} {name}' for name, rows in deleted.items())}.")
+    rows = ", ".join(f"{rows} {name}" for name, rows in deleted.items())
+    print(f"Purged {database_name()}: {rows}.")

@@ -1,10 +1,12 @@
 """How a connection is made, and how many."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from project.database import timeouts
@@ -12,6 +14,21 @@ from project.serving.limits import PLACES
 
 POOL = {"pool_size": 5, "max_overflow": PLACES - 5}
 """Together as many connections as requests are worked at: none waits for another's."""
+
+
+@event.listens_for(Engine, "do_connect")
+def make_private_file(
+    dialect: Dialect, _entry: Any, arguments: Sequence[Any], _keywords: Any
+) -> None:
+    """Create an SQLite database's file for its owner alone, before SQLite does it for everybody.
+
+    SQLite gives the files beside it the same mode. A file that is there is not opened: closing it
+    would release the locks that this process holds on it.
+    """
+    file = Path(arguments[0]) if dialect.name == "sqlite" and arguments else None
+    if file is not None and file.is_absolute():
+        with suppress(OSError):  # which SQLite reports
+            file.touch(mode=0o600, exist_ok=False)
 
 
 @event.listens_for(Engine, "connect")

@@ -1,5 +1,6 @@
 """Reading a database's URL: what it may be, and which driver it means here."""
 
+import re
 from pathlib import Path
 
 from psycopg2 import ProgrammingError
@@ -8,6 +9,8 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
+UP_TO_HOST = re.compile(r"^[^:]+://(?:[^:/]*(?::[^@]*)?@)?")
+"""What stands before the host, with user and password as SQLAlchemy finds them."""
 FORM = "give postgresql://user:password@host:5432/name"
 
 
@@ -25,6 +28,9 @@ def database_url(value: str) -> URL:
     if url.drivername == "sqlite":
         return _sqlite(url)
     if url.drivername == "postgresql+psycopg2":
+        # Else a part of the password would be taken for the host, the database or an option.
+        if "@" in UP_TO_HOST.sub("", value, count=1):
+            raise ValueError("has an @ that is not written as %40, in the password or behind it")
         return _postgresql(url)
     raise ValueError("must start with postgresql:// or sqlite:///")
 
@@ -42,8 +48,6 @@ def _sqlite(url: URL) -> URL:
 def _postgresql(url: URL) -> URL:
     if not url.database:
         raise ValueError(f"names no database; {FORM}")
-    if "@" in (url.host or ""):
-        raise ValueError("has an @ in the password; write it as %40")
     try:
         _, options = url.get_dialect()().create_connect_args(url)
         make_dsn(**options)

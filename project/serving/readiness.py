@@ -1,23 +1,30 @@
 """Whether requests should be sent to this process now."""
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import String, column, select, table
+from sqlalchemy import Row, String, column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from project.database import deadline, failures
 from project.errors import Unavailable
 from project.extensions import MIGRATIONS, reads
-from project.serving import draining
+from project.serving import draining, shared_secret
+from project.serving.shared_secret import ONLY
 
 LONGEST_WAIT = 1.0
 """Seconds in which the database has to answer."""
 
-APPLIED = select(column("version_num", String)).select_from(table("alembic_version"))
+APPLIED = select(
+    column("version_num", String), shared_secret.RECORD.c.salt, shared_secret.RECORD.c.fingerprint
+).select_from(
+    table("alembic_version").outerjoin(shared_secret.RECORD, shared_secret.RECORD.c.id == ONLY)
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,13 @@ class SchemaBehind(NotReady):
 
     message = "Not ready: the database lacks a migration."
     check = "schema"
+
+
+class SecretDiffers(NotReady):
+    """The other servers have another SECRET_KEY, and would reject this one's tokens."""
+
+    message = "Not ready: the other servers have another SECRET_KEY."
+    check = "secret"
 
 
 class Draining(NotReady):
@@ -65,20 +79,38 @@ class History:
 
 
 def check() -> None:
-    """Raise NotReady where the database does not answer, SchemaBehind, or Draining.
+    """Raise NotReady where the database does not answer, SchemaBehind, SecretDiffers or Draining.
 
-    One statement on the wire: it shows at once that the database answers and what its schema is.
+    One statement on the wire: it shows at once that the database answers, what its schema is and
+    which secret is recorded. Only where none is, or a previous one, the first probe writes too.
     """
     if draining.is_on():
         raise Draining
     deadline.begin(LONGEST_WAIT)
-    if not _history().is_served_by(_applied()):
+    rows = _rows()
+    if not _history().is_served_by({row.version_num for row in rows}):
         raise SchemaBehind
+    _check_secret(rows[0].salt, rows[0].fingerprint)
 
 
-def _applied() -> set[str]:
+def _check_secret(salt: str | None, fingerprint: str | None) -> None:
+    shared = shared_secret.current()
+    if not shared.agrees(salt, fingerprint):
+        log.warning("not ready: the other servers have another SECRET_KEY")
+        raise SecretDiffers
+    with _reported_as_not_ready():
+        shared.settle(salt, fingerprint)
+
+
+def _rows() -> Sequence[Row[str, str, str]]:
+    with _reported_as_not_ready():
+        return reads.all(APPLIED)
+
+
+@contextmanager
+def _reported_as_not_ready() -> Iterator[None]:
     try:
-        return {row.version_num for row in reads.all(APPLIED)}
+        yield
     except SQLAlchemyError as error:
         if not failures.is_outage(error):
             raise

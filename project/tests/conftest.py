@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from project.settings import SETTINGS
+from project import environment
 from project.tests import databases, postgres
 
 _resources = pytest.StashKey[ExitStack]()
@@ -19,8 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Start the database's server, once a run, and take this machine's settings out of the way."""
     config.stash[_resources] = resources = ExitStack()
-    given = os.environ.get("DATABASE_TEST_URL")
-    for name in ("APP_SETTINGS", *(setting.name for setting in SETTINGS)):
+    given = environment.with_files(os.environ)[0].get("DATABASE_TEST_URL")
+    for name in environment.KNOWN:
         os.environ.pop(name, None)
     is_worker = hasattr(config, "workerinput")
     if config.getoption("database") == "postgresql" and not is_worker:

@@ -18,7 +18,7 @@ from project.database.url import database_url
 SERVER_VARIABLE = "USERS_TEST_SERVER"
 """Where the run's PostgreSQL is; absent in a run on SQLite."""
 
-SECRET_KEY = "0123456789abcdef" * 4
+SECRET_KEY = "5d0c6be19a7f42d3b8e61f07c94a2d5837e1b60fa4c9d27e8b35f01c6da97e42"
 
 left_behind = ExitStack()
 """What is to be removed when the tests have ended."""

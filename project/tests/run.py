@@ -1,21 +1,32 @@
 """Runs the suite on every database and adds the results up: `python -m project.tests.run`.
 
 A database whose tests did not run is a failure. The last line is always
-`N passed, N failed, N skipped`.
+`N passed, N failed, N skipped`, unless a signal ends the run. However it ends, it leaves no process
+and no file behind: what the tests start descends from this process, and what they write is in one
+folder.
 """
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from xml.etree import ElementTree
+
+from project.tests import processes
 
 DATABASES = ("sqlite", "postgresql")
 PROCESSES = "2"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FINISHING_SECONDS = 10.0
+"""How long pytest may take to clean up when a signal ends the run."""
 
 
 @dataclass
@@ -35,14 +46,43 @@ class Result:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
+class Interrupted(Exception):
+    """A signal ends the run."""
+
+
 def main() -> int:
-    """Run, report and return the exit code."""
+    """Run, clean up and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--coverage", action="store_true", help="measure branch coverage")
-    coverage = parser.parse_args().coverage
+    parser.add_argument("tests", nargs="*", help="what to run instead of the whole suite")
+    arguments = parser.parse_args()
+    processes.adopt_orphans()
+    for number in ENDING:
+        signal.signal(number, _interrupt)
+    with tempfile.TemporaryDirectory(prefix="users-suite-", ignore_cleanup_errors=True) as folder:
+        # PostgreSQL runs as another user, who must get to its part of the folder.
+        Path(folder).chmod(0o755)
+        os.environ["TMPDIR"] = folder
+        try:
+            return run(arguments.coverage, arguments.tests)
+        except Interrupted as ended:
+            print(f"\ninterrupted by {ended}; cleaning up", file=sys.stderr)
+            return 128 + signal.Signals[str(ended)]
+        finally:
+            processes.end_descendants()
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(signal.Signals(number).name)
+
+
+def run(coverage: bool, tests: Sequence[str]) -> int:
+    """Run on every database, report and return the exit code."""
     if find_spec("pytest") is None or find_spec("xdist") is None:
         sys.exit("error: the suite needs more packages: pip install -r requirements-dev.txt")
-    results = {database: _run(database, coverage) for database in DATABASES}
+    results = {database: _run(database, coverage, tests) for database in DATABASES}
     code = _report_coverage() if coverage else 0
     print()
     for database, result in results.items():
@@ -52,19 +92,33 @@ def main() -> int:
     return 1 if total.failed else code
 
 
-def _run(database: str, coverage: bool) -> Result:
+def _run(database: str, coverage: bool, tests: Sequence[str]) -> Result:
     with tempfile.TemporaryDirectory(prefix="users-results-") as folder:
-        return _run_into(Path(folder) / "report.xml", database, coverage)
+        return _run_into(Path(folder) / "report.xml", database, coverage, tests)
 
 
-def _run_into(report: Path, database: str, coverage: bool) -> Result:
+def _run_into(report: Path, database: str, coverage: bool, tests: Sequence[str]) -> Result:
     program = ["coverage", "run", "-m", "pytest"] if coverage else ["pytest"]
     command = [sys.executable, "-m", *program, f"--database={database}"]
     # A test is one unit of work: a class whose tests are slow would else hold one process up.
     command += ["-q", "-rs", "-n", PROCESSES, "--dist", "worksteal", f"--junit-xml={report}"]
+    command += tests
     print(f"\n=== The suite on {database} ===", flush=True)
-    code = subprocess.run(command, check=False, env=_environment()).returncode
-    return read(report, code)
+    return read(report, _wait(subprocess.Popen(command, env=_environment())))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for pytest; when a signal ends the run let it clean up first.
+
+    subprocess.run() would kill it a quarter of a second after Ctrl-C.
+    """
+    try:
+        return process.wait()
+    except Interrupted:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(FINISHING_SECONDS)
+        raise
 
 
 def _environment() -> dict[str, str]:

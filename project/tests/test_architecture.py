@@ -15,18 +15,22 @@ LONGEST_MODULE = 320
 # A module or package, and what of the project's own it may import. Order: from the ground up.
 ARROWS = {
     "clock": set[str](),
-    "instance": set[str](),
+    "version": set[str](),
     "readers": set[str](),
     "security": {"security"},
+    "instance": {"security"},
     "telemetry": {"security", "telemetry"},
     "serving.limits": set[str](),
     "database": {"database", "serving.limits"},
     "settings": {"database", "readers", "security"},
-    "config": {"database", "instance", "readers", "security", "settings"},
+    "environment": {"settings"},
+    "config": {"database", "environment", "instance", "readers", "security", "settings"},
     "errors": set[str](),
     "error_handler": {"database", "errors", "telemetry"},
     "extensions": {"database"},
-    "serving": {"database", "errors", "extensions", "serving", "serving.limits", "telemetry"},
+    "serving": {
+        "database", "errors", "extensions", "security", "serving", "serving.limits", "telemetry",
+    },
     "api.models": {"clock", "database", "errors", "extensions", "security"},
     "accounts": {
         "accounts", "api.models", "clock", "database", "errors", "extensions", "readers",
@@ -34,15 +38,15 @@ ARROWS = {
     },
     "api": {
         "accounts", "api", "api.models", "clock", "errors", "extensions", "security", "serving",
-        "serving.limits", "telemetry",
+        "serving.limits", "telemetry", "version",
     },
     "__init__": {
         "accounts", "api", "config", "database", "error_handler", "extensions", "security",
-        "telemetry",
+        "serving", "telemetry",
     },
     "commands": {
         "__init__", "accounts", "api", "api.models", "clock", "commands", "config", "database",
-        "errors", "extensions", "instance", "security", "serving", "telemetry",
+        "errors", "extensions", "instance", "security", "serving", "telemetry", "version",
     },
 }  # fmt: skip
 

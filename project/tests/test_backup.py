@@ -14,7 +14,9 @@ from flask import Flask
 from project.accounts import sessions
 from project.accounts.clients import COMMAND
 from project.api.models import Revocation
+from project.commands import backup
 from project.extensions import db
+from project.serving import shared_secret
 from project.tests import databases, servers, utils
 from project.tests.test_commands import PRODUCTION, manage
 
@@ -128,7 +130,10 @@ class TestBackup(TestCase):
     def test_a_restore_takes_nothing_but_a_whole_database_of_ours(self) -> None:
         before = content(self.file)
         for damage, why in (
-            ("DROP TABLE alembic_version", "no database of this service"),
+            ("DROP TABLE alembic_version", "not a database of this service"),
+            ("CREATE TRIGGER t AFTER INSERT ON users BEGIN UPDATE users SET admin = 1; END", "t"),
+            ("CREATE VIEW v AS SELECT * FROM users", "the view 'v', which is not ours"),
+            ("CREATE TABLE more (id INTEGER)", "the table 'more'"),
             ("DELETE FROM alembic_version", "does not know"),
             ("UPDATE alembic_version SET version_num = '9999'", "does not know .* 9999"),
         ):
@@ -171,6 +176,16 @@ class TestBackup(TestCase):
         passed = self.end_a_session()
         self.manage("restore", str(self.copy))
         self.assertGreater(self.end_a_session(), passed)
+
+    def test_a_restore_keeps_which_secret_the_servers_share(self) -> None:
+        with self.app.app_context():
+            shared_secret.adopt()
+            before = shared_secret.recorded()
+            backup.backup(str(self.copy))
+            db.session.execute(db.text("UPDATE secret_fingerprint SET fingerprint = 'next'"))
+            db.session.commit()
+            backup.restore(str(self.copy), yes=True)
+            self.assertEqual(shared_secret.recorded(), (before[0], "next"))
 
     def end_a_session(self) -> int:
         """Open a session and end it; return its number in the feed."""

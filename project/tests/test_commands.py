@@ -3,7 +3,9 @@
 import os
 import pty
 import re
+import select as polling
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +28,18 @@ from project.tests.utils import InProcess, OverHTTP
 
 ROOT = servers.ROOT
 HEAD = max(file.name[:4] for file in (ROOT / "migrations" / "versions").glob("0*.py"))
+ENDLESS = """
+import os, signal, subprocess, tempfile
+
+def test_without_end():
+    pipe = os.open(os.environ["REPORT_TO"], os.O_WRONLY)
+    server = subprocess.Popen(["sleep", "300"], start_new_session=True, pass_fds=[pipe])
+    with tempfile.NamedTemporaryFile() as file:
+        os.write(pipe, f"{file.name} {server.pid}".encode())
+        signal.pause()
+"""
+"""A test that has started a server and never ends."""
+
 PRODUCTION = {
     "APP_SETTINGS": "project.config.ProductionConfig",
     "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
@@ -55,6 +69,9 @@ class TestDatabaseCommands(BaseTestCase):
     def setUp(self) -> None:
         self.url = databases.new_database()
         self.app = databases.bare_app(self.url)
+        with self.app.app_context():
+            self.database = console.database_name()
+        self.shown = re.escape(self.database)
 
     def manage(self, *arguments: str, typed: str = "", **settings: str) -> str:
         """Type a command that does its work; return what it printed."""
@@ -93,8 +110,8 @@ class TestDatabaseCommands(BaseTestCase):
 
     def test_seed_db_twice_changes_nothing(self) -> None:
         self.manage("recreate_db")
-        self.assertIn("Made michael ", self.manage("seed_db"))
-        self.assertIn("Kept michael ", self.manage("seed_db"))
+        self.assertIn("Created michael ", self.manage("seed_db"))
+        self.assertRegex(self.manage("seed_db"), "Skipped michael .*: already exists")
         self.assertEqual(
             self.users(),
             [
@@ -113,7 +130,7 @@ class TestDatabaseCommands(BaseTestCase):
         production = {**PRODUCTION, "DATABASE_URL": self.url}
         for command in ("recreate_db", "seed_db"):
             line = self.manage_in_vain(command, **production)
-            self.assertRegex(line, rf"^error: {command} .* ProductionConfig.* --yes")
+            self.assertRegex(line, rf"^error: {command} .*{self.shown}.* ProductionConfig.* --yes")
         self.manage("recreate_db", "--yes", **production)
         self.manage("seed_db", "--yes", **production, PASSWORD_POLICY="false")
         self.assertEqual(len(self.users()), 2)
@@ -121,11 +138,11 @@ class TestDatabaseCommands(BaseTestCase):
     def test_the_password_policy_holds_for_commands(self) -> None:
         self.manage("db", "upgrade")
         line = self.manage_in_vain("seed_db", PASSWORD_POLICY="true")
-        self.assertRegex(line, "^error: no user was made: PASSWORD_POLICY is on. .*at least 8")
+        self.assertRegex(line, "^error: no user was created: PASSWORD_POLICY is on. .*at least 8")
         admin = ("create_admin", "root", "root@example.com")
         line = self.manage_in_vain(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
         self.assertRegex(
-            line, "^error: no administrator was made. password: This password is too similar"
+            line, "^error: no administrator was created. password: This password is too similar"
         )
         self.assertEqual(self.users(), [])
         self.manage(*admin, typed="correct horse\n", PASSWORD_POLICY="true")
@@ -133,7 +150,9 @@ class TestDatabaseCommands(BaseTestCase):
     def test_create_admin_reads_the_password_from_standard_input(self) -> None:
         self.manage("db", "upgrade")
         said = self.manage("create_admin", "root", "root@example.com", typed="a password\n")
-        self.assertEqual(said, "Made the administrator root <root@example.com>.\n")
+        self.assertRegex(
+            said, rf"^Created administrator root <root@example.com> in {self.shown}\.\n$"
+        )
         self.assertEqual(self.users(), [("root", "root@example.com", True)])
         self.caller = InProcess(self.app.test_client())
         self.assertEqual(self.caller.login("root@example.com", "a password").status, 200)
@@ -148,7 +167,7 @@ class TestDatabaseCommands(BaseTestCase):
             (("root", "root@example.com"), "", "password: This is too short"),
         ):
             line = self.manage_in_vain("create_admin", *arguments, typed=typed)
-            self.assertRegex(line, f"^error: no administrator was made. .*{why}")
+            self.assertRegex(line, f"^error: no administrator was created. .*{why}")
         self.assertEqual(len(self.users()), 2)
 
     def test_an_account_is_taken_out_of_use_back_and_away(self) -> None:
@@ -156,24 +175,30 @@ class TestDatabaseCommands(BaseTestCase):
         token = self.add_token(self.add_user())
         self.caller = InProcess(self.app.test_client())
         email = "Michael@example.com"
-        self.assertIn("1 sessions ended", self.manage("deactivate_user", email))
+        self.assertIn(f"in {self.database}; 1 session ended", self.manage("deactivate_user", email))
         self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
-        self.assertIn("back into use", self.manage("activate_user", email))
+        self.assertIn("Reactivated", self.manage("activate_user", email))
         self.assertEqual(self.caller.status(token).body["code"], "session_ended")
         self.assertEqual(self.caller.login().status, 200)
-        self.assertIn("1 sessions ended", self.manage("delete_user", email))
+        self.assertIn(f"from {self.database}; 1 session ended", self.manage("delete_user", email))
         self.assertEqual(self.caller.login().status, 404)
         for command in ("deactivate_user", "activate_user", "delete_user"):
             self.assertEqual(self.manage_in_vain(command, email), "error: User does not exist")
 
     def test_keys_are_listed_rotated_and_retired(self) -> None:
         self.manage("recreate_db")
-        self.assertIn("the secret signs", self.manage("list_keys"))
+        self.assertIn("signed with SECRET_KEY", self.manage("list_keys"))
         self.assertIn("SECRET_KEY_FALLBACKS", self.manage_in_vain("rotate_keys"))
         with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
+            self.assertEqual(
+                self.manage("list_keys"), "No key signs now: the next login creates one.\n"
+            )
+            app = databases.bare_app(self.url, TOKEN_ALGORITHM="ES256")
+            app.test_client().get("/.well-known/jwks.json")
             first = self.listed_keys("signs$")
             self.assertRegex(
-                self.manage("rotate_keys"), "^Made .{43}, published now; it signs from .* UTC on"
+                self.manage("rotate_keys"),
+                "^Created .{43} in .*, published now; it signs from .* UTC on",
             )
             second = self.listed_keys("published, signs from")
             self.assertEqual(first, self.listed_keys("signs$"))
@@ -184,7 +209,7 @@ class TestDatabaseCommands(BaseTestCase):
 
     def test_what_is_counted_is_listed_and_forgotten(self) -> None:
         self.manage("recreate_db")
-        self.assertEqual(self.manage("throttle", "list"), "Counted now: 0.\n")
+        self.assertEqual(self.manage("throttle", "list"), "0 active counters.\n")
         self.caller = InProcess(databases.bare_app(self.url).test_client())
         for _ in range(5):
             self.caller.login("ada@example.com", "wrong")
@@ -193,9 +218,9 @@ class TestDatabaseCommands(BaseTestCase):
             listed, r"account-network +5  ada@example.com 127.0.0.1  blocked until 20.* UTC\n"
         )
         cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
-        self.assertEqual(cleared, "Forgotten of ada@example.com: 2.\n")
-        self.assertEqual(self.manage("throttle", "clear"), "Forgotten: 1.\n")
-        self.assertIn("throttle list", self.manage_in_vain("throttle", "lift"))
+        self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
+        self.assertIn("Cleared 1 counter in ", self.manage("throttle", "clear"))
+        self.assertIn("takes list or clear", self.manage_in_vain("throttle", "lift"))
 
     def listed_keys(self, state: str) -> str:
         """Return the id of the one key in this state."""
@@ -347,10 +372,11 @@ class TestCommands(TestCase):
         )  # fmt: skip
         os.close(theirs)
         said = b""
-        while not said.endswith(b"Password: "):
-            said += os.read(ours, 1024)
-        os.write(ours, b"hidden words\n")
-        while b"Made the administrator" not in said:
+        for question in (b"Password: ", b"Password again: "):
+            while not said.endswith(question):
+                said += os.read(ours, 1024)
+            os.write(ours, b"hidden words\n")
+        while b"Created administrator" not in said:
             said += os.read(ours, 1024)
         self.assertEqual(process.wait(30), 0)
         os.close(ours)
@@ -403,6 +429,39 @@ class TestRunner(TestCase):
         ):
             with self.subTest(content):
                 self.assertGreaterEqual(self.result(content).failed, 1)
+
+    def test_an_interrupted_run_leaves_no_process_and_no_file(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "test_it.py").write_text(ENDLESS)
+        os.mkfifo(folder / "pipe")
+        pipe = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, pipe)
+        runner = self.start_runner(folder)
+        self.assertTrue(polling.select([pipe], [], [], 60)[0], "the run does not begin")
+        file, process = os.read(pipe, 1024).decode().split()
+        runner.send_signal(signal.SIGTERM)
+        self.assertEqual(runner.wait(60), 128 + signal.SIGTERM)
+        self.assertFalse(Path(file).parent.exists())
+        self.assertFalse(Path(f"/proc/{process}").exists())
+        # The other end is closed: no process of the run is left that had it open.
+        self.assertEqual(os.read(pipe, 1024), b"")
+
+    def start_runner(self, folder: Path) -> subprocess.Popen[bytes]:
+        """Run the tests of a folder, as `manage.py test` does, with the plugins that it needs."""
+        plugins = {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "xdist.plugin,project.tests.conftest",
+        }
+        runner = subprocess.Popen(
+            [sys.executable, "-m", "project.tests.run", str(folder)],
+            cwd=ROOT,
+            env={**os.environ, **plugins, "REPORT_TO": str(folder / "pipe")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.addCleanup(runner.kill)
+        return runner
 
     def test_results_add_up_to_the_closing_line(self) -> None:
         total = run.Result(1, 2, 3) + run.Result(10, 20, 30)

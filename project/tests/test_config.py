@@ -210,7 +210,7 @@ class TestSettings(ConfigCase):
             ("DATABASE_URL", "sqlite:///file::memory:?uri=true", "names no file"),
             ("DATABASE_URL", "sqlite://host/x", "has more than a path"),
             ("DATABASE_URL", "sqlite:////x?timeout=abc", "has more than a path"),
-            ("DATABASE_URL", "postgresql://u:p@ss@h/x", "write it as %40"),
+            ("DATABASE_URL", "postgresql://u:p@ss@h/x", "not written as %40"),
             ("DATABASE_URL", "postgresql://u:p@h/x?port=abc", "does not know"),
             ("DATABASE_URL", "postgresql://u:p@h/x?foo=x", "does not know"),
             ("DATABASE_URL", "postgresql://u:p%00@h/x", "contains a NUL"),
@@ -243,6 +243,36 @@ class TestSettings(ConfigCase):
     def test_a_fault_does_not_tell_the_password(self) -> None:
         for url in ("mysql://u:hunter2@h/x", "hunter2", "postgresql://u:hunter2@h:port/x"):
             self.assertNotIn("hunter2", "".join(self.faults(DATABASE_URL=url)))
+
+    def test_an_at_sign_in_the_password_is_a_fault_that_holds_no_part_of_it(self) -> None:
+        for between in (
+            "@",
+            "@/",
+            "/@",
+            "@/x?",
+            "@x/y?a=",
+            "@?",
+            "@#",
+            "#@",
+            "@:1/",
+            "@[::1]/",
+            "@x:",
+        ):
+            url = f"postgresql://u:hunter{between}secret@db.example.com:5432/users"
+            with self.subTest(url):
+                (fault,) = self.faults(DATABASE_URL=url)
+                self.assertRegex(fault, "^DATABASE_URL ")
+                for part in ("hunter", "secret"):
+                    self.assertNotIn(part, fault)
+
+    def test_other_signs_in_the_password_are_read_as_they_are(self) -> None:
+        for password in ("p#w", "p/w", "p?w", "p:w", "p%40w", "p[w"):
+            url = self.load(DATABASE_URL=f"postgresql://u:{password}@h:5432/x?sslmode=disable")
+            found = url["SQLALCHEMY_DATABASE_URI"]
+            self.assertEqual((found.host, found.database), ("h", "x"))
+            self.assertEqual(found.password, password.replace("%40", "@"))
+        named = self.load(DATABASE_URL="postgresql://u@server:p@h/x")["SQLALCHEMY_DATABASE_URI"]
+        self.assertEqual((named.username, named.password), ("u@server", "p"))
 
     def test_a_lifetime_of_nothing_is_refused(self) -> None:
         (fault,) = self.faults(TOKEN_EXPIRATION_DAYS="0")

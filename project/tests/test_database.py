@@ -1,8 +1,13 @@
 """What the service adds to SQLAlchemy, on both databases."""
 
+import os
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import TestCase
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import bindparam, literal, select
 
 from project.accounts.sessions import SHOWN_BY_SESSION
@@ -10,9 +15,26 @@ from project.api.models import Session, User
 from project.database.base import Moment, later
 from project.database.prepared import Prepared
 from project.extensions import db, reads
+from project.tests import databases
 from project.tests.base import BaseTestCase
 
 MILLISECOND = timedelta(milliseconds=1)
+
+
+class TestPrivateFiles(TestCase):
+    """The files of an SQLite database, wherever they are."""
+
+    @pytest.mark.any_database
+    def test_nobody_but_their_owner_may_read_them(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.addCleanup(os.umask, os.umask(0o022))
+        app = databases.new_app(f"sqlite:///{folder}/users.sqlite")
+        with app.app_context():
+            db.session.execute(select(1))
+            reads.first(select(User.id))
+            modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+        names = ("users.sqlite", "users.sqlite-wal", "users.sqlite-shm")
+        self.assertEqual(modes, dict.fromkeys(names, 0o600))
 
 
 class TestLater(BaseTestCase):

@@ -19,6 +19,7 @@ from project.accounts.clients import COMMAND
 from project.clock import utcnow
 from project.commands import checks, database_checks, doctor
 from project.commands.findings import Finding, Level
+from project.extensions import db
 from project.security.keys import Algorithm
 from project.tests import databases, servers
 from project.tests.base import BaseTestCase
@@ -82,7 +83,7 @@ class TestDoctor(BaseTestCase):
     def test_a_database_that_is_away_is_a_finding(self) -> None:
         away = "postgresql://u:hunter2@127.0.0.1:1/x?password=hunter2"
         findings = self.examine(Level.ERROR, away, **SOUND)
-        of_the_database = ("database", "migrations", "clock", "connections")
+        of_the_database = ("database", "migrations", "clock", "connections", "shared_secret")
         self.assertEqual(self.amiss(findings), dict.fromkeys(of_the_database, "error"))
         self.assertIn("refused", findings["database"]["found"])
 
@@ -119,11 +120,11 @@ class TestChecks(BaseTestCase):
         self.assertEqual(bool(finding.remedy), level is not Level.OK)
 
     def test_a_secret_that_can_be_guessed(self) -> None:
-        for weak in ("s3cr-t", "changeme" * 8, "ab" * 32):
+        for weak in ("s3cr-t", "changeme" * 8, "ab" * 32, "0123456789abcdef" * 4):
             self.set(SECRET_KEY=weak)
             self.assert_found(checks.secret(), Level.ERROR, "secret_key, (is|looks|repeats)")
             self.assertNotIn(weak, checks.secret().found)
-        self.set(SECRET_KEY=databases.SECRET_KEY, SECRET_KEY_FALLBACKS=["s3cr-t"])
+        self.set(SECRET_KEY=PRODUCTION["SECRET_KEY"], SECRET_KEY_FALLBACKS=["s3cr-t"])
         self.assert_found(checks.secret(), Level.ERROR, "SECRET_KEY_FALLBACKS")
 
     def test_a_class_of_settings_that_is_not_strict(self) -> None:
@@ -132,11 +133,21 @@ class TestChecks(BaseTestCase):
         self.assert_found(checks.cors_origins(), Level.OK, r"\*")
 
     def test_an_instance_folder_that_others_may_enter(self) -> None:
-        self.assert_found(checks.instance_folder(), Level.OK, "its owner's alone")
+        self.assert_found(checks.instance_folder(), Level.OK, "private to its owner")
         self.folder.chmod(0o750)
         self.assert_found(checks.instance_folder(), Level.WARNING, "mode 750")
         (self.folder / "secret_key").touch(mode=0o644)
         self.assert_found(checks.instance_folder(), Level.ERROR, "secret_key has mode 644")
+
+    def test_a_database_file_that_others_may_read(self) -> None:
+        if databases.kind() == "postgresql":
+            return self.assert_found(checks.database_file(), Level.OK, "on a server")
+        self.assert_found(checks.database_file(), Level.OK, "private to its owner")
+        file = Path(str(db.engine.url.database))
+        self.addCleanup(file.chmod, 0o600)
+        file.chmod(0o640)
+        self.assert_found(checks.database_file(), Level.WARNING, str(file))
+        return None
 
     def test_a_disk_that_is_nearly_full(self) -> None:
         if databases.kind() == "postgresql":
@@ -166,6 +177,15 @@ class TestChecks(BaseTestCase):
         self.assert_found(database_checks.connections(), Level.WARNING, "up to 440;")
         return None
 
+    def test_after_the_new_key_is_retired_the_old_one_signs(self) -> None:
+        self.set(TOKEN_ALGORITHM=Algorithm.ES256)
+        old = keys.add(Algorithm.ES256, 1, utcnow(), COMMAND)
+        new = keys.add(Algorithm.ES256, 2, utcnow() + timedelta(minutes=10), COMMAND)
+        assert new is not None
+        for _ in range(2):
+            self.assert_found(database_checks.signing_keys(), Level.OK, f"ES256: {old} signs")
+            keys.retire(new)
+
     def test_a_slow_database_is_a_warning(self) -> None:
         with mock.patch.object(database_checks, "SLOW", 0):
             self.assert_found(database_checks.reach(), Level.WARNING, "answers in")
@@ -176,16 +196,16 @@ class TestChecks(BaseTestCase):
 
     def test_a_signing_key_that_is_old_or_cannot_be_opened(self) -> None:
         self.set(TOKEN_ALGORITHM=Algorithm.ES256)
-        self.assert_found(database_checks.signing_keys(), Level.OK, "next login makes a key")
+        self.assert_found(database_checks.signing_keys(), Level.OK, "next login creates a key")
         self.assertEqual(keys.kept(), [])
         keys.add(Algorithm.ES256, 1, utcnow(), COMMAND)
-        self.assert_found(database_checks.signing_keys(), Level.OK, "is 0 days old")
+        self.assert_found(database_checks.signing_keys(), Level.OK, "key is 0 days old")
         with time_machine.travel(utcnow() + timedelta(days=91)):
             self.assert_found(database_checks.signing_keys(), Level.WARNING, "is 91 days old")
             self.set(KEY_ROTATION_DAYS=0)
             self.assert_found(database_checks.signing_keys(), Level.OK, "is 91 days old")
         self.set(SECRET_KEY="f3b1c4d5e6a798071625344352617081")
-        self.assert_found(database_checks.signing_keys(), Level.WARNING, "no secret of ours")
+        self.assert_found(database_checks.signing_keys(), Level.WARNING, "cannot be decrypted")
 
 
 @pytest.mark.any_database

@@ -16,7 +16,10 @@ from project.tests import image, servers
 FOLDER = servers.ROOT / "deploy" / "kubernetes"
 NOT_APPLIED = {"kustomization.yaml", "secret.example.yaml"}
 SERVER = {"app.kubernetes.io/component": "server"}
-GOOD = {"SECRET_KEY": "0123456789abcdef" * 4, "DATABASE_URL": "postgresql://users@database/users"}
+GOOD = {
+    "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
+    "DATABASE_URL": "postgresql://users@database/users",
+}
 
 
 def manifests() -> dict[tuple[str, str], Any]:

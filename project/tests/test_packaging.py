@@ -14,6 +14,7 @@ import pytest
 
 from project.serving.limits import THREADS
 from project.tests import databases, servers
+from project.version import VERSION
 
 ROOT = servers.ROOT
 ARGUMENTS = 'printf "%s\\n" "$@"\n'
@@ -22,6 +23,13 @@ ARGUMENTS = 'printf "%s\\n" "$@"\n'
 @pytest.mark.any_database
 class TestPackaging(TestCase):
     """Held without a container engine."""
+
+    def test_the_version_is_the_same_everywhere(self) -> None:
+        label = re.search(r'image\.version="(.*)"', (ROOT / "Dockerfile").read_text())
+        self.assertEqual(label and label[1], VERSION)
+        app = databases.bare_app("sqlite:////tmp/never.sqlite")
+        document = app.test_client().get("/openapi.json").json
+        self.assertEqual(document and document["info"]["version"], VERSION)
 
     def enter(self, *arguments: str, **environment: str) -> list[str]:
         """Run the entrypoint with a `python` that prints what it is called with."""

@@ -1,0 +1,68 @@
+"""The processes that a run of the suite has started, wherever they went, and their end."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER (prctl(2)): orphans among our descendants become our children."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+"""Asked to end, asked again (PostgreSQL then no longer waits for its clients), ended."""
+
+PATIENCE = 5.0
+"""Seconds from one signal to the next."""
+
+PAUSE = 0.02
+
+
+def adopt_orphans() -> None:
+    """Have processes whose parent has ended become children of this one (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+
+
+def end_descendants() -> None:
+    """End every process that descends from this one, gently at first."""
+    for number in SIGNALS:
+        for process in _descendants(os.getpid()):
+            _send(process, number)
+        if _all_ended(time.monotonic() + PATIENCE):
+            return
+
+
+def _all_ended(deadline: float) -> bool:
+    while time.monotonic() < deadline:
+        _reap()
+        if not _descendants(os.getpid()):
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def _reap() -> None:
+    """Take leave of children that have ended: else each stays in the list."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _send(process: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _descendants(process: int) -> list[int]:
+    found: list[int] = []
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in thread.read_text().split()]
+        except OSError:  # it has just ended
+            continue
+        for child in children:
+            found += [child, *_descendants(child)]
+    return found

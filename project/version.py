@@ -1,0 +1,3 @@
+"""The version of the service, in one place."""
+
+VERSION = "1.0.0"
