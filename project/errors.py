@@ -21,6 +21,7 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── UserNotFound            404 user_not_found
     ├── SessionNotFound         404 session_not_found
     ├── NotFound                404 not_found
+    ├── RefreshSuperseded       409 refresh_superseded: the session goes on
     ├── MethodNotAllowed        405 method_not_allowed
     ├── PayloadTooLarge         413 payload_too_large
     ├── UnsupportedMediaType    415 unsupported_media_type
@@ -32,8 +33,7 @@ The family; each member has a status, a code and a message, and is raised where 
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -208,6 +208,14 @@ class SessionNotFound(ServiceError):
     message = "Session does not exist."
 
 
+class RefreshSuperseded(ServiceError):
+    """The refresh token was replaced, and was accepted often enough since; its session goes on."""
+
+    status = 409
+    code = "refresh_superseded"
+    message = "This refresh token was replaced. Use the current one."
+
+
 class NotFound(ServiceError):
     """Nothing is served at this path."""
 
@@ -301,18 +309,3 @@ class Overloaded(Unavailable):
     def headers(self) -> dict[str, str]:
         """Return when to try again: when the queue has moved on, and not everybody at once."""
         return {"Retry-After": str(random.choice(OVERLOADED_RETRY_AFTER))}  # noqa: S311  # no secret
-
-
-@contextmanager
-def raised_as(refusal: type[ServiceError]) -> Iterator[None]:
-    """Raise whatever the block raises as this refusal.
-
-    For reading from `wsgi.input` alone: of a broken chunk every server makes exceptions of its
-    own, gunicorn's have no common ancestor but Exception.
-    """
-    try:
-        yield
-    except ServiceError:
-        raise
-    except Exception as error:
-        raise refusal from error

@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from project.accounts import login, refresh, registration, sessions
 from project.accounts.sessions import Identity
-from project.api.client import client
+from project.api.client import client, identified
 from project.api.contract import accepts, accepts_optional, answers
 from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
@@ -27,6 +27,7 @@ from project.errors import (
     LogoutTokenMissing,
     Overloaded,
     RefreshReused,
+    RefreshSuperseded,
     TooManyAttempts,
     Unavailable,
     UserExists,
@@ -55,15 +56,17 @@ def login_user(payload: LoginRequest) -> LoggedInAnswer:
 
 
 @auth_blueprint.post("/auth/refresh")
-@answers(RefreshedAnswer, *TOKEN_REFUSALS, RefreshReused)
+@answers(RefreshedAnswer, *TOKEN_REFUSALS, RefreshReused, RefreshSuperseded)
 @accepts(RefreshRequest)
 def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
     """Get new tokens for a refresh token; one that was used before is a theft and ends the session.
 
-    For 30 seconds the token of one refresh ago gets the current tokens again: two tabs that refresh
-    at once both stay logged in.
+    For 30 seconds the token of one refresh ago gets the current tokens again, up to ten times: two
+    tabs that refresh at once both stay logged in.
     """
-    return RefreshedAnswer(**asdict(refresh.refresh(payload.refresh_token, client())))
+    claims = refresh.claims_of(payload.refresh_token)
+    identified(claims.user_id, claims.session_id)
+    return RefreshedAnswer(**asdict(refresh.refresh(claims, client())))
 
 
 @auth_blueprint.get("/auth/logout")

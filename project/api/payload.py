@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl
 from flask import request
 from pydantic import BaseModel, ValidationError
 
-from project import errors
 from project.api import admission
+from project.api.broken_bodies import raised_as
 from project.errors import (
     BadRequest,
     Fault,
@@ -113,7 +113,7 @@ def _read_body() -> bytes:
     declared = request.content_length or 0
     if declared > MOST_DISCARDED:
         raise PayloadTooLarge
-    with admission.places().lent(), errors.raised_as(BadRequest):
+    with admission.places().lent(), raised_as(BadRequest):
         body = _read(LARGEST_BODY + 1)
         if len(body) > LARGEST_BODY:
             # A client that is still sending would see its connection cut, and not the answer.

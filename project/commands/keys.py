@@ -36,7 +36,7 @@ def rotate_keys() -> None:
             "TOKEN_ALGORITHM is HS256, where the secret signs: set a new SECRET_KEY, and add the "
             "old one to SECRET_KEY_FALLBACKS."
         )
-    ring.prepare()
+    ring.prepared()
     signs_at = utcnow() + keys.lead()
     made = ring.rotate(signs_at, COMMAND)
     if made is None:
@@ -50,7 +50,7 @@ def retire_key(kid: str) -> None:
         keys.retire(kid)
     except keys.UnknownKey:
         raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
-    keyring.current().prepare()
+    keyring.current().prepared()
     print(f"Retired {kid}: its tokens are refused from now on, and their users log in again.")
 
 
