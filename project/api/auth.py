@@ -69,7 +69,7 @@ def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
     return RefreshedAnswer(**asdict(refresh.refresh(claims, client())))
 
 
-@auth_blueprint.get("/auth/logout")
+@auth_blueprint.get("/auth/logout", head=False)
 @answers(LoggedOutAnswer)
 @authenticate(missing=LogoutTokenMissing)
 def logout_user(identity: Identity) -> LoggedOutAnswer:

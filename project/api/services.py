@@ -1,6 +1,6 @@
 """For the other services of a product: introspection, and forward auth for a proxy before them."""
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from project.accounts import keyring, keys, revocations, sessions
 from project.accounts.sessions import Identity
@@ -75,8 +75,9 @@ def list_keys() -> tuple[KeySetAnswer, dict[str, str]]:
     A key is here for twice as long as the answer may be kept before it signs. A `kid` that is
     not here may be asked for once more, not more often than once in ten seconds.
     """
+    may_write = request.method != "HEAD"  # a key that is due
     kept = int(keys.lead().total_seconds() / 2)
-    published = [PublicKey.model_validate(jwk) for jwk in keyring.published()]
+    published = [PublicKey.model_validate(jwk) for jwk in keyring.published(may_write=may_write)]
     return KeySetAnswer(keys=published), {"Cache-Control": f"public, max-age={kept}"}
 
 
