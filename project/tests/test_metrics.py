@@ -200,13 +200,13 @@ class TestSessions(CountingCase):
         self.add_user()
         for _ in range(3):
             self.caller.login()
-        told = self.scrape()
-        self.assertEqual(told.value("users_sessions_ended_total"), 1)
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_sessions_ended_total"), 1)
         self.add_user("ada", "ada@example.com", active=False)
         self.caller.login("ada@example.com")
-        told = self.scrape()
-        self.assertEqual(told.value("users_sessions_started_total"), 4)
-        self.assertEqual(told.value("users_sessions_ended_total"), 2)
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_sessions_started_total"), 4)
+        self.assertEqual(scraped.value("users_sessions_ended_total"), 2)
 
     def test_a_deactivation_counts_what_it_ends(self) -> None:
         self.add_user()

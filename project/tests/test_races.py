@@ -42,8 +42,8 @@ class RaceCase(BaseTestCase):
         """Hold every session that has ended to be in the feed, once."""
         with self.app.app_context():
             ended = db.session.scalars(select(Session.id).where(Session.ended_at.is_not(None)))
-            told = db.session.scalars(select(Revocation.session_id))
-            self.assertEqual(sorted(ended), sorted(told))
+            listed = db.session.scalars(select(Revocation.session_id))
+            self.assertEqual(sorted(ended), sorted(listed))
 
 
 class TestInterleaved(RaceCase):

@@ -239,11 +239,11 @@ class TestGraceResponses(RefreshCase):
             self.refresh_from("192.0.2.1", self.first)
             self.caller.logout(second.body["auth_token"])
             self.refresh_from("192.0.2.1", second)
-        told = [line for line in written.said("answered") if line["route"] == "/auth/refresh"]
-        self.assertEqual([line["status"] for line in told], [200, 200, 401])
+        logged = [line for line in written.said("answered") if line["route"] == "/auth/refresh"]
+        self.assertEqual([line["status"] for line in logged], [200, 200, 401])
         with self.app.app_context():
             session_id = db.session.scalars(select(Session.id)).one().hex
-        for line in told:
+        for line in logged:
             self.assertEqual((line["user_id"], line["session_id"]), (self.user_id, session_id))
 
 
