@@ -116,6 +116,7 @@ def start(
 
     Raises InvalidCredentials where the user was deleted meanwhile: recorded, to be committed.
     """
+    # A user who was registered in this transaction is active, and is seen by nobody else yet.
     is_active = event is Event.USER_REGISTERED or _is_active(user_id, client)
     session = _new_row(user_id, client)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
@@ -130,7 +131,7 @@ def start(
 
 
 def _is_active(user_id: int, client: Client) -> bool:
-    """Hold a user until the transaction ends; one who was registered in it is nobody else's yet."""
+    """Hold a user until the transaction ends; return whether the account is active."""
     is_active: bool | None = writing().execute(ACTIVE, {"user_id": user_id}).scalar()
     if is_active is None:
         audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
