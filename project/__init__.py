@@ -7,6 +7,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
 from werkzeug.datastructures import Headers
+from werkzeug.routing import Rule
 
 from project import config, error_handler
 from project.accounts import keyring, presence
@@ -51,10 +52,23 @@ class NoCookies(SessionInterface):
         """Open none."""
 
 
+class MethodRule(Rule):
+    """A route that answers HEAD as it does GET, unless it says `head=False`.
+
+    For a GET that changes something: HEAD never does (RFC 9110, section 9.2.1).
+    """
+
+    def __init__(self, *args: Any, head: bool = True, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not head and self.methods:
+            self.methods.discard("HEAD")
+
+
 class UsersService(Flask):
     """A Flask app that answers nothing but the JSON envelope."""
 
     response_class = JSONResponse
+    url_rule_class = MethodRule
     session_interface = NoCookies()
 
     def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── UserNotFound            404 user_not_found
     ├── SessionNotFound         404 session_not_found
     ├── NotFound                404 not_found
+    ├── RefreshSuperseded       409 refresh_superseded: the session goes on
     ├── MethodNotAllowed        405 method_not_allowed
     ├── PayloadTooLarge         413 payload_too_large
     ├── UnsupportedMediaType    415 unsupported_media_type
@@ -213,6 +214,14 @@ class SessionNotFound(ServiceError):
     status = 404
     code = "session_not_found"
     message = "Session does not exist."
+
+
+class RefreshSuperseded(ServiceError):
+    """The refresh token was replaced, and was accepted often enough since; its session goes on."""
+
+    status = 409
+    code = "refresh_superseded"
+    message = "This refresh token was replaced. Use the current one."
 
 
 class NotFound(ServiceError):

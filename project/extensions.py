@@ -1,5 +1,7 @@
 """The extension objects, each made once and bound to an app by `init_app`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flask_bcrypt import Bcrypt
@@ -11,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from project.database.base import Base
 from project.database.reads import ReadEngine
+from project.database.writes import reserve
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -20,10 +23,34 @@ bcrypt = Bcrypt()
 migrate = Migrate(directory=str(MIGRATIONS))
 cors = CORS()
 
+IN_OPERATION = "operation"
+
 
 def writing() -> Connection:
     """Return the connection of the request's transaction: for statements that need no ORM."""
     return db.session.connection()
+
+
+@contextmanager
+def transaction(*recorded: type[Exception]) -> Iterator[None]:
+    """Run an operation as one transaction: commit at the end, roll back on an exception.
+
+    Steps inside never commit. The errors that are named here commit what was written before they
+    were raised: the audit row of a failure that has to be recorded.
+    """
+    if db.session.info.get(IN_OPERATION):
+        raise RuntimeError("an operation cannot run inside another: its steps never commit")
+    db.session.info[IN_OPERATION] = True
+    try:
+        reserve(writing())
+        yield
+        db.session.commit()
+    except recorded:
+        db.session.commit()
+        raise
+    finally:
+        db.session.info.pop(IN_OPERATION, None)
+        end_transaction()
 
 
 def end_transaction(_error: BaseException | None = None) -> None:

@@ -1,14 +1,18 @@
 """The audit trail: what was done to accounts, sessions and keys, and by whom.
 
-An event is a row, written in the transaction of the deed: neither is there without the other. Once
-that is committed it is a line of the log too. No event holds a secret, nor the address that was
-typed where no account has it: it may be a password in the wrong field.
+An event is a row, written in the transaction of its operation: neither is there without the other.
+An operation that has changed nothing records none. Once the transaction is committed the event is a
+line of the log too, and is passed to the app's observers. No event holds a secret, nor the address
+that was typed where no account has it: it may be a password in the wrong field.
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
+from flask import Flask, current_app
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import insert
 from sqlalchemy.orm import Session as DatabaseSession
@@ -20,21 +24,23 @@ from project.database.base import table_of
 from project.extensions import db, writing
 
 UNTOLD = "audit.untold"
+OBSERVERS = "audit.observers"
 INSERTING = insert(table_of(AuditEvent))
 
 logger = logging.getLogger(__name__)
 
 
 class Event(StrEnum):
-    """What happened; docs/logs.md tells what each means and which details it has."""
+    """What happened, as `subject.past_tense`; docs/logs.md says what each means."""
 
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
-    THROTTLE_REFUSED = "throttle.refused"
+    ATTEMPT_THROTTLED = "attempt.throttled"
     THROTTLE_CLEARED = "throttle.cleared"
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "sessions.ended"
-    REFRESH_REUSED = "refresh.reused"
+    REFRESH_TOKEN_REUSED = "refresh_token.reused"
+    REFRESH_TOKEN_SHARED = "refresh_token.shared"
     USER_REGISTERED = "user.registered"
     USER_CREATED = "user.created"
     USER_DEACTIVATED = "user.deactivated"
@@ -42,6 +48,15 @@ class Event(StrEnum):
     USER_DELETED = "user.deleted"
     KEY_ROTATED = "key.rotated"
     KEY_RETIRED = "key.retired"
+
+
+Observer = Callable[[Event, Mapping[str, Any]], None]
+"""Gets an event once it is committed, with the fields of its log line."""
+
+
+def observe(app: Flask, observer: Observer) -> None:
+    """Pass every event of the app to the observer once it is committed."""
+    app.extensions.setdefault(OBSERVERS, []).append(observer)
 
 
 def record(
@@ -70,14 +85,17 @@ def record(
     writing().execute(INSERTING, row)
     told = {"user_id": user_id, "session_id": session_id and session_id.hex}
     line = {**told, "address": client.address, **details}
-    db.session.info.setdefault(UNTOLD, []).append((event.value, line))
+    db.session.info.setdefault(UNTOLD, []).append((event, line))
 
 
 @sqlalchemy_event.listens_for(db.session, "after_commit")
 def tell(session: DatabaseSession) -> None:
-    """Log what was recorded in the transaction that has just been committed."""
+    """Log what the transaction has recorded that has just been committed; inform the observers."""
+    observers = current_app.extensions.get(OBSERVERS, ())
     for event, line in session.info.pop(UNTOLD, ()):
-        logger.info(event, extra=line)
+        logger.info(event.value, extra=line)
+        for observer in observers:
+            observer(event, line)
 
 
 @sqlalchemy_event.listens_for(db.session, "after_rollback")

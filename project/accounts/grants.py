@@ -8,6 +8,7 @@ from flask import current_app
 
 from project.api.models import User
 from project.clock import utcnow
+from project.security.keys import Key
 from project.security.tokens import Claims, Purpose
 
 
@@ -21,8 +22,8 @@ class Grant:
     refresh_expires_in: int
 
 
-def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime) -> Grant:
-    """Return new tokens of a session; neither outlives it."""
+def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime, key: Key) -> Grant:
+    """Return new tokens of a session, signed by this key; neither outlives the session."""
     now = utcnow()
 
     def claims(purpose: Purpose, lifetime: timedelta, generation: int | None = None) -> Claims:
@@ -33,9 +34,9 @@ def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime) -> 
     access = claims(Purpose.ACCESS, current_app.config["TOKEN_LIFETIME"])
     refresh = claims(Purpose.REFRESH, current_app.config["SESSION_IDLE_LIFETIME"], generation)
     return Grant(
-        auth_token=User.encode_auth_token(access),
+        auth_token=User.encode_auth_token(access, key),
         expires_in=_seconds(access),
-        refresh_token=User.encode_auth_token(refresh),
+        refresh_token=User.encode_auth_token(refresh, key),
         refresh_expires_in=_seconds(refresh),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 
 from project.accounts import keys
 from project.accounts.clients import SERVICE, Client
@@ -46,14 +46,13 @@ class Keyring:
         """Whether the secret itself signs."""
         return self._algorithm is Algorithm.HS256
 
-    def prepare(self) -> None:
-        """Choose the key that signs in this request; it is made where there is none, or an old one.
+    def signing_key(self) -> Key:
+        """Return the key that signs now; it is made where there is none, or the newest is old.
 
         To be called before the transaction whose outcome will be signed: it may write. Raises
-        Unavailable where the keys are being taken away meanwhile.
+        Unavailable where the keys are removed meanwhile.
         """
-        if not self.is_symmetric:
-            g.signing_key = self._chosen(self.prepared(), utcnow())
+        return self._symmetric[0] if self.is_symmetric else self._chosen(self.prepared(), utcnow())
 
     def prepared(self) -> Ring:
         """Return the keys as they are, with a new one if that is due; it may write."""
@@ -66,18 +65,13 @@ class Keyring:
             ring = self._load()
         return ring
 
+    def loaded(self) -> Ring:
+        """Return the keys as they are."""
+        return self._load()
+
     def rotate(self, signs_at: datetime, client: Client = SERVICE) -> str | None:
         """Make a key that signs from this moment on; return its id, None if another was faster."""
         return keys.add(self._algorithm, self._load().last_number + 1, signs_at, client)
-
-    def signing_key(self) -> Key:
-        """Return the key that signs in this request."""
-        if self.is_symmetric:
-            return self._symmetric[0]
-        if "signing_key" not in g:
-            self.prepare()
-        key: Key = g.signing_key
-        return key
 
     def verifying_keys(self, key_id: str | None) -> Sequence[Key]:
         """Return the keys that a token may be signed by whose header has this `kid`, or none."""
@@ -169,8 +163,8 @@ def current() -> Keyring:
     return keyring
 
 
-def published() -> list[dict[str, str]]:
-    """Return the public keys as JWKs, the newest first; the first key is made when it is needed."""
-    ring, now = current().prepared(), utcnow()
+def published(*, may_write: bool = True) -> list[dict[str, str]]:
+    """Return the public keys as JWKs, the newest first; a key that is due is made, if it may be."""
+    ring, now = current().prepared() if may_write else current().loaded(), utcnow()
     good = (one.row.jwk for one in reversed(ring.held) if one.key and is_good(one.row, now))
     return [json.loads(jwk) for jwk in good]

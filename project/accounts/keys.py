@@ -13,7 +13,7 @@ from project.accounts.clients import COMMAND, Client
 from project.api.models import SigningKey
 from project.clock import utcnow
 from project.database.writes import insert_new
-from project.extensions import db, reads
+from project.extensions import db, reads, transaction
 from project.security import keys
 from project.security.keys import Algorithm
 
@@ -94,27 +94,29 @@ def add(algorithm: Algorithm, number: int, signs_at: datetime, client: Client) -
         "created_at": utcnow(),
         "signs_at": signs_at,
     }
-    made = insert_new(db.session(), SigningKey, row) is not None
-    if made:
-        _supersede(number, signs_at + lead())
-        audit.record(Event.KEY_ROTATED, client, kid=jwk["kid"])
-    db.session.commit()
+    with transaction():
+        made = insert_new(db.session(), SigningKey, row) is not None
+        if made:
+            _supersede(number, signs_at + lead())
+            audit.record(Event.KEY_ROTATED, client, kid=jwk["kid"])
     return jwk["kid"] if made else None
 
 
 def retire(kid: str, client: Client = COMMAND) -> None:
-    """Refuse a key's tokens from now on, in every process. Raises UnknownKey."""
+    """Reject a key's tokens from now on, in every process. Raises UnknownKey.
+
+    A key that is retired already stays as it is.
+    """
     now = utcnow()
-    statement = update(SigningKey).where(SigningKey.kid == kid)
-    retiring = statement.values(
-        retired_at=func.coalesce(SigningKey.retired_at, now),
-        expires_at=func.coalesce(SigningKey.expires_at, now + longest_lifetime()),
+    working = update(SigningKey).where(SigningKey.kid == kid, SigningKey.retired_at.is_(None))
+    retiring = working.values(
+        retired_at=now, expires_at=func.coalesce(SigningKey.expires_at, now + longest_lifetime())
     )
-    if db.session.scalar(retiring.returning(SigningKey.id)) is None:
-        db.session.rollback()
-        raise UnknownKey(json.dumps(kid))
-    audit.record(Event.KEY_RETIRED, client, kid=kid)
-    db.session.commit()
+    with transaction():
+        if db.session.scalar(retiring.returning(SigningKey.id)) is not None:
+            audit.record(Event.KEY_RETIRED, client, kid=kid)
+        elif db.session.scalar(select(SigningKey.id).where(SigningKey.kid == kid)) is None:
+            raise UnknownKey(json.dumps(kid))
 
 
 def _supersede(number: int, signs_until: datetime) -> None:

@@ -7,36 +7,39 @@ from project.accounts.audit import Event
 from project.accounts.clients import COMMAND, Client
 from project.api.models import User
 from project.errors import UserNotFound
-from project.extensions import db
+from project.extensions import db, transaction
 
 
 def deactivate(email: str, client: Client = COMMAND) -> int:
-    """Take an account out of use; return how many sessions ended. Raises UserNotFound."""
+    """Deactivate an account; return how many sessions ended. Raises UserNotFound."""
     user_id = _id_of(email)
-    db.session.execute(update(User).where(User.id == user_id).values(active=False))
-    ended = sessions.close_all(user_id)
-    audit.record(Event.USER_DEACTIVATED, client, user_id=user_id, sessions_ended=ended)
-    db.session.commit()
+    with transaction():
+        changed = _set_active(user_id, active=False)
+        ended = sessions.end_every(user_id)
+        if changed or ended:
+            audit.record(Event.USER_DEACTIVATED, client, user_id=user_id, sessions_ended=ended)
     return ended
 
 
 def activate(email: str, client: Client = COMMAND) -> None:
-    """Take an account back into use. Raises UserNotFound."""
+    """Activate an account again. Raises UserNotFound."""
     user_id = _id_of(email)
-    db.session.execute(update(User).where(User.id == user_id).values(active=True))
-    audit.record(Event.USER_ACTIVATED, client, user_id=user_id)
-    db.session.commit()
+    with transaction():
+        if _set_active(user_id, active=True):
+            audit.record(Event.USER_ACTIVATED, client, user_id=user_id)
 
 
 def remove(email: str, client: Client = COMMAND) -> int:
     """Delete an account with its sessions; return how many ended. Raises UserNotFound."""
     user_id = _id_of(email)
-    # First of all, as a login does: else each could wait for what the other holds.
-    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
-    ended = sessions.close_all(user_id)
-    db.session.execute(delete(User).where(User.id == user_id))
-    audit.record(Event.USER_DELETED, client, user_id=user_id, sessions_ended=ended)
-    db.session.commit()
+    with transaction():
+        # First of all, as a login does: else each could wait for what the other holds.
+        db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
+        ended = sessions.end_every(user_id)
+        deleting = delete(User).where(User.id == user_id).returning(User.id)
+        if db.session.scalar(deleting) is None:  # by another command meanwhile
+            raise UserNotFound
+        audit.record(Event.USER_DELETED, client, user_id=user_id, sessions_ended=ended)
     return ended
 
 
@@ -50,6 +53,12 @@ def is_last_admin(email: str) -> bool:
         return False
     others = select(User.id).where(User.admin, User.active, User.id != user_id)
     return db.session.scalar(others.limit(1)) is None
+
+
+def _set_active(user_id: int, *, active: bool) -> bool:
+    """Set whether the account is active, within the operation; return whether that changed it."""
+    differing = update(User).where(User.id == user_id, User.active.is_not(active))
+    return db.session.scalar(differing.values(active=active).returning(User.id)) is not None
 
 
 def _id_of(email: str) -> int:

@@ -3,9 +3,7 @@
 from datetime import datetime
 from typing import NoReturn
 
-from flask import current_app
 from sqlalchemy import and_, bindparam, select
-from sqlalchemy.exc import IntegrityError
 
 from project.accounts import audit, keyring, passwords, sessions, throttle
 from project.accounts.audit import Event
@@ -13,11 +11,9 @@ from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.accounts.throttle import Attempt
 from project.api.models import KnownNetwork, User
-from project.clock import utcnow
-from project.database.failures import lacks_parent
 from project.database.prepared import Prepared
 from project.errors import InvalidCredentials
-from project.extensions import db, reads, writing
+from project.extensions import reads, transaction
 from project.security import identifiers
 
 BY_EMAIL = Prepared(
@@ -29,12 +25,6 @@ BY_EMAIL = Prepared(
     .where(User.email_key == bindparam("email_key"))
 )
 """With when the network that asks has logged in to the account, if it ever has."""
-
-STANDING = (
-    select(User.active, sessions.NUMBER_OPEN.label("open_sessions"))
-    .where(User.id == bindparam("user_id"))
-    .with_for_update(read=True, of=User)
-)
 
 
 def login(email: str, password: str, client: Client) -> Grant:
@@ -61,34 +51,15 @@ def login(email: str, password: str, client: Client) -> Grant:
 def _open_session(
     user_id: int, client: Client, attempt: Attempt, last_login_at: datetime | None
 ) -> Grant:
-    """Open a session; that of a user who is out of use has ended when it begins.
-
-    So its token opens nothing, also where others verify it by themselves.
-    """
-    keyring.current().prepare()
-    # Held, so that nobody deletes the user, or takes the account out of use, in between.
-    user = writing().execute(STANDING, {"user_id": user_id, "now": utcnow()}).first()
-    if user is None:  # deleted while the password was hashed
-        _refuse(user_id, client)
-    throttle.forgive(attempt)
-    try:
-        grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED)
-    except IntegrityError as error:
-        if lacks_parent(error):  # SQLite holds no row
-            db.session.rollback()
-            _refuse(user_id, client)
-        raise
-    if user.open_sessions >= current_app.config["MAX_SESSIONS_PER_USER"]:
-        sessions.close_the_oldest(user_id, client)
-    if not user.active:
-        sessions.close_all(user_id)
-    throttle.remember(user_id, client.network, last_login_at)
-    db.session.commit()
-    return grant
+    key = keyring.current().signing_key()
+    with transaction(InvalidCredentials):
+        grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED, key, last_login_at)
+        throttle.forgive(attempt)
+        return grant
 
 
 def _refuse(user_id: int | None, client: Client) -> NoReturn:
     """Record the failure, of an unknown address too. Raises InvalidCredentials."""
-    audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
-    db.session.commit()
-    raise InvalidCredentials
+    with transaction(InvalidCredentials):
+        audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
+        raise InvalidCredentials

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from project.api.models import User
 from project.errors import FieldError, InvalidPayload, Overloaded, Unavailable
-from project.extensions import db
+from project.extensions import db, transaction
 from project.security.breaches import FileUnusable
 from project.security.policy import Policy, Weakness
 
@@ -53,9 +53,10 @@ def renew(user_id: int, kept_hash: str, password: str) -> None:
     Nothing depends on it: where too many passwords are being hashed, the next login does it.
     """
     with suppress(Overloaded):
-        renewed = update(User).where(User.id == user_id, User.password == kept_hash)
-        db.session.execute(renewed.values(password=User.hash_password(password)))
-        db.session.commit()
+        renewed_hash = User.hash_password(password)
+        unchanged = update(User).where(User.id == user_id, User.password == kept_hash)
+        with transaction():
+            db.session.execute(unchanged.values(password=renewed_hash))
 
 
 def _policy() -> Policy:

@@ -35,6 +35,7 @@ class Presence:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self._noted: dict[UUID, datetime] = {}
+        self._being_written: dict[UUID, datetime] = {}
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
 
@@ -44,9 +45,15 @@ class Presence:
         if self._writer is None:
             self._start()
 
+    def seen_at(self, session_id: UUID, written: datetime) -> datetime:
+        """Return when the session was last seen, given what the database has written of it."""
+        noted = (notes.get(session_id, written) for notes in (self._noted, self._being_written))
+        return max(written, *noted)
+
     def write(self) -> None:
         """Write what was noted; a database that is away costs the notes and nothing else."""
-        noted, self._noted = self._noted, {}
+        self._being_written, self._noted = self._noted, {}
+        noted = self._being_written
         if not noted:
             return
         rows = [{"seen": seen, "minute": minute} for seen, minute in sorted(noted.items())]

@@ -7,7 +7,7 @@ from project.accounts.grants import Grant
 from project.api.models import User
 from project.database.writes import insert_new
 from project.errors import EmailExists, UserExists
-from project.extensions import db
+from project.extensions import db, transaction
 
 
 def register(username: str, email: str, password: str, client: Client) -> Grant:
@@ -20,14 +20,12 @@ def register(username: str, email: str, password: str, client: Client) -> Grant:
     passwords.check_choice(password, username=username, email=email)
     with throttle.uncounted_where_unavailable(throttle.admit_registration(client).counts):
         row = User.new_row(username, email, password)
-    keyring.current().prepare()
-    user_id = insert_new(db.session(), User, row)
-    if user_id is None:
-        raise UserExists
-    throttle.remember(user_id, client.network)
-    grant = sessions.start(user_id, client, Event.USER_REGISTERED)
-    db.session.commit()
-    return grant
+    key = keyring.current().signing_key()
+    with transaction():
+        user_id = insert_new(db.session(), User, row)
+        if user_id is None:
+            raise UserExists
+        return sessions.start(user_id, client, Event.USER_REGISTERED, key)
 
 
 def add_user(
@@ -40,10 +38,10 @@ def add_user(
     """
     passwords.check_choice(password, username=username, email=email)
     row = User.new_row(username, email, password) | {"admin": admin}
-    user_id = insert_new(db.session(), User, row)
+    with transaction():
+        user_id = insert_new(db.session(), User, row)
+        if user_id is not None:
+            audit.record(Event.USER_CREATED, client, user_id=user_id, admin=admin)
     if user_id is None:
-        db.session.rollback()
         raise UserExists if directory.id_of(email) is None else EmailExists
-    audit.record(Event.USER_CREATED, client, user_id=user_id, admin=admin)
-    db.session.commit()
     return user_id

@@ -1,8 +1,8 @@
-"""Sessions: opened by a login, shown by a token, ended by a logout."""
+"""Sessions: started by a login, named by a token, ended by a logout."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from flask import current_app
@@ -18,17 +18,25 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from project.accounts import audit, grants, presence
+from project.accounts import audit, grants, presence, throttle
 from project.accounts.audit import Event
 from project.accounts.clients import Client
 from project.accounts.grants import Grant
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
-from project.database.base import Moment, table_of
+from project.database.base import table_of
 from project.database.prepared import Columns, Prepared
-from project.errors import SessionEnded, SessionNotFound, TokenInvalid, UserInactive
-from project.extensions import db, reads, writing
+from project.errors import (
+    InvalidCredentials,
+    SessionEnded,
+    SessionNotFound,
+    TokenInvalid,
+    UserInactive,
+)
+from project.extensions import db, reads, transaction, writing
+from project.security.keys import Key
 from project.security.tokens import Claims
 
 
@@ -67,46 +75,85 @@ SHOWN_BY_SESSION = Prepared(
     .where(Session.id == bindparam("session_id"))
 )  # fmt: skip
 
-NUMBER_OPEN = (
+SHOWN_TO_USER = (
+    Session.id, Session.created_at, Session.last_seen_at, Session.address, Session.user_agent
+)  # fmt: skip
+
+# Held until the transaction ends, so that meanwhile nobody deletes or deactivates the user, and no
+# other login of the same user counts the sessions. (SQLite lets in one transaction at a time.)
+ACTIVE = select(User.active).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+
+OTHER = aliased(Session)
+NUMBER_OF_OTHERS = (
     select(func.count())
+    .select_from(OTHER)
     .where(
-        Session.user_id == User.id,
-        Session.ended_at.is_(None),
-        Session.expires_at > bindparam("now", type_=Moment()),
+        OTHER.user_id == bindparam("of_user"),
+        OTHER.id != bindparam("this"),
+        OTHER.ended_at.is_(None),
+        OTHER.expires_at > bindparam("now"),
     )
-    .correlate(User)
     .scalar_subquery()
 )
-"""How many sessions of a user are open."""
-
-INSERTING = insert(table_of(Session))
-
-STARTED = "sessions.started"
-"""Where the transaction keeps how many it has opened, for whoever counts them."""
+INSERTING = insert(table_of(Session)).returning(NUMBER_OF_OTHERS)
+"""Counted by this statement, and not by the one that holds the user: that one may have waited for
+another login, and would not see its session."""
 
 
-def start(user_id: int, client: Client, event: Event) -> Grant:
-    """Open a session of a user within the caller's transaction; return what the client gets.
+def start(
+    user_id: int,
+    client: Client,
+    event: Event,
+    key: Key,
+    last_login_at: datetime | None = None,
+) -> Grant:
+    """Start a session of a user within the operation's transaction; return its tokens.
 
-    It is recorded as the event that opened it. Raises IntegrityError where the user is gone.
+    The one way into a session, whatever the user has shown. It is recorded as this event, and its
+    tokens are signed by this key. `last_login_at` is when the client's network last logged in to
+    the account. The session of an inactive user has ended when it starts, so that its tokens open
+    nothing, also where others verify them.
+
+    Raises InvalidCredentials where the user was deleted meanwhile: recorded, to be committed.
     """
+    # A user who was registered in this transaction is active, and is seen by nobody else yet.
+    is_active = event is Event.USER_REGISTERED or _is_active(user_id, client)
+    session = _new_row(user_id, client)
+    counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
+    others = writing().execute(INSERTING, session | counted).scalar_one()
+    audit.record(event, client, user_id=user_id, session_id=session["id"])
+    if others >= current_app.config["MAX_SESSIONS_PER_USER"]:
+        _end_oldest(user_id, client)
+    if not is_active:
+        _record_endings(user_id, client, "inactive", end_every(user_id))
+    throttle.remember(user_id, client.network, last_login_at)
+    return grants.make(user_id, session["id"], 0, session["expires_at"], key)
+
+
+def _is_active(user_id: int, client: Client) -> bool:
+    """Hold a user until the transaction ends; return whether the account is active."""
+    is_active: bool | None = writing().execute(ACTIVE, {"user_id": user_id}).scalar()
+    if is_active is None:
+        audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
+        raise InvalidCredentials
+    return is_active
+
+
+def _new_row(user_id: int, client: Client) -> dict[str, Any]:
     now = utcnow()
-    ends_at = now + current_app.config["SESSION_LIFETIME"]
-    session = {
+    return {
         "id": uuid4(),
         "user_id": user_id,
         "created_at": now,
         "refreshed_at": now,
+        "refreshed_network": client.network,
         "last_seen_at": now,
-        "expires_at": ends_at,
+        "expires_at": now + current_app.config["SESSION_LIFETIME"],
         "generation": 0,
+        "grace_responses": 0,
         "address": client.address,
         "user_agent": client.user_agent,
     }
-    writing().execute(INSERTING, session)
-    db.session.info[STARTED] = db.session.info.get(STARTED, 0) + 1
-    audit.record(event, client, user_id=user_id, session_id=session["id"])
-    return grants.make(user_id, session["id"], session["generation"], ends_at)
 
 
 def identify(token: str) -> Identity:
@@ -150,11 +197,26 @@ def admit(claims: Claims, shown: Prepared[*Columns]) -> Row[*Columns]:
     return row
 
 
-def of_user(user_id: int) -> Sequence[Session]:
-    """Return the sessions of a user that are open, the last seen first."""
-    presence.current().write()
-    last_seen_first = (Session.last_seen_at.desc(), Session.created_at.desc())
-    return db.session.scalars(_open(user_id).order_by(*last_seen_first)).all()
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session as its user sees it."""
+
+    id: UUID
+    created_at: datetime
+    last_seen_at: datetime
+    address: str
+    user_agent: str
+
+
+def of_user(user_id: int) -> list[OpenSession]:
+    """Return the sessions of a user that are open, the last seen first.
+
+    What this process has seen and not written yet counts too.
+    """
+    seen_at = presence.current().seen_at
+    found = (OpenSession(*row) for row in reads.all(_open(user_id, *SHOWN_TO_USER)))
+    sessions = [replace(one, last_seen_at=seen_at(one.id, one.last_seen_at)) for one in found]
+    return sorted(sessions, key=lambda one: (one.last_seen_at, one.created_at), reverse=True)
 
 
 def count_open() -> int:
@@ -169,12 +231,10 @@ def end(user_id: int, session_id: UUID, client: Client, event: Event = Event.SES
 
     Raises SessionEnded where it has ended already, or is somebody else's.
     """
-    if _close(Session.user_id == user_id, Session.id == session_id):
+    with transaction():
+        if not _end(Session.user_id == user_id, Session.id == session_id):
+            raise SessionEnded
         audit.record(event, client, user_id=user_id, session_id=session_id)
-        db.session.commit()
-    else:
-        db.session.rollback()
-        raise SessionEnded
 
 
 def end_one_of(user_id: int, session_id: UUID, client: Client) -> None:
@@ -187,19 +247,18 @@ def end_one_of(user_id: int, session_id: UUID, client: Client) -> None:
 
 def end_all(user_id: int, client: Client, but: UUID | None = None) -> int:
     """End every session of a user, but one where that is named; return how many there were."""
-    ended = close_all(user_id, but)
-    scope = "others" if but else "all"
-    audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope=scope, count=ended)
-    db.session.commit()
+    with transaction():
+        ended = end_every(user_id, but)
+        _record_endings(user_id, client, "others" if but else "all", ended)
     return ended
 
 
-def close_all(user_id: int, but: UUID | None = None) -> int:
-    """End every session of a user, but one where that is named, within the caller's transaction."""
-    return _close(Session.user_id == user_id, Session.id != but if but else true())
+def end_every(user_id: int, but: UUID | None = None) -> int:
+    """End every session of a user, but one where that is named, within the operation."""
+    return _end(Session.user_id == user_id, Session.id != but if but else true())
 
 
-def _close(*which: ColumnElement[bool]) -> int:
+def _end(*which: ColumnElement[bool]) -> int:
     """End sessions and enter them in the feed; every ending comes by here."""
     now = utcnow()
     ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=now)
@@ -211,17 +270,22 @@ def _close(*which: ColumnElement[bool]) -> int:
     return len(rows)
 
 
-def _open(user_id: int) -> Select[Session]:
-    return select(Session).where(
+def _end_oldest(user_id: int, client: Client) -> None:
+    """End so many sessions of a user that no more than MAX_SESSIONS_PER_USER are left."""
+    newest_first = _open(user_id, Session.id).order_by(Session.created_at.desc(), Session.id)
+    beyond = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
+    too_many = db.session.scalars(beyond).all()
+    # By ids that are known: with a subquery PostgreSQL may read every session of everybody.
+    if too_many:
+        _record_endings(user_id, client, "oldest", _end(Session.id.in_(too_many)))
+
+
+def _record_endings(user_id: int, client: Client, scope: str, count: int) -> None:
+    if count:
+        audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope=scope, count=count)
+
+
+def _open(user_id: int, *columns: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
+    return select(*columns).where(
         Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > utcnow()
     )
-
-
-def close_the_oldest(user_id: int, client: Client) -> None:
-    """End so many sessions of a user that no more than the most are left, in the transaction."""
-    newest_first = _open(user_id).order_by(Session.created_at.desc(), Session.id)
-    beyond = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
-    too_many = db.session.scalars(beyond.with_only_columns(Session.id)).all()
-    # By ids that are known: with a subquery PostgreSQL may read every session of everybody.
-    if too_many and (ended := _close(Session.id.in_(too_many))):
-        audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope="oldest", count=ended)

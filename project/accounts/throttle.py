@@ -151,7 +151,8 @@ def clear(name: str | None = None, client: Client = COMMAND) -> int:
         forgetting = delete(Throttle).where(Throttle.scope == scope.value, *where)
         cleared += len(db.session.scalars(forgetting.returning(Throttle.count)).all())
         db.session.commit()
-    audit.record(Event.THROTTLE_CLEARED, client, count=cleared)
+    if cleared:
+        audit.record(Event.THROTTLE_CLEARED, client, count=cleared)
     db.session.commit()
     return cleared
 
@@ -227,7 +228,7 @@ def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str |
     telling = untold.values(told_until=Throttle.blocked_until)
     if db.session.scalar(telling.returning(Throttle.count)) is not None:
         user_id = db.session.scalar(select(User.id).where(User.email_key == email_key))
-        audit.record(Event.THROTTLE_REFUSED, client, user_id=user_id, scope=scope.value)
+        audit.record(Event.ATTEMPT_THROTTLED, client, user_id=user_id, scope=scope.value)
     db.session.commit()
 
 

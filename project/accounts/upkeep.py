@@ -22,7 +22,7 @@ from project.accounts import keys
 from project.api.models import AuditEvent, KnownNetwork, Revocation, Session, SigningKey, Throttle
 from project.clock import utcnow
 from project.database.base import Base
-from project.extensions import db, reads
+from project.extensions import db, reads, transaction
 
 Value = TypeVar("Value")
 
@@ -143,16 +143,14 @@ def _in_turn(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequ
         try:
             return _committed(statement)
         except exc.OperationalError as error:
-            db.session.rollback()
             if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_BUSY":
                 raise
     return _committed(statement)
 
 
 def _committed(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
-    returned = db.session.scalars(statement).all()
-    db.session.commit()
-    return returned
+    with transaction():
+        return db.session.scalars(statement).all()
 
 
 def _let_others_write(seconds: float) -> None:

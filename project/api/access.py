@@ -2,6 +2,7 @@
 
 import logging
 from time import perf_counter
+from uuid import UUID
 
 from flask import Flask, Response, g, request
 
@@ -45,11 +46,13 @@ def note(response: Response) -> Response:
 
 
 def _told(route: str | None, status: int) -> dict[str, object]:
+    session_id: UUID | None = g.get("session_id")
     return {
         "method": request.method[:LONGEST_METHOD],
         "route": route,
         "status": status,
         "duration_ms": round((perf_counter() - g.began) * 1000, 1),
         "user_id": g.get("user_id"),
+        "session_id": session_id and session_id.hex,
         "address": client.address(),
     }

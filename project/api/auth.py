@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from project.accounts import login, refresh, registration, sessions
 from project.accounts.sessions import Identity
-from project.api.client import client
+from project.api.client import client, identified
 from project.api.contract import accepts, accepts_optional, answers
 from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
@@ -27,6 +27,7 @@ from project.errors import (
     LogoutTokenMissing,
     Overloaded,
     RefreshReused,
+    RefreshSuperseded,
     TooManyAttempts,
     Unavailable,
     UserExists,
@@ -58,18 +59,20 @@ def login_user(payload: LoginRequest) -> LoginResponse:
 
 
 @auth_blueprint.post("/auth/refresh")
-@answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused)
+@answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused, RefreshSuperseded)
 @accepts(RefreshRequest)
 def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     """Exchange a refresh token for a new pair of tokens.
 
     Reusing a refresh token revokes the session. For 30 seconds the previous refresh token returns
-    the current tokens again, so two tabs that refresh at once both stay logged in.
+    the current tokens again, up to ten times, so two tabs that refresh at once both stay logged in.
     """
-    return RefreshResponse(**asdict(refresh.refresh(payload.refresh_token, client())))
+    claims = refresh.claims_of(payload.refresh_token)
+    identified(claims.user_id, claims.session_id)
+    return RefreshResponse(**asdict(refresh.refresh(claims, client())))
 
 
-@auth_blueprint.get("/auth/logout")
+@auth_blueprint.get("/auth/logout", head=False)
 @answers(LogoutResponse)
 @authenticate(missing=LogoutTokenMissing)
 def logout_user(identity: Identity) -> LogoutResponse:

@@ -2,6 +2,7 @@
 
 import logging
 from threading import Lock
+from uuid import UUID
 
 from flask import current_app, g, request
 
@@ -24,6 +25,11 @@ NO_ADDRESS = (
 )
 
 logger = logging.getLogger(__name__)
+
+
+def identified(user_id: int, session_id: UUID) -> None:
+    """Remember whose token the request has, for its log line and the audit trail."""
+    g.user_id, g.session_id = user_id, session_id
 
 
 def client() -> Client:

@@ -5,10 +5,11 @@ from functools import wraps
 from hmac import compare_digest
 from typing import Any
 
-from flask import current_app, g, request
+from flask import current_app, request
 
 from project.accounts import sessions
 from project.accounts.sessions import Identity
+from project.api.client import identified
 from project.api.contract import View, describe
 from project.errors import (
     NotPermitted,
@@ -95,7 +96,7 @@ def _authenticate_by(setting: str, view: View) -> View:
 
 def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
     identity = sessions.identify(_bearer_token(missing))
-    g.user_id = identity.id  # for the log and the audit trail
+    identified(identity.id, identity.session_id)
     return identity
 
 

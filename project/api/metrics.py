@@ -1,12 +1,11 @@
 """Counts what the app does, and serves the counts to Prometheus.
 
-Deeds know nothing of it: outcomes are read from answers and refusals, and how many sessions have
-started and ended from what was committed.
+Operations know nothing of it: outcomes are read from responses and errors, and how many sessions
+have started and ended from the audit events that were committed.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
 from threading import Lock
@@ -16,17 +15,14 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Blueprint, Flask, Request, Response, current_app, g
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, Histogram
-from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session as DatabaseSession
-from sqlalchemy.orm import UOWTransaction
 
-from project.accounts import sessions
+from project.accounts import audit, sessions
+from project.accounts.audit import Event
 from project.accounts.throttle import Scope
 from project.api.contract import serves
 from project.api.document import family
 from project.api.guard import authenticate_scraper
-from project.api.models import Revocation
 from project.clock import utcnow
 from project.errors import ServiceError, TooManyAttempts
 from project.extensions import db, reads
@@ -36,7 +32,6 @@ from project.version import VERSION
 UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CENSUS_INTERVAL = timedelta(minutes=1)
-COMMITTED = "metrics.committed"
 
 OUTCOMES = {
     "invalid_credentials": "failed",
@@ -48,6 +43,18 @@ OUTCOMES = {
 
 TRIED = {"/auth/login": attrgetter("logins"), "/auth/register": attrgetter("registrations")}
 """What counts the outcomes of a route."""
+
+STARTS = {Event.LOGIN_SUCCEEDED, Event.USER_REGISTERED}
+"""The events that start a session."""
+
+ENDINGS = {
+    Event.SESSION_ENDED: None,
+    Event.REFRESH_TOKEN_REUSED: None,
+    Event.SESSIONS_ENDED: "count",
+    Event.USER_DEACTIVATED: "sessions_ended",
+    Event.USER_DELETED: "sessions_ended",
+}
+"""The events that end sessions, and which detail says how many; without one it is one."""
 
 log = logging.getLogger(__name__)
 metrics_blueprint = Blueprint("metrics", __name__)
@@ -106,6 +113,7 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         sampler = ConnectionSampler(metrics, {"reads": reads.engine, "writes": db.engine})
     app.extensions["connection_sampler"] = sampler
+    audit.observe(app, metrics_of_sessions(metrics))
     app.wsgi_app = RequestCounter(app.wsgi_app, metrics, sampler)  # type: ignore[method-assign]
     app.register_blueprint(metrics_blueprint)
 
@@ -182,23 +190,14 @@ def _outcome(refusal: ServiceError | None) -> str:
     return OUTCOMES.get(refusal.code) or ("unavailable" if refusal.status >= 500 else "invalid")
 
 
-@event.listens_for(db.session, "after_flush")
-def _note_sessions(session: DatabaseSession, _context: UOWTransaction) -> None:
-    noted = session.info.setdefault(COMMITTED, Counter())
-    noted.update(type(row) for row in session.new)
+def metrics_of_sessions(metrics: Metrics) -> audit.Observer:
+    """Return an observer that counts the sessions that start and end."""
 
+    def count(event: Event, details: Mapping[str, Any]) -> None:
+        if event in STARTS:
+            metrics.sessions_started.inc()
+        if event in ENDINGS:
+            how_many = ENDINGS[event]
+            metrics.sessions_ended.inc(details[how_many] if how_many else 1)
 
-@event.listens_for(db.session, "after_rollback")
-def _forget_sessions(session: DatabaseSession) -> None:
-    session.info.pop(COMMITTED, None)
-    session.info.pop(sessions.STARTED, None)
-
-
-@event.listens_for(db.session, "after_commit")
-def _count_sessions(session: DatabaseSession) -> None:
-    """Count what has been committed, and is so for sure: every session that started or ended."""
-    noted = session.info.pop(COMMITTED, Counter())
-    started = session.info.pop(sessions.STARTED, 0)
-    if "metrics" in current_app.extensions:
-        _metrics().sessions_started.inc(started)
-        _metrics().sessions_ended.inc(noted[Revocation])
+    return count

@@ -16,7 +16,7 @@ from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
 from project.security.hashing import HashingPool, PoolFull
-from project.security.keys import Keyring
+from project.security.keys import Key, Keyring
 from project.security.tokens import Claims, Purpose
 
 Result = TypeVar("Result")
@@ -95,9 +95,9 @@ class User(Base):
         return hashing.cost_of(kept_hash) != _rounds()
 
     @staticmethod
-    def encode_auth_token(claims: Claims) -> str:
-        """Return the signed token that says this."""
-        return tokens.encode(claims, _keyring().signing_key())
+    def encode_auth_token(claims: Claims, key: Key | None = None) -> str:
+        """Return the token of these claims, signed by this key or by the one that signs now."""
+        return tokens.encode(claims, key or _keyring().signing_key())
 
     @staticmethod
     def decode_auth_token(token: str, purpose: Purpose = Purpose.ACCESS) -> Claims:
@@ -113,7 +113,9 @@ class User(Base):
 class Session(Base):
     """One login: it opens with tokens, is kept open by refreshing, and ends by logout or in time.
 
-    `generation` counts the refreshes, and `refreshed_at` is when the last one was.
+    `generation` counts the refreshes; `refreshed_at` and `refreshed_network` are when and from
+    which network the last one was. `grace_responses` counts how often the refresh token of the
+    generation before was accepted since.
     """
 
     __tablename__ = "sessions"
@@ -130,6 +132,8 @@ class Session(Base):
     expires_at: Mapped[datetime] = mapped_column(Moment)
     generation: Mapped[int] = mapped_column(default=0)
     refreshed_at: Mapped[datetime] = mapped_column(Moment)
+    refreshed_network: Mapped[str | None] = mapped_column(String(45))
+    grace_responses: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     last_seen_at: Mapped[datetime] = mapped_column(Moment)
     address: Mapped[str] = mapped_column(String(45))
     user_agent: Mapped[str] = mapped_column(String(200))

@@ -1,7 +1,5 @@
 """Reading what a client sent, strictly: either a typed request, or every fault in it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -9,12 +7,12 @@ from flask import request
 from pydantic import BaseModel, ValidationError
 
 from project.api import admission
+from project.api.broken_bodies import raised_as
 from project.errors import (
     BadRequest,
     FieldError,
     InvalidPayload,
     PayloadTooLarge,
-    ServiceError,
     UnsupportedMediaType,
 )
 from project.security import strict_json
@@ -120,7 +118,7 @@ def _read_body() -> bytes:
     declared = request.content_length or 0
     if declared > MOST_DISCARDED:
         raise PayloadTooLarge
-    with admission.places().lent(), _raised_as(BadRequest):
+    with admission.places().lent(), raised_as(BadRequest):
         body = _read(LARGEST_BODY + 1)
         if len(body) > LARGEST_BODY:
             # A client that is still sending would see its connection cut, and not the answer.
@@ -137,18 +135,3 @@ def _read(most: int) -> bytes:
     while len(body) < most and (piece := request.stream.read(most - len(body))):
         body += piece
     return body
-
-
-@contextmanager
-def _raised_as(error_class: type[ServiceError]) -> Iterator[None]:
-    """Raise whatever the block raises as this error.
-
-    For reading from `wsgi.input` alone: of a broken chunk every server makes exceptions of its
-    own, gunicorn's have no common ancestor but Exception.
-    """
-    try:
-        yield
-    except ServiceError:
-        raise
-    except Exception as error:
-        raise error_class from error

@@ -1,6 +1,6 @@
 """For the other services of a product: introspection, keys, revocations, and forward auth."""
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from project.accounts import keyring, keys, revocations, sessions
 from project.accounts.sessions import Identity
@@ -76,8 +76,9 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     A key is published for twice the response's `max-age` before it signs. On an unknown `kid`,
     fetch the keys again, at most once in ten seconds.
     """
+    may_write = request.method != "HEAD"  # a key that is due
     kept = int(keys.lead().total_seconds() / 2)
-    published = [PublicKey.model_validate(jwk) for jwk in keyring.published()]
+    published = [PublicKey.model_validate(jwk) for jwk in keyring.published(may_write=may_write)]
     return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={kept}"}
 
 

@@ -5,11 +5,10 @@ from uuid import UUID
 from flask import Blueprint
 
 from project.accounts import sessions
-from project.accounts.sessions import Identity
+from project.accounts.sessions import Identity, OpenSession
 from project.api.client import client
 from project.api.contract import answers
 from project.api.guard import authenticate
-from project.api.models import Session
 from project.api.schemas import EndSessionResponse, SessionData, SessionList, SessionListResponse
 from project.errors import SessionNotFound
 
@@ -38,7 +37,7 @@ def end_session(identity: Identity, session_id: str) -> EndSessionResponse:
     return EndSessionResponse()
 
 
-def _shown(session: Session, identity: Identity) -> SessionData:
+def _shown(session: OpenSession, identity: Identity) -> SessionData:
     return SessionData(
         id=session.id,
         created_at=session.created_at,

@@ -51,7 +51,7 @@ def rotate_keys() -> None:
             "TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY. Set a new SECRET_KEY, "
             "and add the old one to SECRET_KEY_FALLBACKS."
         )
-    ring.prepare()
+    ring.prepared()
     signs_at = utcnow() + keys.lead()
     made = ring.rotate(signs_at, COMMAND)
     if made is None:
@@ -67,7 +67,7 @@ def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> 
         keys.retire(kid)
     except keys.UnknownKey:
         raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
-    keyring.current().prepare()
+    keyring.current().prepared()
     print(
         f"Retired {kid} in {database_name()}: its tokens are rejected from now on, and their users "
         "log in again."

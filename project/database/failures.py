@@ -6,7 +6,6 @@ UNDEFINED_TABLE = "42P01"
 # And PostgreSQL's undefined_column, insufficient_privilege and read_only_sql_transaction; SQLite
 # calls all of them operational errors.
 UNFIT = {UNDEFINED_TABLE, "42703", "42501", "25006"}
-FOREIGN_KEY_VIOLATED = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 
 
 def reason(error: Exception) -> str:
@@ -31,9 +30,3 @@ def lacks_table(error: Exception) -> bool:
     """Tell whether the table that was asked for is not there."""
     code = getattr(getattr(error, "orig", None), "pgcode", None)
     return code == UNDEFINED_TABLE or "no such table" in reason(error)
-
-
-def lacks_parent(error: exc.IntegrityError) -> bool:
-    """Tell whether a row could not be written because the one that it refers to is gone."""
-    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlite_errorname", None)
-    return code in FOREIGN_KEY_VIOLATED

@@ -1,15 +1,27 @@
-"""What writes a row whose key may be taken, alike on both databases."""
+"""Writing alike on both databases: a transaction's begin, and a row whose key may be taken."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from project.database.base import Base, table_of
 
 INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def reserve(connection: Connection) -> None:
+    """Begin a transaction that reads and then writes, so that nobody writes in between.
+
+    PostgreSQL locks the rows that a statement names. SQLite has one lock for the whole file and
+    would take it at the first write: what was read before that could be out of date.
+    """
+    driver = connection.connection.dbapi_connection
+    if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> int | None:

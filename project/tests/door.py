@@ -27,7 +27,7 @@ class DoorCase(KeysCase):
         apps = {algorithm: self.new_app(TOKEN_ALGORITHM=algorithm.value) for algorithm in Algorithm}
         for app in apps.values():
             with app.app_context():
-                keyring.current().prepare()
+                keyring.current().signing_key()
         self.clock.shift(LEAD)
         self.good: list[Good] = []
         for app in apps.values():

@@ -114,6 +114,32 @@ class TestAudit(AuditCase):
             (Event.SESSIONS_ENDED, user_id, {"scope": "all", "count": 1}),
         )
 
+    def test_what_changes_nothing_is_no_event(self) -> None:
+        token = self.add_token(self.add_user())
+        with lines.caught() as written:
+            reply = self.caller.post("/auth/logout", {"scope": "others"}, token)
+            self.assertEqual(reply.status, 200)
+            with self.app.app_context():
+                lifecycle.activate(EMAIL)
+                throttle.clear(EMAIL)
+        self.assertEqual(self.events(), [])
+        self.assertEqual([one["message"] for one in written.objects], ["answered"])
+
+    def test_an_account_is_deactivated_once(self) -> None:
+        user_id = self.add_user()
+        with self.app.app_context():
+            for _ in range(2):
+                lifecycle.deactivate(EMAIL)
+        self.assert_recorded((Event.USER_DEACTIVATED, user_id, {"sessions_ended": 0}))
+
+    def test_the_session_of_an_inactive_user_ends_when_it_starts(self) -> None:
+        user_id = self.add_user(active=False)
+        self.assertEqual(self.login_as_browser().status, 200)
+        self.assert_recorded(
+            (Event.LOGIN_SUCCEEDED, user_id, {}),
+            (Event.SESSIONS_ENDED, user_id, {"scope": "inactive", "count": 1}),
+        )
+
     def test_a_session_that_had_ended_is_no_event(self) -> None:
         token = self.add_token(self.add_user())
         self.caller.logout(token)
@@ -127,7 +153,7 @@ class TestAudit(AuditCase):
         self.caller.post("/auth/refresh", {"refresh_token": fresh.body["refresh_token"]})
         self.assertEqual(self.caller.post("/auth/refresh", {"refresh_token": stale}).status, 401)
         registered, reused = self.events()
-        self.assertEqual(reused.event, "refresh.reused")
+        self.assertEqual(reused.event, "refresh_token.reused")
         self.assertEqual((reused.session_id, reused.address), (registered.session_id, "127.0.0.1"))
 
     def test_an_account_made_by_an_administrator(self) -> None:
@@ -194,7 +220,7 @@ class TestThrottleAudit(AuditCase):
                 self.assertEqual(replies, [404, 429, 429, 429])
                 clock.shift(wait)
         failed: Expected = (Event.LOGIN_FAILED, user_id, {})
-        refused: Expected = (Event.THROTTLE_REFUSED, user_id, {"scope": "account-network"})
+        refused: Expected = (Event.ATTEMPT_THROTTLED, user_id, {"scope": "account-network"})
         self.assert_recorded(failed, refused, failed, refused)
 
     def test_forgetting_counts(self) -> None:
@@ -215,7 +241,7 @@ class TestKeyAudit(AuditCase):
 
     def test_keys(self) -> None:
         with self.app.app_context():
-            keyring.current().prepare()
+            keyring.current().signing_key()
             kid = keyring.current().signing_key().key_id
             keyring.current().rotate(utcnow(), COMMAND)
             keys.retire(str(kid))
@@ -223,6 +249,13 @@ class TestKeyAudit(AuditCase):
         self.assertEqual((first.event, first.user_agent), ("key.rotated", "service"))
         self.assertEqual((second.event, second.user_agent), ("key.rotated", "command"))
         self.assertEqual((retired.event, retired.details), ("key.retired", {"kid": kid}))
+
+    def test_a_key_is_retired_once(self) -> None:
+        with self.app.app_context():
+            kid = str(keyring.current().signing_key().key_id)
+            for _ in range(2):
+                keys.retire(kid)
+        self.assertEqual([row.event for row in self.events()], ["key.rotated", "key.retired"])
 
     def test_a_key_that_is_unknown_is_no_event(self) -> None:
         with self.app.app_context(), pytest.raises(keys.UnknownKey):
@@ -233,5 +266,13 @@ class TestKeyAudit(AuditCase):
 @pytest.mark.any_database
 def test_every_event_is_documented() -> None:
     """Hold the table of the docs to be the list of events."""
-    rows = re.findall(r"(?m)^\| `([a-z]+\.[a-z]+)` \| ", DOCS.read_text())
+    rows = re.findall(r"(?m)^\| `([a-z_]+\.[a-z]+)` \| ", DOCS.read_text())
     assert rows == [event.value for event in Event]
+
+
+@pytest.mark.any_database
+def test_every_event_is_a_subject_and_what_happened_to_it() -> None:
+    """Hold every event to the grammar `subject.past_tense`, and its member to be named so."""
+    for event in Event:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.[a-z]+ed", event), event
+        assert event.name == event.replace(".", "_").upper()

@@ -84,7 +84,7 @@ class KeysCase(BaseTestCase):
     def rotate(self) -> str:
         """Rotate, as the command does; return the new key's id."""
         with self.new_app().app_context():
-            keyring.current().prepare()
+            keyring.current().signing_key()
             made = keyring.current().rotate(datetime.now(UTC) + LEAD)
         assert made is not None
         return made
@@ -250,7 +250,7 @@ class TestRotation(KeysCase):
 
         def prepare(app: Flask) -> None:
             with app.app_context():
-                keyring.current().prepare()
+                keyring.current().signing_key()
 
         with ThreadPoolExecutor(len(apps)) as pool:
             list(pool.map(prepare, apps))
@@ -338,7 +338,7 @@ class TestDamagedKeys(KeysCase):
             def read_late() -> Any:
                 rows = read()
                 with mock.patch.object(keys, "kept", read):
-                    ring.prepare()  # another thread makes the first key meanwhile
+                    ring.signing_key()  # another thread makes the first key meanwhile
                 return rows
 
             with mock.patch.object(keys, "kept", read_late):

@@ -92,7 +92,7 @@ class TestLeaks(BaseTestCase):
         self.command_everything()
         self.assert_nothing_leaked()
         told = {line["message"] for line in self.written.objects}
-        self.assertLessEqual({"login.failed", "refresh.reused", "user.deleted"}, told)
+        self.assertLessEqual({"login.failed", "refresh_token.reused", "user.deleted"}, told)
 
     def introspect(self, token: str) -> None:
         """Ask about a token by a service's token, a wrong one and none."""
@@ -123,7 +123,7 @@ class TestLeaks(BaseTestCase):
         self.caller.register("ada", EMAIL, PASSWORD)
         replies = [self.caller.login(EMAIL, f"{WRONG} {guess}").status for guess in range(7)]
         self.assertEqual(replies[-1], 429)
-        self.assertEqual(len(self.written.said("throttle.refused")), 1)
+        self.assertEqual(len(self.written.said("attempt.throttled")), 1)
         self.assert_nothing_leaked()
 
     def test_hostile_fields(self) -> None:

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import TextIO
 from unittest import TestCase
 
+import jwt
 import pytest
 import time_machine
 
@@ -103,6 +104,7 @@ class TestAccess(BaseTestCase):
                 "route": "/users/<user_id>",
                 "status": 200,
                 "user_id": user_id,
+                "session_id": jwt.decode(token, options={"verify_signature": False})["sid"],
                 "address": "127.0.0.1",
                 "request_id": REQUEST_ID,
             },

@@ -1,18 +1,20 @@
 """What is counted, and who may read it; in one process."""
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from unittest import mock
 
 import time_machine
 from sqlalchemy.exc import OperationalError
 
-from project.accounts import grants, sessions
+from project.accounts import grants, keyring, lifecycle, sessions
 from project.accounts.audit import Event
 from project.accounts.clients import COMMAND
 from project.api.metrics import RequestCounter
 from project.api.models import User
-from project.extensions import db, reads
+from project.extensions import db, reads, transaction
 from project.security import hashing
 from project.security.hashing import HashingPool
 from project.tests import databases
@@ -193,6 +195,26 @@ class TestSessions(CountingCase):
         self.assertEqual(told.value("users_sessions_ended_total"), 4)
         self.assertEqual(told.value("users_open_sessions"), 1)
 
+    def test_those_of_an_inactive_user_and_those_above_the_cap(self) -> None:
+        self.start(MAX_SESSIONS_PER_USER=2)
+        self.add_user()
+        for _ in range(3):
+            self.caller.login()
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_sessions_ended_total"), 1)
+        self.add_user("ada", "ada@example.com", active=False)
+        self.caller.login("ada@example.com")
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_sessions_started_total"), 4)
+        self.assertEqual(scraped.value("users_sessions_ended_total"), 2)
+
+    def test_a_deactivation_counts_what_it_ends(self) -> None:
+        self.add_user()
+        self.caller.login()
+        with self.app.app_context():
+            lifecycle.deactivate("michael@example.com")
+        self.assertEqual(self.scrape().value("users_sessions_ended_total"), 1)
+
     def test_what_is_not_committed_is_not_counted(self) -> None:
         with mock.patch.object(grants, "make", side_effect=ZeroDivisionError):
             self.assertEqual(self.caller.register().status, 500)
@@ -201,10 +223,13 @@ class TestSessions(CountingCase):
     def test_what_was_taken_back_before_a_commit_is_not_counted(self) -> None:
         user_id = self.add_user()
         with self.app.test_request_context():
-            sessions.start(user_id, COMMAND, Event.LOGIN_SUCCEEDED)
-            db.session.rollback()
-            sessions.start(user_id, COMMAND, Event.LOGIN_SUCCEEDED)
-            db.session.commit()
+            start = partial(sessions.start, user_id, COMMAND, Event.LOGIN_SUCCEEDED)
+            key = keyring.current().signing_key()
+            with suppress(ZeroDivisionError), transaction():
+                start(key)
+                raise ZeroDivisionError
+            with transaction():
+                start(key)
         self.assertEqual(self.scrape().value("users_sessions_started_total"), 1)
 
     def test_the_open_ones_are_counted_once_a_minute(self) -> None:

@@ -170,7 +170,7 @@ class TestPurgeOfKeys(BaseTestCase):
 
     def rotate(self) -> None:
         """Make a successor that signs at once."""
-        keyring.current().prepare()
+        keyring.current().signing_key()
         keyring.current().rotate(utcnow())
 
     def private_keys(self) -> list[bool]:

@@ -95,7 +95,7 @@ class TestRotationUnderLoad(BaseTestCase):
     def rotate(self) -> str:
         """Rotate, as the command does; return the new key's id."""
         with self.app.app_context():
-            keyring.current().prepare()
+            keyring.current().signing_key()
             made = keyring.current().rotate(utcnow() + LEAD)
         assert made is not None
         return made
@@ -104,4 +104,4 @@ class TestRotationUnderLoad(BaseTestCase):
         """Retire a key, as the command does."""
         with self.app.app_context():
             keys.retire(kid)
-            keyring.current().prepare()
+            keyring.current().signing_key()

@@ -2,14 +2,19 @@
 
 import re
 from unittest import mock
+from uuid import uuid4
 
 from flask import Flask
 
+from project.accounts.presence import Presence
 from project.api.models import User
 from project.extensions import db, reads
 from project.tests import databases, utils, wire
 from project.tests.base import BaseTestCase, empty_tables
 from project.tests.utils import InProcess
+
+PINGS = ("SELECT 1", ";")
+EDGES = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
 class TestStatements(BaseTestCase):
@@ -67,9 +72,45 @@ class TestStatements(BaseTestCase):
             [statement.split()[0] for statement in before], ["SELECT", *["INSERT"] * 2]
         )
         self.assertEqual(self.tables(before), ["throttle", "throttle"])
-        self.assertEqual(self.tables(after), ["throttle", "throttle", "sessions", "audit_events"])
-        edges = [one.strip() for one in after if one.split()[0] in ("BEGIN", "COMMIT", "ROLLBACK")]
-        self.assertEqual(edges, ["BEGIN", "COMMIT"])
+        self.assertEqual(self.tables(after), ["sessions", "audit_events", "throttle", "throttle"])
+        self.assertEqual(self.words(after)[:3], ["BEGIN", "SELECT", "INSERT"])
+        self.assert_one_transaction(after)
+
+    def test_a_registration_is_one_transaction(self) -> None:
+        self.assertEqual(self.caller.register().status, 201)
+        self.assertEqual(self.tables(self.sent)[0], "throttle")
+        self.assertEqual(
+            self.tables(self.sent)[1:], ["users", "sessions", "audit_events", "known_networks"]
+        )
+        self.assert_one_transaction(self.sent)
+
+    def test_a_refresh_reads_once_and_writes_once(self) -> None:
+        token = self.caller.login().body["refresh_token"]
+        self.sent.clear()
+        self.assertEqual(self.caller.post("/auth/refresh", {"refresh_token": token}).status, 200)
+        self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
+
+    def test_a_grace_response_writes_as_a_refresh_does(self) -> None:
+        token = self.caller.login().body["refresh_token"]
+        for _ in range(2):
+            self.sent.clear()
+            self.caller.post("/auth/refresh", {"refresh_token": token})
+        self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
+
+    def test_the_list_of_sessions_writes_nothing(self) -> None:
+        presence: Presence = self.app.extensions["presence"]
+        presence.note(uuid4())
+        self.assertEqual(self.caller.get("/auth/sessions", self.token).status, 200)
+        self.assertEqual(self.words(), ["SELECT", "SELECT"])
+
+    def test_a_logout_of_the_others_that_are_not_there_inserts_nothing(self) -> None:
+        with self.app.app_context():
+            empty_tables()
+        self.token = self.add_token(self.add_user())
+        self.sent.clear()
+        reply = self.caller.post("/auth/logout", {"scope": "others"}, self.token)
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
 
     def test_a_login_that_fails_costs_the_same_for_an_unknown_address(self) -> None:
         self.add_user("ada", "ada@example.com")
@@ -80,6 +121,16 @@ class TestStatements(BaseTestCase):
             costs.append([statement.split()[0] for statement in self.sent])
         self.assertEqual(costs[0], costs[1])
         self.assertEqual(self.tables(self.sent)[-1], "audit_events")
+
+    def assert_one_transaction(self, statements: list[str]) -> None:
+        """Hold these statements to have one transaction among them."""
+        edges = [word for word in self.words(statements) if word in EDGES]
+        self.assertEqual(edges, ["BEGIN", "COMMIT"])
+
+    def words(self, statements: list[str] | None = None) -> list[str]:
+        """Return the first word of each statement, but of those that ask for the connection."""
+        sent = self.sent if statements is None else statements
+        return [statement.split()[0] for statement in sent if statement not in PINGS]
 
     def hash_without_a_transaction(self, kept_hash: str, password: str) -> bool:
         """Check a password, and note when."""

@@ -93,7 +93,7 @@ class TestKeyPair(ServedCase):
         old = self.login()["auth_token"]
         self.assert_good(old)
         with self.app.app_context():
-            keyring.current().prepare()
+            keyring.current().signing_key()
             keyring.current().rotate(utcnow())
         new = self.login()["auth_token"]
         self.assertNotEqual(*map(kid_of, (old, new)))
