@@ -24,8 +24,8 @@ from project.tests.postgres import free_port
 
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 """Where the system's packages put programs; /usr/sbin is missing from many users' PATH."""
-NGINX = shutil.which("nginx", path=PROGRAMS)
-HAPROXY = shutil.which("haproxy", path=PROGRAMS)
+NGINX = shutil.which("nginx") or shutil.which("nginx", path=PROGRAMS)
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path=PROGRAMS)
 DISTRIBUTIONS_CADDY = shutil.which("caddy", path=PROGRAMS)
 NEWEST_CADDY = str(Path(sys.executable).with_name("caddy"))
 NOT_TO_BE_HAD = "CI_WITHOUT"
