@@ -7,6 +7,7 @@ import select
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from typing import ClassVar
+from unittest import TestCase
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
@@ -255,3 +256,27 @@ class TestClientAddress(BaseTestCase):
             )
             listed = json.loads(connection.getresponse().read())["data"]["sessions"]
         return str(next(session["address"] for session in listed if session["current"]))
+
+
+@pytest.mark.any_database
+class TestLimits(TestCase):
+    """nginx limits how many requests of one address are under way, as the docs set it up."""
+
+    def test_the_fifty_first_request_of_an_address_is_rejected_and_no_other_address(self) -> None:
+        nobody = f"http://127.0.0.1:{free_port()}"
+        limits = proxies.documented("deployment.md", nobody, "nginx\n# in the http block")
+        url = urlsplit(self.enterContext(proxies.nginx_with(limits)))
+        for _ in range(50):
+            slow = self.enterContext(closing(connection_from(SOURCE, url)))
+            slow.putrequest("POST", "/auth/login")
+            slow.putheader("Content-Length", "2")
+            slow.endheaders()
+        self.assertEqual(self.status_from(SOURCE, url), 503)
+        # There is no server behind it.
+        self.assertEqual(self.status_from("127.0.0.1", url), 502)
+
+    def status_from(self, source: str, url: SplitResult) -> int:
+        """Return the status of a request from this address."""
+        with closing(connection_from(source, url)) as connection:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status
