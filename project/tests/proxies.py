@@ -56,7 +56,7 @@ class Upstream(BaseHTTPRequestHandler):
         """Return the header fields as JSON, each with all its values."""
         fields: dict[str, list[str]] = {}
         for name, value in self.headers.items():
-            # As the least careful server reads a name: CGI drops the underscore, PHP the dot too.
+            # As the least careful server reads a name: WSGI takes `_` for `-`, others dots too.
             fields.setdefault(re.sub(r"[^a-z0-9]", "-", name.lower()), []).append(value)
         body = json.dumps(fields).encode()
         self.send_response(200)
