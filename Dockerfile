@@ -22,6 +22,10 @@ COPY migrations migrations
 COPY project project
 # Else every start of a worker compiles again: the user may not write here.
 RUN python -m compileall -q project migrations manage.py
+# docker build --build-arg VERSION=1.2.3
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title=users \
+      org.opencontainers.image.version=$VERSION
 USER 10001:10001
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \

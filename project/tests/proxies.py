@@ -22,7 +22,14 @@ import pytest
 from project.tests import databases, servers
 from project.tests.postgres import free_port
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+"""Where the system's packages put programs; /usr/sbin is missing from many users' PATH."""
+NGINX = shutil.which("nginx") or shutil.which("nginx", path=PROGRAMS)
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path=PROGRAMS)
+DISTRIBUTIONS_CADDY = shutil.which("caddy", path=PROGRAMS)
+NEWEST_CADDY = str(Path(sys.executable).with_name("caddy"))
+NOT_TO_BE_HAD = "CI_WITHOUT"
+"""Names the programs that the distribution of a CI machine has no package of."""
 DOCS = servers.ROOT / "docs"
 CONFIGURATION = """
 daemon off;
@@ -43,19 +50,24 @@ RESOLVED = re.compile(r"server users-service:5000 resolve (.*;)")
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Answers what it was told of the caller."""
+    """Returns the header fields that reach it."""
 
     def do_GET(self) -> None:  # the name is the library's
-        """Answer the header fields as JSON, each with every value that came."""
-        told: dict[str, list[str]] = {}
+        """Return the header fields as JSON, each with all its values."""
+        fields: dict[str, list[str]] = {}
         for name, value in self.headers.items():
-            # As a WSGI server would understand the name.
-            told.setdefault(name.replace("_", "-").title(), []).append(value)
-        body = json.dumps(told).encode()
+            # As the least careful server reads a name: WSGI takes `_` for `-`, others dots too.
+            fields.setdefault(re.sub(r"[^a-z0-9]", "-", name.lower()), []).append(value)
+        body = json.dumps(fields).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:  # the name is the library's
+        """Read the body, then do the same."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -72,9 +84,10 @@ def upstream() -> Iterator[str]:
         thread.join()
 
 
-def need(program: str, path: str | None, *, of_ci: bool = False) -> str:
-    """Return where a program is; without it the test is skipped, or fails where CI must have it."""
-    if path is None and of_ci and "CI" in os.environ:
+def need(program: str, path: str | None) -> str:
+    """Return the path of a program; without it the test is skipped, and in CI it fails."""
+    not_to_be_had = os.environ.get(NOT_TO_BE_HAD, "").split()
+    if path is None and "CI" in os.environ and program not in not_to_be_had:
         pytest.fail(f"{program} is not installed, and this is CI")
     if path is None:
         pytest.skip(f"{program.upper()} IS NOT INSTALLED: nothing is tested behind it")
@@ -98,7 +111,7 @@ def nginx(locations: str) -> Iterator[str]:
 @contextmanager
 def nginx_with(servers: str) -> Iterator[str]:
     """Run nginx with upstreams and a server, which would listen on port 80; yield its URL."""
-    program, folder, port = need("nginx", NGINX, of_ci=True), new_folder(), free_port()
+    program, folder, port = need("nginx", NGINX), new_folder(), free_port()
     file = folder / "nginx.conf"
     servers = servers.replace("listen 80;", f"listen 127.0.0.1:{port};")
     file.write_text(CONFIGURATION.format(folder=folder, servers=servers))
@@ -114,7 +127,7 @@ def nginx_of(file: Path, urls: Iterable[str]) -> Iterator[str]:
     The servers stand in the place of the name that is asked for again and again: Docker's resolver
     is not here, and older versions of nginx do not know `resolve`.
     """
-    program, folder, port = need("nginx", NGINX, of_ci=True), new_folder(), free_port()
+    program, folder, port = need("nginx", NGINX), new_folder(), free_port()
     written = file.read_text().replace("/tmp/", f"{folder}/")
     written = written.replace("listen 8080;", f"listen 127.0.0.1:{port};")
     (named,) = RESOLVED.finditer(written)
@@ -126,9 +139,9 @@ def nginx_of(file: Path, urls: Iterable[str]) -> Iterator[str]:
 
 
 @contextmanager
-def caddy(site: str) -> Iterator[str]:
-    """Run Caddy with this site; yield its URL."""
-    program, folder, port = need("caddy", shutil.which("caddy")), new_folder(), free_port()
+def caddy(site: str, path: str | None) -> Iterator[str]:
+    """Run this Caddy with this site; yield its URL."""
+    program, folder, port = need("caddy", path), new_folder(), free_port()
     file = folder / "Caddyfile"
     site = site.replace("example.com {", f"http://127.0.0.1:{port} {{")
     file.write_text("{\n    admin off\n}\n" + site)
@@ -149,6 +162,21 @@ def traefik(static: str, dynamic: str) -> Iterator[str]:
     (folder / "traefik.yaml").write_text(static + "log:\n  level: INFO\n")
     with running([program, f"--configFile={folder / 'traefik.yaml'}"], "Starting provider"):
         _wait_until_routed(port)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def haproxy(configuration: str, script: str) -> Iterator[str]:
+    """Run HAProxy with this configuration and this Lua script; yield its URL."""
+    program, folder, port = need("haproxy", HAPROXY), new_folder(), free_port()
+    version = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
+    if re.search(r"version (1|2\.[0-4])\.", version):
+        pytest.skip(f"HAPROXY IS OLDER THAN 2.5: nothing is tested behind it\n{version}")
+    (folder / "users.lua").write_text(script)
+    configuration = configuration.replace("bind :80", f"bind 127.0.0.1:{port}")
+    configuration = configuration.replace("/etc/haproxy/users.lua", str(folder / "users.lua"))
+    (folder / "haproxy.cfg").write_text(configuration)
+    with running([program, "-W", "-f", str(folder / "haproxy.cfg")], "Loading success"):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -188,8 +216,9 @@ def running(command: list[str], sign: str, **environment: str) -> Iterator[None]
         process.communicate(timeout=30)
 
 
-def documented(page: str, users: str, kind: str = "nginx") -> str:
-    """Return the configuration that a page of the docs shows, with the service's URL in it."""
+def documented(page: str, users: str, kind: str = "nginx", upstream: str = "") -> str:
+    """Return the configuration that a page of the docs shows, with these servers in it."""
     block = re.search(rf"```{kind}\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
     assert block is not None
-    return block[1].replace("users-service:5000", urlsplit(users).netloc)
+    written = block[1].replace("users-service:5000", urlsplit(users).netloc)
+    return written.replace("upstream.internal:8000", upstream)

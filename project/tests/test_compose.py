@@ -18,11 +18,19 @@ from project.tests.utils import OverHTTP
 
 FOLDER = servers.ROOT / "deploy" / "compose"
 NGINX_CONF = FOLDER / "nginx.conf"
+FILES = (FOLDER / "compose.yml", servers.ROOT / "docker-compose.yml")
+SQL = servers.ROOT / "deploy" / "postgresql"
 
 
 def services(file: Path) -> dict[str, Any]:
     """Return the services of a compose file."""
     found: dict[str, Any] = yaml.safe_load(file.read_text())["services"]
+    return found
+
+
+def settings(file: Path) -> dict[str, str]:
+    """Return the environment of the service."""
+    found: dict[str, str] = services(file)["users-service"]["environment"]
     return found
 
 
@@ -41,8 +49,8 @@ class TestCompose(TestCase):
         self.proxy = self.services["users-proxy"]
 
     def test_every_variable_is_one_that_the_image_reads(self) -> None:
-        for file in (FOLDER / "compose.yml", servers.ROOT / "docker-compose.yml"):
-            for name in ("users-service", "users-migration"):
+        for file in FILES:
+            for name in ("users-service", "users-migration", "users-purge"):
                 environment = services(file)[name]["environment"]
                 self.assertLessEqual(set(environment), image.VARIABLES)
                 self.assertLessEqual(image.REQUIRED, set(environment))
@@ -98,6 +106,36 @@ class TestCompose(TestCase):
             self.assertEqual(service["security_opt"], ["no-new-privileges:true"])
             self.assertEqual(service.get("read_only", False), name != "users-db")
             self.assertEqual("cap_add" in service, name == "users-db")
+
+    def test_the_service_connects_by_a_role_of_its_own_that_the_database_makes(self) -> None:
+        for file in FILES:
+            database, url = services(file)["users-db"], settings(file)["DATABASE_URL"]
+            self.assertRegex(
+                url, r"^postgres://users:\$\{USERS_DB_PASSWORD:.*@users-db:5432/users$"
+            )
+            mounted = [volume.split(":") for volume in database["volumes"][1:]]
+            sources = [(file.parent / source).resolve() for source, _, _ in mounted]
+            self.assertEqual(sources, [SQL / "role.sql", SQL / "superuser.sql"])
+            targets = [
+                f"/docker-entrypoint-initdb.d/{n}-{at.name}" for n, at in enumerate(sources, 1)
+            ]
+            self.assertEqual([target for _, target, _ in mounted], targets)
+            self.assertIn("USERS_DB_PASSWORD", database["environment"])
+
+    def test_expired_rows_are_purged_every_day(self) -> None:
+        for file in FILES:
+            purge = services(file)["users-purge"]
+            *_, script = purge["command"]
+            self.assertEqual(script, "while python manage.py purge; do sleep 86400; done")
+            self.assertEqual((purge["restart"], purge["init"]), ("unless-stopped", True))
+
+    def test_without_a_proxy_the_service_is_published_on_the_machine_itself_alone(self) -> None:
+        published = {
+            name: service["ports"]
+            for name, service in services(FILES[1]).items()
+            if "ports" in service
+        }
+        self.assertEqual(published, {"users-service": ["127.0.0.1:5001:5000"]})
 
     def test_every_image_has_a_version(self) -> None:
         named = [service["image"] for service in self.services.values() if "image" in service]

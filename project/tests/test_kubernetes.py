@@ -14,7 +14,7 @@ from project import config
 from project.tests import image, servers
 
 FOLDER = servers.ROOT / "deploy" / "kubernetes"
-NOT_APPLIED = {"kustomization.yaml", "secret.example.yaml"}
+NOT_APPLIED = {"kustomization.yaml", "secret.example.yaml", "ingress.example.yaml"}
 SERVER = {"app.kubernetes.io/component": "server"}
 GOOD = {
     "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
@@ -100,6 +100,31 @@ class TestTogether(ManifestsCase):
         self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
         ports = {one["port"] for rule in policy["egress"] for one in rule["ports"]}
         self.assertEqual(ports, {53, 5432})
+
+    def test_the_products_services_can_connect_where_both_labels_are_set(self) -> None:
+        (rule,) = self.objects["NetworkPolicy", "users-server"]["spec"]["ingress"]
+        label = {"matchLabels": {"users-client": "true"}}
+        self.assertIn({"namespaceSelector": label, "podSelector": label}, rule["from"])
+        for peer in rule["from"]:
+            self.assertEqual(set(peer), {"namespaceSelector", "podSelector"})
+        page = (servers.ROOT / "docs" / "several-servers.md").read_text()
+        self.assertIn("kubectl label namespace shop users-client=true\n", page)
+
+    def test_the_ingress_passes_what_clients_call_to_the_service(self) -> None:
+        ingress = self.objects["Ingress", "users"]["spec"]
+        ((host, paths),) = ((rule["host"], rule["http"]["paths"]) for rule in ingress["rules"])
+        self.assertEqual(ingress["tls"][0]["hosts"], [host])
+        served = self.objects["Service", "users-service"]
+        (port,) = served["spec"]["ports"]
+        for path in paths:
+            backend = path["backend"]["service"]
+            self.assertEqual(backend["name"], served["metadata"]["name"])
+            self.assertEqual(backend["port"], {"name": port["name"]})
+        prefixes = tuple(path["path"] for path in paths)
+        inside = {rule for rule in image.paths() if not rule.startswith(prefixes)}
+        public = image.paths() - inside
+        self.assertLessEqual({"/auth/login", "/users/<user_id>", "/ping"}, public)
+        self.assertFalse([rule for rule in public if rule.startswith(("/metrics", "/health"))])
 
     def test_kustomize_puts_the_version_into_every_pod(self) -> None:
         if shutil.which("kubectl") is None:
