@@ -15,6 +15,7 @@ from project.api.models import Session, User
 from project.extensions import db
 from project.tests import databases, servers
 from project.tests.bad_input import BadInput
+from project.security.addresses import UNKNOWN
 from project.tests.base import empty_tables
 from project.tests.contract import USER_EXISTS, AuthContract
 from project.tests.utils import PASSWORD, OverHTTP, Reply
@@ -98,7 +99,7 @@ class ServedCase(AuthContract, BadInput):
             ((SPOOFED, CLIENT), CLIENT),
             ((SPOOFED, CLIENT, "10.0.0.2"), CLIENT),
             ((SPOOFED, f"{CLIENT}, 10.0.0.3", "10.0.0.2"), CLIENT),
-            ((CLIENT, "", "10.0.0.2"), "10.0.0.2"),
+            ((CLIENT, "", "10.0.0.2"), UNKNOWN),
         ):
             kept = self.address_kept(*(("X-Forwarded-For", line) for line in lines))
             self.assertEqual(kept, expected)
@@ -148,3 +149,7 @@ class TestGunicorn(ServedCase):
         for fields in ((real, look_alike), (look_alike, real)):
             self.assertEqual(self.address_kept(*fields), CLIENT)
         self.assertEqual(self.address_kept(look_alike), "127.0.0.1")
+    def test_a_byte_outside_of_ascii_hides_the_client_and_shows_no_other(self) -> None:
+        chain = f"\xe9, {CLIENT}"  # as a proxy appends to what the client sent
+        self.assertEqual(self.address_kept(("X-Forwarded-For", chain)), UNKNOWN)
+
