@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 
 from project import config, error_handler
 from project.accounts import keyring, presence
-from project.api import access, admission, cors, headers, metrics
+from project.api import access, admission, cors, docs, headers, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -97,6 +97,7 @@ def _init_extensions(app: Flask) -> None:
     db.init_app(app)
     reads.init_app(app)
     app.teardown_request(end_transaction)
+    docs.init_app(app)
     bcrypt.init_app(app)
     migrate.init_app(app, db)
     cors.init_app(app)
