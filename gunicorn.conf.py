@@ -8,8 +8,8 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from project.config import ConfigError, is_strict, load, share_cores
-from project.serving import draining, shared_secret
-from project.serving.limits import FINISHING_SECONDS, THREADS
+from project.serving import draining, gunicorn_worker, shared_secret
+from project.serving.limits import CONNECTIONS, FINISHING_SECONDS, THREADS
 from project.telemetry import logs, metrics_folder
 
 # Before gunicorn opens sockets.
@@ -19,9 +19,10 @@ logs.hold_outputs_open()
 control_socket_disable = True
 
 # One login's hash must not keep everybody else waiting, and no slow client: they can hold a thread
-# for each connection. gunicorn wants more connections than threads.
+# for each connection. gunicorn keeps as many connections alive as there are more than threads, and
+# these hold none.
 threads = THREADS
-worker_connections = threads + 1
+worker_connections = THREADS + CONNECTIONS
 
 # After the draining, and before a container is killed.
 graceful_timeout = FINISHING_SECONDS
@@ -31,7 +32,8 @@ logconfig_dict = logs.of_server(readable=not is_strict())
 
 # What is longer than gunicorn's defaults is still answered by the service, in its envelope.
 limit_request_line = 8190
-limit_request_field_size = 65536
+limit_request_field_size = 16 * 1024
+limit_request_fields = 100
 
 # No header field of a client changes where the service believes to be.
 forwarder_headers = ""
@@ -47,6 +49,9 @@ def post_worker_init(worker: Worker) -> None:
     worker.wsgi.extensions["watch"].start()
     with worker.wsgi.app_context():
         shared_secret.check_at_start()
+    gunicorn_worker.bound_heads()
+    gunicorn_worker.bound_reading_ahead()
+    gunicorn_worker.linger_elsewhere()
 
 
 def on_starting(server: Arbiter) -> None:

@@ -7,11 +7,11 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
 from werkzeug.datastructures import Headers
-from werkzeug.routing import Rule
+from werkzeug.routing import MapAdapter, Rule
 
 from project import config, error_handler
 from project.accounts import keyring, presence
-from project.api import access, admission, cors, headers, metrics
+from project.api import access, admission, cors, docs, headers, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -75,6 +75,16 @@ class UsersService(Flask):
         """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
         return function
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return the adapter that finds a request's route; Werkzeug's takes `//ping` for `/ping`.
+
+        A proxy that has rules by path takes them for two paths.
+        """
+        adapter = super().create_url_adapter(request)
+        if adapter and request and request.environ["PATH_INFO"].startswith("//"):
+            adapter.path_info = f"/.{request.environ['PATH_INFO']}"  # no route begins with a dot
+        return adapter
+
     def make_default_options_response(self) -> Response:
         """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
         allowed = ", ".join(sorted(super().make_default_options_response().allow))
@@ -101,6 +111,7 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     _init_extensions(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    docs.init_app(app)
     if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
         app.logger.warning("THROTTLE_ENABLED is off: rate limiting is disabled")
     for name, nearest in app.config["MISSPELT_SETTINGS"].items():

@@ -70,6 +70,7 @@ class ProductionConfig(BaseConfig):
 
     STRICT = True
     PASSWORD_POLICY = True
+    DOCS_ENABLED = False
 
 
 class StagingConfig(ProductionConfig):

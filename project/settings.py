@@ -130,6 +130,8 @@ SETTINGS = (
         "and there is no `/metrics`.", secret=True),
     Setting("USERS_PUBLIC", switch, False,
         "Whether everybody may read `/users`, e-mail addresses included."),
+    Setting("DOCS_ENABLED", switch, True,
+        "Whether `/docs` serves a page to try the API in; `/openapi.json` is always there."),
     Setting("CORS_ORIGINS", origins, ["*"],
         "The origins whose pages may call the service, separated by commas; no cookie is used."),
     Setting("CLIENT_TIMEOUT_SECONDS", whole(1, 60), 15,

@@ -12,6 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, current_app
 
+from project.api import unread_body
 from project.api.slow_clients import Watch
 from project.serving.limits import PLACES
 
@@ -54,8 +55,19 @@ class Admission:
         # Where a process has one thread, nobody else waits; a test's client is such a place.
         if not self._watch.started and environ["wsgi.multithread"]:
             self._watch.start()
+        if unread_body.may_be_left(environ):
+            return self._answer_with_body(environ, start_response)
         with self._places:
             return self._app(environ, start_response)
+
+    def _answer_with_body(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        unread_body.give_an_end(environ)
+        with self._places:
+            response = self._app(environ, start_response)
+        unread_body.discard(environ)  # without a slot, since it waits for the client
+        return response
 
 
 def init_app(app: Flask) -> None:

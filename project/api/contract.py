@@ -139,11 +139,12 @@ def revalidate(response: Response) -> Response:
 
 
 def serves(
-    *media_types: str, refusals: Refusals = (), revalidated: bool = False
+    *media_types: str, refusals: Refusals = (), status: int = 200, revalidated: bool = False
 ) -> Callable[[View], View]:
     """Say that the view answers something else than the envelope."""
 
     def decorate(view: View) -> View:
-        return describe(view, refusals, media_types=media_types, revalidated=revalidated)
+        changes = {"media_types": media_types, "status": status, "revalidated": revalidated}
+        return describe(view, refusals, **changes)
 
     return decorate

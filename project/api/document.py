@@ -31,7 +31,8 @@ TAGS = {
     "services": "For the other services of a product, and for proxies.",
     "health": "Health checks for orchestrators and load balancers.",
     "metrics": "Metrics for Prometheus.",
-    "system": "This document, and a page to try it in.",
+    "system": "This document.",
+    "docs": "A page to try every request in.",
 }
 SCHEMES = {
     "auth_token": "The `auth_token` of a login or registration.",

@@ -21,8 +21,6 @@ MEDIA_TYPE = "application/json"
 FORM = "application/x-www-form-urlencoded"
 LARGEST_BODY = 16 * 1024
 """Bytes; the largest request of ours has a few hundred."""
-MOST_DISCARDED = 2 * 1024 * 1024
-"""Bytes of a body that is too large which are still read, so that its sender hears the answer."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -116,14 +114,12 @@ def _read_object() -> dict[str, Any]:
 def _read_body() -> bytes:
     """Return the whole body. Raises PayloadTooLarge, or BadRequest where it ends too soon."""
     declared = request.content_length or 0
-    if declared > MOST_DISCARDED:
+    if declared > LARGEST_BODY:
         raise PayloadTooLarge
     with admission.places().lent(), raised_as(BadRequest):
         body = _read(LARGEST_BODY + 1)
-        if len(body) > LARGEST_BODY:
-            # A client that is still sending would see its connection cut, and not the answer.
-            _read(MOST_DISCARDED)
-            raise PayloadTooLarge
+    if len(body) > LARGEST_BODY:
+        raise PayloadTooLarge
     if len(body) < declared:
         raise BadRequest
     return body

@@ -94,7 +94,8 @@ def serve(
     warn_of_pending_migrations()
     shared_secret.check_at_start()
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
-    logger.info("serving %s by %s on %s; try it at /docs", database_name(), chosen, address)
+    page = "; try it at /docs" if current_app.config["DOCS_ENABLED"] else ""
+    logger.info("serving %s by %s on %s%s", database_name(), chosen, address, page)
     logs.warn_if_lost()
     share_cores(int(workers))
     share_counts()

@@ -48,15 +48,26 @@ def client_address(peer: str, chain: Sequence[str], trusted: Sequence[Network]) 
     X-Forwarded-For fields in the order of their arrival, `trusted` the networks of the proxies.
     It is the first address from the right, the peer's before all, that is not trusted; the
     leftmost where all are. What is no address ends the chain: the proxy that told it is the
-    client. A peer without an address is never trusted; its client is UNKNOWN.
+    client. An element that is empty hides the client, so that is UNKNOWN: granian passes a field
+    with a byte outside of ASCII on as an empty one, with all that a proxy has appended to it. A
+    peer without an address is never trusted; its client is UNKNOWN.
     """
     client = _parse(peer)
     if client is None:
         return UNKNOWN
     hops = islice(_from_the_right(chain), MOST_HOPS)
-    while _is_in(client, trusted) and (told := _parse(next(hops, ""))):
+    while _is_in(client, trusted) and (element := next(hops, None)) is not None:
+        if not element.strip(" \t"):
+            return UNKNOWN
+        if (told := _parse(element)) is None:
+            break
         client = told
     return str(client)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether this is an IP address; a Unix socket's peer has none."""
+    return _parse(text) is not None
 
 
 @lru_cache(MOST_REMEMBERED)

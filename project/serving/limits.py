@@ -7,8 +7,11 @@ CONNECTIONS = 512
 """Connections that a worker holds; more wait to be accepted."""
 THREADS = CONNECTIONS + PLACES
 """Threads that a worker has at the most: slow clients hold one for each connection, and no more."""
-LARGEST_HEAD = 128 * 1024
-"""Bytes of a request line and its header fields; granian's own limit is thrice as much."""
+LARGEST_HEAD = 32 * 1024
+"""Bytes of a request line and its header fields; under granian each connection whose body is still
+to come may hold several times as much."""
+BODY_PIECE = 16 * 1024
+"""Bytes of a body that are read at a time where it is read only to be dropped."""
 FINISHING_SECONDS = 7
 """What a worker has to finish what it has begun when the server ends; together with the default of
 DRAIN_SECONDS less than the ten seconds after which a container is killed."""

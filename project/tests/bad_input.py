@@ -240,7 +240,7 @@ class BadInput(BaseTestCase):
 
     def test_strange_headers(self) -> None:
         for headers in (
-            {"Authorization": "Bearer \xff\xfe"}, {"Authorization": "Bearer " + "x" * 30_000},
+            {"Authorization": "Bearer \xff\xfe"}, {"Authorization": "Bearer " + "x" * 15_000},
             {"X-Request-ID": "a b\tc"}, {"X-Request-ID": "x" * 65}, {"X-Request-ID": "\xe9" * 9},
             {"Origin": "null"}, {"Origin": "http://[::"}, {"Accept": "text/html"},
             {"Host": "x y"}, {"SCRIPT_NAME": "x"}, {"SCRIPT_NAME": "/auth"}, {"PATH_INFO": "/x"},

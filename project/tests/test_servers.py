@@ -3,7 +3,9 @@
 import http.client
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from werkzeug.datastructures import Headers
 
 from project.api.models import Session, User
 from project.extensions import db
+from project.security.addresses import UNKNOWN
 from project.tests import databases, servers
 from project.tests.bad_input import BadInput
 from project.tests.base import empty_tables
@@ -20,6 +23,9 @@ from project.tests.contract import USER_EXISTS, AuthContract
 from project.tests.utils import PASSWORD, OverHTTP, Reply
 
 CROWD = 50
+WITHIN = 1.0
+"""Seconds in which an honest request is answered beside clients that are not."""
+UNCLOSED = 12
 CLIENT = "203.0.113.7"
 SPOOFED = "198.51.100.9"
 
@@ -43,7 +49,7 @@ class ServedCase(AuthContract, BadInput):
 
     def setUp(self) -> None:
         self.app = self.served_app
-        self.caller = OverHTTP(self.url)
+        self.caller: OverHTTP = OverHTTP(self.url)
         with self.app.app_context():
             empty_tables()
 
@@ -98,7 +104,7 @@ class ServedCase(AuthContract, BadInput):
             ((SPOOFED, CLIENT), CLIENT),
             ((SPOOFED, CLIENT, "10.0.0.2"), CLIENT),
             ((SPOOFED, f"{CLIENT}, 10.0.0.3", "10.0.0.2"), CLIENT),
-            ((CLIENT, "", "10.0.0.2"), "10.0.0.2"),
+            ((CLIENT, "", "10.0.0.2"), UNKNOWN),
         ):
             kept = self.address_kept(*(("X-Forwarded-For", line) for line in lines))
             self.assertEqual(kept, expected)
@@ -129,12 +135,100 @@ class ServedCase(AuthContract, BadInput):
                 self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
         self.assertEqual((self.count(User), self.count(Session)), (1, 1))
 
+    def connect(self) -> socket.socket:
+        """Open a connection, which is closed when the test ends."""
+        address = (str(self.caller.address.hostname), self.caller.address.port)
+        return self.enterContext(socket.create_connection(address, 10))
+
+    def test_a_request_rejected_before_its_body_has_come_keeps_its_connection(self) -> None:
+        connection = self.connect()
+        for status, path, extra, body in (
+            (401, "/users", "", b"x" * 200),
+            (404, "/nope", "", b"x" * 200),
+            (405, "/ping", "", b"x" * 200),
+            (415, "/auth/login", "Content-Encoding: gzip\r\n", b"x" * 200),
+            (413, "/auth/login", "", b"x" * 20_000),
+            (401, "/users", "", b"x" * 500_000),
+        ):
+            connection.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
+                f"Content-Length: {len(body)}\r\n\r\n".encode()
+            )
+            for _ in range(4):  # long enough for a response that does not wait for the body
+                self.assertEqual(self.caller.get("/ping").status, 200)
+            connection.sendall(body)
+            self.assert_kept(connection, status)
+
+    def test_a_rejected_body_in_chunks_keeps_its_connection(self) -> None:
+        connection = self.connect()
+        connection.sendall(b"POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.caller.get("/ping")
+        connection.sendall((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 9 + b"0\r\n\r\n")
+        self.assert_kept(connection, 404)
+
+    def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(self) -> None:
+        connection = self.connect()
+        connection.sendall(
+            b"POST /nope HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        )
+        self.assertRegex(connection.recv(65536), rb"^HTTP/1.1 100 ")
+        connection.sendall(b"12345")
+        self.assert_kept(connection, 404)
+
+    def assert_kept(self, connection: socket.socket, status: int) -> None:
+        """Hold a response to come, and the connection to live on."""
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        self.assertEqual(answer.read()[:18], b'{"status":"error",')
+        self.assertEqual((answer.status, answer.will_close), (status, False))
+        connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        following = http.client.HTTPResponse(connection)
+        following.begin()
+        self.assertEqual((following.status, following.will_close), (200, False))
+        following.read()
+
+    def test_clients_that_ask_to_close_and_do_not_keep_nobody_waiting(self) -> None:
+        for _ in range(UNCLOSED):
+            connection = self.connect()
+            connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            self.assertRegex(connection.recv(65536), rb"^HTTP/1.1 200 ")
+        began = time.monotonic()
+        for _ in range(8):
+            self.assertEqual(self.caller.get("/ping").status, 200)
+        self.assertLess(time.monotonic() - began, WITHIN)
+
+    def test_header_fields_are_bounded_all_together(self) -> None:
+        for fields in (("X-A: " + "x" * 8000 + "\r\n") * 12, "X-A: x\r\n" * 101):
+            connection, response = self.connect(), b""
+            with suppress(ConnectionError):  # the server does not read to the end
+                connection.sendall(f"GET /ping HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+            with suppress(ConnectionError):
+                response = connection.recv(65536)
+            self.assertRegex(response, rb"^(HTTP/1.1 4|$)")
+
+    def test_slashes_too_many_are_another_path(self) -> None:
+        for path in ("//ping", "///ping", "//auth/status", "//"):
+            self.assertEqual(self.send_head(path), 404, path)
+        self.assertEqual(self.send_head("/ping"), 200)
+
+    def send_head(self, path: str) -> int:
+        """Send a GET for this path as it stands; return the status."""
+        connection = self.connect()
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status
+
 
 class TestGranian(ServedCase):
     """The server that is shipped."""
 
     __test__ = True
     kind = "granian"
+
+    def test_a_byte_outside_of_ascii_hides_the_client_and_shows_no_other(self) -> None:
+        chain = f"\xe9, {CLIENT}"  # as a proxy appends to what the client sent
+        self.assertEqual(self.address_kept(("X-Forwarded-For", chain)), UNKNOWN)
 
 
 class TestGunicorn(ServedCase):
