@@ -51,7 +51,7 @@ def retire_key(kid: str) -> None:
     except keys.UnknownKey:
         raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
     keyring.current().prepare()
-    print(f"Retired {kid}: its tokens are refused from now on, and their users log in again.")
+    print(f"Retired {kid}: its tokens are refused from now on; clients refresh, or log in again.")
 
 
 def _state(key: KeyRow) -> str:
