@@ -45,8 +45,8 @@ class Operation:
     status: int = 200
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     refusals: Refusals = ()
-    secured: str = ""
-    """By which kind of bearer token; by none where it is empty."""
+    secured: tuple[str, ...] = ()
+    """The security schemes, any of which will do; none where it is empty."""
     revalidated: bool = False
 
 

@@ -25,6 +25,9 @@ Every answer is JSON with `status` and `message` or `data`; every error has a st
 its message. Any path may also answer 404 `not_found` and 405 `method_not_allowed`.
 """
 REF_TEMPLATE = "#/components/schemas/{model}"
+SECURITY_SCHEMES = (
+    ("auth_token", "bearer"), ("service_token", "bearer"), ("client_secret_basic", "basic"),
+)  # fmt: skip
 HIDDEN_METHODS = {"HEAD", "OPTIONS"}
 Schema = dict[str, Any]
 
@@ -52,8 +55,7 @@ def build(app: Flask) -> Schema:
         "components": {
             "schemas": _schemas(app),
             "securitySchemes": {
-                scheme: {"type": "http", "scheme": "bearer"}
-                for scheme in ("auth_token", "service_token")
+                name: {"type": "http", "scheme": scheme} for name, scheme in SECURITY_SCHEMES
             },
         },
     }
@@ -87,7 +89,7 @@ def _operation(rule: Rule, view: View) -> Schema:
         content = dict.fromkeys(operation.body_types, schema)
         described["requestBody"] = {"required": operation.body_required, "content": content}
     if operation.secured:
-        described["security"] = [{operation.secured: []}]
+        described["security"] = [{scheme: []} for scheme in operation.secured]
     return described
 
 

@@ -11,6 +11,7 @@ from project.api import admission
 from project.errors import (
     BadRequest,
     Fault,
+    FormExpected,
     InvalidPayload,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -47,7 +48,7 @@ FAULTS = {
 def read_form_or_json(model: type[Model]) -> Model:
     """Return the request's body, form-encoded or JSON, as this model."""
     if request.mimetype != FORM:
-        return read_json(model)
+        return _read_json_for_form(model)
     try:
         pairs = parse_qsl(_read_body().decode(), True, True, errors="strict", max_num_fields=20)
     except ValueError:
@@ -56,6 +57,13 @@ def read_form_or_json(model: type[Model]) -> Model:
     if len(fields) != len(pairs):
         raise InvalidPayload([Fault("", "not_a_form", "This names a field twice.")])
     return validate(model, fields)
+
+
+def _read_json_for_form(model: type[Model]) -> Model:
+    try:
+        return read_json(model)
+    except UnsupportedMediaType:
+        raise FormExpected from None
 
 
 def read_optional_json(model: type[Model]) -> Model:
