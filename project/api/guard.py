@@ -14,9 +14,7 @@ from project.accounts.sessions import Identity
 from project.api.contract import View, accepts_form, describe
 from project.api.schemas import ServiceForm
 from project.errors import (
-    ClientSecretInvalid,
     NotPermitted,
-    ServiceTokenInvalid,
     SessionEnded,
     TokenBlank,
     TokenExpired,
@@ -25,6 +23,7 @@ from project.errors import (
     Unavailable,
     UserInactive,
 )
+from project.errors.services import ClientSecretInvalid, ServiceTokenInvalid
 from project.security import hashing
 
 TOKEN_REFUSALS = (TokenInvalid, TokenExpired, SessionEnded, UserInactive, Unavailable)

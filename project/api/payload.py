@@ -11,11 +11,11 @@ from project.api import admission
 from project.errors import (
     BadRequest,
     Fault,
-    FormExpected,
     InvalidPayload,
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from project.errors.services import FormExpected
 from project.security import strict_json
 
 MEDIA_TYPE = "application/json"

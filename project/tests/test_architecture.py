@@ -23,7 +23,7 @@ ARROWS = {
     "database": {"database", "serving.limits"},
     "settings": {"database", "readers", "security"},
     "config": {"database", "instance", "readers", "security", "settings"},
-    "errors": set[str](),
+    "errors": {"errors"},
     "error_handler": {"database", "errors", "telemetry"},
     "extensions": {"database"},
     "serving": {"database", "errors", "extensions", "serving", "serving.limits", "telemetry"},

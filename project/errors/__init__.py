@@ -1,4 +1,4 @@
-"""Every refusal of the service.
+"""Every refusal of the service; those that only other services get are in `services`.
 
 The family; each member has a status, a code and a message, and is raised where the fault is found:
 
@@ -14,8 +14,6 @@ The family; each member has a status, a code and a message, and is raised where 
     │   │   ├── TokenBlank      401 token_invalid: a header without a token
     │   │   └── SessionEnded    401 session_ended
     │   │       └── RefreshReused   401 refresh_reused
-    │   ├── ServiceTokenInvalid 401 service_token_invalid
-    │   │   └── ClientSecretInvalid 401 service_token_invalid: by HTTP Basic
     │   ├── TokenExpired        401 token_expired
     │   ├── UserInactive        401 user_inactive
     │   └── NotPermitted        401 not_permitted
@@ -26,7 +24,6 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── MethodNotAllowed        405 method_not_allowed
     ├── PayloadTooLarge         413 payload_too_large
     ├── UnsupportedMediaType    415 unsupported_media_type
-    │   └── FormExpected        415 unsupported_media_type, where a form is expected
     ├── TooManyAttempts         429 rate_limited, with the time to wait
     ├── InternalError           500 internal_error: a fault of ours
     └── Unavailable             503 unavailable: the database does not answer
@@ -165,21 +162,6 @@ class RefreshReused(SessionEnded):
     code = "refresh_reused"
 
 
-class ServiceTokenInvalid(Unauthorized):
-    """The service token is none of those that are configured."""
-
-    code = "service_token_invalid"
-    message = "Invalid service token."
-
-
-class ClientSecretInvalid(ServiceTokenInvalid):
-    """The password of HTTP Basic is no service token (RFC 6749, section 5.2)."""
-
-    def headers(self) -> dict[str, str]:
-        """Return the challenge of the scheme that was used (RFC 7617, section 2)."""
-        return {"WWW-Authenticate": 'Basic realm="users", charset="UTF-8"'}
-
-
 class TokenExpired(Unauthorized):
     """The token's time has passed."""
 
@@ -264,12 +246,6 @@ class UnsupportedMediaType(ServiceError):
     status = 415
     code = "unsupported_media_type"
     message = "Unsupported media type. Send application/json."
-
-
-class FormExpected(UnsupportedMediaType):
-    """The body is neither a form nor JSON, where a form is expected."""
-
-    message = "Unsupported media type. Send application/x-www-form-urlencoded."
 
 
 class TooManyAttempts(ServiceError):
