@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+LONGEST_ISSUER = 200
+"""Characters; every access token holds them."""
 LONGEST_DURATION = timedelta(days=36500)
 SIZES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
+ISSUER = re.compile(r"https://[a-zA-Z0-9.-]+(:[0-9]{1,5})?(/[a-zA-Z0-9._~/-]*)?", re.ASCII)
 MAPPED = IPv6Network("::ffff:0:0/96")
 """IPv4 as an IPv6 socket shows it (RFC 4291, section 2.5.5.2)."""
 
@@ -93,6 +96,13 @@ def origins(value: str) -> list[str]:
     if not listed or not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in listed):
         raise ValueError("must list origins like https://app.example.com, without a path, or be *")
     return listed
+
+
+def issuer(value: str) -> str:
+    """Read the URL of an issuer (RFC 8414, section 2): https, no user, query or fragment."""
+    if not ISSUER.fullmatch(value) or len(value) > LONGEST_ISSUER:
+        raise ValueError("must be a URL like https://users.example.com, without user or query")
+    return value
 
 
 def secrets(value: str) -> list[str]:

@@ -12,6 +12,7 @@ from project.readers import (
     Limit,
     digests,
     duration,
+    issuer,
     limit,
     networks,
     one_of,
@@ -65,6 +66,10 @@ SETTINGS = (
     Setting("TOKEN_ALGORITHM", one_of(*Algorithm), Algorithm.HS256,
         "How tokens are signed: `HS256` by the secret; `ES256` or `EdDSA` by a key pair of the "
         "database, whose public part `/.well-known/jwks.json` shows."),
+    Setting("TOKEN_ISSUER", issuer, None,
+        "The `https` URL that access tokens name as their issuer (RFC 9068), and that "
+        "`/.well-known/oauth-authorization-server` is published for. Tokens of another issuer are "
+        "rejected, so a change logs out; tokens without one are accepted until they expire."),
     Setting("KEY_ROTATION_DAYS", whole(0, 3650), 90,
         "After how many days a signing key gets a successor by itself; 0 is never."),
     Setting("KEY_PUBLICATION_LEAD", duration, timedelta(minutes=10),

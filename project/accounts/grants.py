@@ -1,11 +1,12 @@
 """What a client gets for an open session: two tokens, and how long each lives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import current_app
 
+from project.accounts import keyring
 from project.api.models import User
 from project.clock import utcnow
 from project.security.keys import Key
@@ -23,20 +24,20 @@ class Grant:
 
 
 def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime, key: Key) -> Grant:
-    """Return new tokens of a session, signed by this key; neither outlives the session."""
+    """Return new tokens of a session, the access token signed by this key; neither outlives it."""
     now = utcnow()
 
-    def claims(purpose: Purpose, lifetime: timedelta, generation: int | None = None) -> Claims:
-        return Claims(
-            user_id, session_id, purpose, now, min(now + lifetime, ends_at), generation=generation
-        )
+    def claims(purpose: Purpose, lifetime: timedelta) -> Claims:
+        return Claims(user_id, session_id, purpose, now, min(now + lifetime, ends_at))
 
     access = claims(Purpose.ACCESS, current_app.config["TOKEN_LIFETIME"])
-    refresh = claims(Purpose.REFRESH, current_app.config["SESSION_IDLE_LIFETIME"], generation)
+    access = replace(access, token_id=keyring.current().new_token_id(session_id, key))
+    refresh = claims(Purpose.REFRESH, current_app.config["SESSION_IDLE_LIFETIME"])
+    refresh = replace(refresh, generation=generation)
     return Grant(
         auth_token=User.encode_auth_token(access, key),
         expires_in=_seconds(access),
-        refresh_token=User.encode_auth_token(refresh, key),
+        refresh_token=User.encode_auth_token(refresh),
         refresh_expires_in=_seconds(refresh),
     )
 

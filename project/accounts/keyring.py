@@ -1,9 +1,10 @@
 """The keys that a process has at hand, so that a token is checked without asking for its key.
 
 Whoever signs looks at the database first; whoever verifies looks there only for a key that is not
-at hand, at most once in ten seconds whatever is sent. That is enough to know every key in time,
-since a key is published for longer than that before it signs. That a key was retired is read with
-the session, in the same statement.
+at hand. A key id that anybody may have invented has the database read once in ten seconds, however
+many are sent. One of a token whose id proves that it was made here has it read at once, and not
+again for ten seconds: so the key that follows a retired one is known to every process when its
+first token comes. That a key was retired is read with the session, in the same statement.
 """
 
 import json
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 from flask import Flask, current_app
 
@@ -20,10 +22,12 @@ from project.accounts.keys import KeyRow, is_good
 from project.accounts.ring import Held, Ring, opened
 from project.clock import utcnow
 from project.errors import Unavailable
-from project.security.keys import Algorithm, Key, of_secret
+from project.security.keys import Algorithm, Key, of_refresh_tokens, of_secret
+from project.security.token_ids import TokenIds
+from project.security.tokens import Claims, Purpose, TokenDecoder
 
 LOOK_UP_INTERVAL = timedelta(seconds=10)
-"""Between two looks for a key that is not at hand."""
+"""Between two looks for keys that are not at hand; for each that exists, between two of its own."""
 
 
 class Keyring:
@@ -34,24 +38,32 @@ class Keyring:
         self._rotation_age = timedelta(days=app.config["KEY_ROTATION_DAYS"])
         self._secrets: list[str] = [app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"]]
         self._symmetric = [of_secret(secret) for secret in self._secrets]
+        self._refresh = [of_refresh_tokens(secret) for secret in self._secrets]
+        self._token_ids = TokenIds(self._secrets)
+        self._secret_signed_before: tuple[str, bool] | None = None
         self._ring: Ring | None = None
         self._lock = threading.Lock()
         self._loads = 0
         self._loaded = 0
         self._looking: Future[None] | None = None
         self._looked_at: datetime | None = None
+        self._missed: dict[str, datetime] = {}
+        """When a key of ours was looked for in vain: no more of them than were ever made."""
 
     @property
     def is_symmetric(self) -> bool:
         """Whether the secret itself signs."""
         return self._algorithm is Algorithm.HS256
 
-    def signing_key(self) -> Key:
-        """Return the key that signs now; it is made where there is none, or the newest is old.
+    def signing_key(self, purpose: Purpose = Purpose.ACCESS) -> Key:
+        """Return the key that signs tokens for this purpose now.
 
-        To be called before the transaction whose outcome will be signed: it may write. Raises
-        Unavailable where the keys are removed meanwhile.
+        That of access tokens is made where there is none, or where the newest is old: call this
+        before the transaction whose outcome will be signed, since it may write. Raises Unavailable
+        where the keys are removed meanwhile.
         """
+        if purpose is Purpose.REFRESH:
+            return self._refresh[0]
         return self._symmetric[0] if self.is_symmetric else self._chosen(self.prepared(), utcnow())
 
     def prepared(self) -> Ring:
@@ -73,11 +85,33 @@ class Keyring:
         """Make a key that signs from this moment on; return its id, None if another was faster."""
         return keys.add(self._algorithm, self._load().last_number + 1, signs_at, client)
 
-    def verifying_keys(self, key_id: str | None) -> Sequence[Key]:
-        """Return the keys that a token may be signed by whose header has this `kid`, or none."""
+    def new_token_id(self, session_id: UUID, key: Key) -> UUID:
+        """Return the id of an access token that this key will sign; a key pair's proves its origin."""
+        return uuid4() if key.key_id is None else self._token_ids.make(key.key_id, session_id)
+
+    def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
+        """Return the keys that may have signed a token for this purpose with this `kid`, or none.
+
+        Only of a token whose signature was verified before.
+        """
         if key_id is None:
-            return self._symmetric if self._is_secret_good() else []
-        return self._at_hand(key_id) or self._looked_up(key_id)
+            return self._of_secrets(purpose)
+        return self._at_hand(key_id) or self._looked_up(key_id, is_ours=True)
+
+    def keys_of(self, claims: Claims) -> Sequence[Key]:
+        """Return the keys that may have signed a token that claims this, not verified yet."""
+        key_id = claims.key_id
+        if key_id is None:
+            return self._of_secrets(claims.purpose)
+        if at_hand := self._at_hand(key_id):
+            return at_hand
+        is_ours = self._token_ids.is_ours(claims.token_id, key_id, claims.session_id)
+        return self._looked_up(key_id, is_ours)
+
+    def _of_secrets(self, purpose: Purpose) -> Sequence[Key]:
+        """Return the keys without a `kid`; refresh tokens were once signed as access tokens are."""
+        symmetric = self._symmetric if self._is_secret_good() else []
+        return symmetric if purpose is Purpose.ACCESS else [*self._refresh, *symmetric]
 
     def signer_id(self) -> str | None:
         """Return the id of the key that signs now, without making one; None where none can."""
@@ -93,36 +127,65 @@ class Keyring:
         return key
 
     def _is_secret_good(self) -> bool:
-        """Tell whether tokens signed by the secret are still taken: until the last has expired."""
+        """Return whether tokens signed by the secret are accepted: until the last has expired."""
         if self.is_symmetric:
             return True
-        first = (self._ring or self._load()).first_signs_at
-        return first is None or utcnow() < first + keys.lead() + keys.longest_lifetime()
+        first = (self._ring or self._load()).first
+        if first is None:
+            return True
+        ceased_at = first.signs_at + keys.lead()
+        return utcnow() < ceased_at + keys.longest_lifetime() and self._has_secret_signed(first)
+
+    def _has_secret_signed(self, first: KeyRow) -> bool:
+        """Return whether the secret can have signed a token before the first key was made.
+
+        Where no session is as old as that, it has signed none that could still be accepted. Read
+        once: no session becomes older than it is.
+        """
+        known = self._secret_signed_before
+        if known is None or known[0] != first.kid:
+            known = first.kid, keys.has_session_before(first.created_at)
+            self._secret_signed_before = known
+        return known[1]
 
     def _at_hand(self, key_id: str) -> list[Key]:
         held, now = self._ring.held if self._ring else (), utcnow()
         good = (one.key for one in held if one.row.kid == key_id and is_good(one.row, now))
         return [key for key in good if key is not None]
 
-    def _looked_up(self, key_id: str) -> list[Key]:
-        """Look into the database, unless that was done just now; who comes meanwhile waits along.
+    def _looked_up(self, key_id: str, is_ours: bool) -> list[Key]:
+        """Return the key after a look into the database, unless that was done just now.
+
+        A look that is under way may have begun before the key was there: for a token that was made
+        here, the second look is its own.
+        """
+        for _ in range(2 if is_ours else 1):
+            self._look_or_wait(key_id, is_ours)
+            if found := self._at_hand(key_id):
+                return found
+        return []
+
+    def _look_or_wait(self, key_id: str, is_ours: bool) -> None:
+        """Look into the database where a look is due; who comes meanwhile waits along.
 
         The look itself is not under the lock: a database that is away would have all wait in turn.
         """
         with self._lock:
             looking, is_first = self._looking, False
-            if looking is None and self._may_look():
+            if looking is None and self._may_look(key_id, is_ours):
                 looking, is_first = Future[None](), True
                 self._looking = looking
         if is_first and looking is not None:
             self._look(looking)
+            if is_ours and not self._at_hand(key_id):
+                self._missed[key_id] = utcnow()
         elif looking is not None:
             looking.result()
-        return self._at_hand(key_id)
 
-    def _may_look(self) -> bool:
+    def _may_look(self, key_id: str, is_ours: bool) -> bool:
+        last = self._missed.get(key_id) if is_ours else self._looked_at
         # Either way: a clock that is set back must not keep the door shut.
-        return self._looked_at is None or abs(utcnow() - self._looked_at) >= LOOK_UP_INTERVAL
+        return last is None or abs(utcnow() - last) >= LOOK_UP_INTERVAL
 
     def _look(self, looking: Future[None]) -> None:
         try:
@@ -153,8 +216,9 @@ class Keyring:
 
 
 def init_app(app: Flask) -> None:
-    """Give the app its keys."""
-    app.extensions["keyring"] = Keyring(app)
+    """Give the app its keys, and what decodes tokens by them."""
+    app.extensions["keyring"] = keyring = Keyring(app)
+    app.extensions["token_decoder"] = TokenDecoder(keyring, app.config["TOKEN_ISSUER"])
 
 
 def current() -> Keyring:

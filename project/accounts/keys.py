@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, or_, select, update
 from project.accounts import audit
 from project.accounts.audit import Event
 from project.accounts.clients import COMMAND, Client
-from project.api.models import SigningKey
+from project.api.models import Session, SigningKey, User
 from project.clock import utcnow
 from project.database.writes import insert_new
 from project.extensions import db, reads, transaction
@@ -42,6 +42,14 @@ KEPT = (
     .order_by(SigningKey.id)
 )  # fmt: skip
 
+# By the users of that time, whose index makes it cheap where there was none.
+SESSION_BEFORE = (
+    select(Session.id)
+    .join(User, User.id == Session.user_id)
+    .where(User.created_at < bindparam("moment"), Session.created_at < bindparam("moment"))
+    .limit(1)
+)
+
 
 class UnknownKey(Exception):
     """No key has this id."""
@@ -55,6 +63,11 @@ def kept() -> Sequence[KeyRow]:
 def is_good(key: KeyRow, now: datetime) -> bool:
     """Tell whether tokens of this key are taken, and so whether it is published."""
     return key.retired_at is None and (key.expires_at is None or now < key.expires_at)
+
+
+def has_session_before(moment: datetime) -> bool:
+    """Return whether a session was opened before this moment and is not purged yet."""
+    return reads.first(SESSION_BEFORE, moment=moment) is not None
 
 
 def retired() -> list[str]:

@@ -43,9 +43,9 @@ class Ring:
         return self.held[-1].row.id if self.held else 0
 
     @property
-    def first_signs_at(self) -> datetime | None:
-        """Since when keys sign, and the secret no more."""
-        return self.held[0].row.signs_at if self.held else None
+    def first(self) -> KeyRow | None:
+        """The first key ever made: from then on keys sign, and the secret does not."""
+        return self.held[0].row if self.held else None
 
     def newest(self, algorithm: Algorithm) -> Held | None:
         """Return the last key of this algorithm that could sign, now or later."""

@@ -19,6 +19,7 @@ ASKED_ALL_THE_TIME = frozenset(
 news, and a line would cost more than some of these answers do."""
 
 LONGEST_METHOD = 16
+LONGEST_CLIENT_ID = 64
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,12 @@ def note(response: Response) -> Response:
     return response
 
 
+def _client_id() -> dict[str, str]:
+    """Return the name that a service gave itself, if any."""
+    name: str | None = g.get("client_id")
+    return {"client_id": name[:LONGEST_CLIENT_ID]} if name else {}
+
+
 def _told(route: str | None, status: int) -> dict[str, object]:
     session_id: UUID | None = g.get("session_id")
     return {
@@ -54,5 +61,6 @@ def _told(route: str | None, status: int) -> dict[str, object]:
         "duration_ms": round((perf_counter() - g.began) * 1000, 1),
         "user_id": g.get("user_id"),
         "session_id": session_id and session_id.hex,
+        **_client_id(),
         "address": client.address(),
     }

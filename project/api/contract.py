@@ -45,10 +45,10 @@ class Operation:
     status: int = 200
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     refusals: Refusals = ()
-    secured: str = ""
-    """The kind of bearer token that is required; empty for none."""
     public_where: str = ""
     """The setting that makes the operation public; empty for none."""
+    secured: tuple[str, ...] = ()
+    """The security schemes, any of which will do; none where it is empty."""
     revalidated: bool = False
 
 

@@ -35,8 +35,12 @@ TAGS = {
     "docs": "A page to try every request in.",
 }
 SCHEMES = {
-    "auth_token": "The `auth_token` of a login or registration.",
-    "service_token": "A token of the operator's: one of SERVICE_TOKENS, or METRICS_TOKEN.",
+    "auth_token": ("bearer", "The `auth_token` of a login or registration."),
+    "service_token": (
+        "bearer",
+        "A token from the operator: one of SERVICE_TOKENS, or METRICS_TOKEN.",
+    ),
+    "client_secret_basic": ("basic", "Any client id, with a service token as the client secret."),
 }
 REF_TEMPLATE = "#/components/schemas/{model}"
 HIDDEN_METHODS = {"HEAD", "OPTIONS"}
@@ -74,8 +78,8 @@ def build(app: Flask) -> Schema:
         "components": {
             "schemas": _schemas(app),
             "securitySchemes": {
-                name: {"type": "http", "scheme": "bearer", "description": description}
-                for name, description in SCHEMES.items()
+                name: {"type": "http", "scheme": scheme, "description": description}
+                for name, (scheme, description) in SCHEMES.items()
             },
         },
     }
@@ -99,7 +103,7 @@ def _tags(paths: Schema) -> list[Schema]:
 def _security(app: Flask, operation: Operation) -> Schema:
     """Return the token that an operation requires, by name; an empty list for a public one."""
     is_public = not operation.secured or bool(app.config.get(operation.public_where))
-    return {"security": [] if is_public else [{operation.secured: []}]}
+    return {"security": [] if is_public else [{name: []} for name in operation.secured]}
 
 
 def _operation(rule: Rule, view: View) -> Schema:

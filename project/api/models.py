@@ -16,8 +16,8 @@ from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import hashing, identifiers, tokens
 from project.security.hashing import HashingPool, PoolFull
-from project.security.keys import Key, Keyring
-from project.security.tokens import Claims, Purpose
+from project.security.keys import Key
+from project.security.tokens import Claims, Keyring, Purpose, TokenDecoder
 
 Result = TypeVar("Result")
 ENDED = text("ended_at IS NOT NULL")
@@ -97,13 +97,14 @@ class User(Base):
     @staticmethod
     def encode_auth_token(claims: Claims, key: Key | None = None) -> str:
         """Return the token of these claims, signed by this key or by the one that signs now."""
-        return tokens.encode(claims, key or _keyring().signing_key())
+        key = key or _keyring().signing_key(claims.purpose)
+        return tokens.encode(claims, key, current_app.config["TOKEN_ISSUER"])
 
     @staticmethod
     def decode_auth_token(token: str, purpose: Purpose = Purpose.ACCESS) -> Claims:
         """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
         try:
-            return tokens.decode(token, _keyring().verifying_keys, purpose, utcnow())
+            return _token_decoder().decode(token, purpose, utcnow())
         except tokens.TokenOutdated:
             raise TokenExpired from None
         except tokens.TokenRejected:
@@ -255,3 +256,8 @@ def _check_all(hashes: list[str], password: bytes) -> list[bool]:
 def _keyring() -> Keyring:
     keyring: Keyring = current_app.extensions["keyring"]
     return keyring
+
+
+def _token_decoder() -> TokenDecoder:
+    decoder: TokenDecoder = current_app.extensions["token_decoder"]
+    return decoder

@@ -15,6 +15,7 @@ from project.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from project.errors.services import FormExpected
 from project.security import strict_json
 
 MEDIA_TYPE = "application/json"
@@ -48,7 +49,7 @@ MAX_FIELD_ERRORS = 20
 def read_form_or_json(model: type[Model]) -> Model:
     """Return the request's body, form-encoded or JSON, as this model."""
     if request.mimetype != FORM:
-        return read_json(model)
+        return _read_json_for_form(model)
     try:
         pairs = parse_qsl(_read_body().decode(), True, True, errors="strict", max_num_fields=20)
     except ValueError:
@@ -57,6 +58,13 @@ def read_form_or_json(model: type[Model]) -> Model:
     if len(fields) != len(pairs):
         raise InvalidPayload([FieldError("", "invalid_form", "This names a field twice.")])
     return validate(model, fields)
+
+
+def _read_json_for_form(model: type[Model]) -> Model:
+    try:
+        return read_json(model)
+    except UnsupportedMediaType:
+        raise FormExpected from None
 
 
 def read_optional_json(model: type[Model]) -> Model:

@@ -43,7 +43,18 @@ class LogoutRequest(Request):
     scope: Annotated[Literal["local", "others", "all"], Field(examples=["others"])] = "local"
 
 
-class IntrospectionRequest(Request):
+class ServiceForm(Request):
+    """A form of another service, which may authenticate in it (RFC 6749, section 2.3.1)."""
+
+    client_id: Annotated[
+        Text | None, Field(description="Any name; it is logged.", examples=["orders"])
+    ] = None
+    client_secret: Annotated[
+        Text | None, Field(description="A service token, where no header holds one.")
+    ] = None
+
+
+class IntrospectionRequest(ServiceForm):
     """A token that another service has received (RFC 7662, section 2.1)."""
 
     token: Annotated[Text, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
@@ -241,10 +252,24 @@ class IntrospectionResponse(BaseModel):
     username: Annotated[str | None, Field(examples=["grace"])] = None
     email: Annotated[str | None, Field(examples=["grace@example.com"])] = None
     admin: Annotated[bool | None, Field(examples=[False])] = None
+    iss: Annotated[str | None, Field(description="TOKEN_ISSUER, where it is set.")] = None
     sid: SessionId | None = None
     token_type: Literal["Bearer"] | None = None
     iat: Annotated[int | None, Field(examples=[1795381200])] = None
     exp: Annotated[int | None, Field(examples=[1797973200])] = None
+
+
+class ServerMetadata(BaseModel):
+    """The authorization server's metadata (RFC 8414, section 2); it has no OAuth grants."""
+
+    issuer: Annotated[str, Field(examples=["https://users.example.com"])]
+    jwks_uri: Annotated[str, Field(examples=["https://users.example.com/.well-known/jwks.json"])]
+    introspection_endpoint: Annotated[
+        str, Field(examples=["https://users.example.com/auth/introspect"])
+    ]
+    introspection_endpoint_auth_methods_supported: list[str]
+    response_types_supported: list[str]
+    grant_types_supported: list[str]
 
 
 class ForwardResponse(SuccessResponse):

@@ -1,11 +1,11 @@
 """For the other services of a product: introspection, keys, revocations, and forward auth."""
 
-from flask import Blueprint, request
+from flask import Blueprint, current_app, request
 
 from project.accounts import keyring, keys, revocations, sessions
 from project.accounts.sessions import Identity
-from project.api.contract import accepts_form, accepts_query, answers
-from project.api.guard import authenticate, authenticate_service
+from project.api.contract import accepts_query, answers
+from project.api.guard import accepts_from_service, authenticate, authenticate_service
 from project.api.schemas import (
     FeedRequest,
     ForwardResponse,
@@ -15,8 +15,9 @@ from project.api.schemas import (
     PublicKey,
     RevocationList,
     RevocationListResponse,
+    ServerMetadata,
 )
-from project.errors import Unauthorized, Unavailable
+from project.errors import NotFound, Unauthorized, Unavailable
 from project.security import identifiers
 
 services_blueprint = Blueprint("services", __name__)
@@ -24,13 +25,13 @@ services_blueprint = Blueprint("services", __name__)
 
 @services_blueprint.post("/auth/introspect")
 @answers(IntrospectionResponse, sparse=True)
-@authenticate_service
-@accepts_form(IntrospectionRequest)
+@accepts_from_service(IntrospectionRequest)
 def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
     """Return whether an access token is active, and its user (RFC 7662).
 
-    For services that authenticate by one of SERVICE_TOKENS. The reason why a token is not active is
-    not disclosed.
+    For services that send one of SERVICE_TOKENS: as a bearer token, as the password of HTTP Basic,
+    or as `client_secret` in the form. The client id is any name. The reason why a token is not
+    active is not disclosed.
     """
     try:
         identity = sessions.identify(payload.token)
@@ -42,6 +43,7 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
         username=identity.username,
         email=identity.email,
         admin=identity.admin,
+        iss=current_app.config["TOKEN_ISSUER"],
         sid=identity.session_id,
         token_type="Bearer",
         iat=int(identity.issued_at.timestamp()),
@@ -80,6 +82,29 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     kept = int(keys.lead().total_seconds() / 2)
     published = [PublicKey.model_validate(jwk) for jwk in keyring.published(may_write=may_write)]
     return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={kept}"}
+
+
+@services_blueprint.get("/.well-known/oauth-authorization-server")
+@answers(ServerMetadata, NotFound, revalidated=True)
+def get_server_metadata() -> tuple[ServerMetadata, dict[str, str]]:
+    """Return where tokens are verified and introspected (RFC 8414); 404 without TOKEN_ISSUER."""
+    issuer: str | None = current_app.config["TOKEN_ISSUER"]
+    if issuer is None:
+        raise NotFound
+    base = issuer.rstrip("/")
+    metadata = ServerMetadata(
+        issuer=issuer,
+        jwks_uri=f"{base}/.well-known/jwks.json",
+        introspection_endpoint=f"{base}/auth/introspect",
+        introspection_endpoint_auth_methods_supported=[
+            "client_secret_basic",
+            "client_secret_post",
+            "Bearer",
+        ],
+        response_types_supported=[],
+        grant_types_supported=[],
+    )
+    return metadata, {"Cache-Control": "public, max-age=300"}
 
 
 @services_blueprint.get("/auth/revocations")

@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 import jwt
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -28,7 +27,15 @@ PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
 
 AT_REST = b"users: signing keys at rest"
-"""What the derived key is for (RFC 5869, section 3.2), so that no other use derives the same."""
+REFRESH_TOKENS = b"users: refresh tokens"
+TOKEN_IDS = b"users: token ids"
+"""What each derived key is for (RFC 5869, section 3.2), so that no two uses derive the same."""
+
+PLAIN_TYPE = "JWT"
+ACCESS_TYPE = "at+jwt"
+"""The `typ` of an access token that names its issuer (RFC 9068, section 2.1)."""
+REFRESH_TYPE = "refresh+jwt"
+"""The `typ` of a refresh token, so that no library takes it for anything else (RFC 8725, 3.11)."""
 
 # RFC 7638, section 3.2, and RFC 8037, section 2: of each key type the members that make the key.
 ESSENTIAL = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
@@ -58,6 +65,7 @@ class Key:
     verifying: bytes | PublicKey
     signing: bytes | PrivateKey | None = None
     key_id: str | None = None
+    token_type: str = PLAIN_TYPE
 
     def verifies(self, signature: bytes, signed: bytes) -> bool:
         """Tell whether this is the key's signature over what was signed."""
@@ -65,24 +73,38 @@ class Key:
 
     @property
     def header(self) -> dict[str, str]:
-        """The one header of the tokens that this key signs."""
+        """The header of the tokens that this key signs."""
+        return self._header(self.token_type)
+
+    def has_signed_under(self, header: object) -> bool:
+        """Return whether this is a header of the key's tokens; an access token has one of two."""
+        if header == self.header:
+            return True
+        return self.token_type == PLAIN_TYPE and header == self._header(ACCESS_TYPE)
+
+    def _header(self, token_type: str) -> dict[str, str]:
         known = {} if self.key_id is None else {"kid": self.key_id}
-        return {"alg": self.algorithm.value, "typ": "JWT", **known}
-
-
-class Keyring(Protocol):
-    """Who has the keys."""
-
-    def signing_key(self) -> Key:
-        """Return the key that signs now."""
-
-    def verifying_keys(self, key_id: str | None) -> Sequence[Key]:
-        """Return the keys that a token may be signed by whose header has this `kid`, or none."""
+        return {"alg": self.algorithm.value, "typ": token_type, **known}
 
 
 def of_secret(secret: str) -> Key:
     """Return the symmetric key that the secret is."""
     return Key(Algorithm.HS256, verifying=secret.encode(), signing=secret.encode())
+
+
+def of_refresh_tokens(secret: str) -> Key:
+    """Return the key of refresh tokens: derived from the secret, and known to this service alone.
+
+    Other services hold a public key, or under HS256 the secret itself, to verify access tokens.
+    Neither verifies a refresh token, so none can take it for an access token by mistake.
+    """
+    derived = derive(secret, REFRESH_TOKENS)
+    return Key(Algorithm.HS256, verifying=derived, signing=derived, token_type=REFRESH_TYPE)
+
+
+def derive(secret: str, purpose: bytes) -> bytes:
+    """Return the key of 32 bytes that is derived from the secret for this purpose (RFC 5869)."""
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
 
 
 def generate(algorithm: Algorithm) -> PrivateKey:
@@ -144,5 +166,4 @@ def unseal(sealed: str, secrets: Sequence[str]) -> PrivateKey:
 
 
 def _cipher(secret: str) -> Fernet:
-    derived = HKDF(hashes.SHA256(), length=32, salt=None, info=AT_REST).derive(secret.encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
+    return Fernet(base64.urlsafe_b64encode(derive(secret, AT_REST)))

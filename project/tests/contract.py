@@ -6,6 +6,7 @@ from project.tests.base import BaseTestCase
 from project.tests.utils import PASSWORD, Reply
 
 INVALID_TOKEN = "Invalid token. Please log in again."
+INVALID_SERVICE_TOKEN = "Invalid service token."
 EXPIRED_TOKEN = "Signature expired. Please log in again."
 MISSING_TOKEN = "Provide a valid auth token."
 INACTIVE_USER = "Something went wrong. Please contact us."

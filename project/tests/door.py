@@ -4,19 +4,18 @@ from collections.abc import Iterable
 
 from project.accounts import keyring
 from project.clock import utcnow
-from project.security import tokens
 from project.security.keys import Algorithm
 from project.security.tokens import Claims, Purpose
 from project.tests.attacks import Attack
 from project.tests.contract import INVALID_TOKEN
-from project.tests.forge import Good
+from project.tests.forge import Good, decoded
 from project.tests.test_keys import LEAD, SERVICE_TOKEN, KeysCase
 from project.tests.utils import InProcess, Reply
 
 
 def read(token: str, good: Good) -> Claims:
     """Return the claims of a token that is read as the good one is."""
-    return tokens.decode(token, lambda _: [good.key], Purpose(str(good.payload["aud"])), utcnow())
+    return decoded(token, [good.key], Purpose(str(good.payload["aud"])), utcnow())
 
 
 class DoorCase(KeysCase):
@@ -25,16 +24,22 @@ class DoorCase(KeysCase):
     def setUp(self) -> None:
         super().setUp()
         apps = {algorithm: self.new_app(TOKEN_ALGORITHM=algorithm.value) for algorithm in Algorithm}
+        self.token(InProcess(apps[Algorithm.HS256].test_client()))  # the secret signed before
+        self.clock.shift(1)
         for app in apps.values():
             with app.app_context():
                 keyring.current().signing_key()
         self.clock.shift(LEAD)
         self.good: list[Good] = []
         for app in apps.values():
-            with app.app_context():
-                key = keyring.current().signing_key()
             body = InProcess(app.test_client()).login().body
-            self.good += [Good.of(body[name], key) for name in ("auth_token", "refresh_token")]
+            for name, purpose in (
+                ("auth_token", Purpose.ACCESS),
+                ("refresh_token", Purpose.REFRESH),
+            ):
+                with app.app_context():
+                    key = keyring.current().signing_key(purpose)
+                self.good.append(Good.of(body[name], key))
 
     def replies(self, token: str, purpose: str) -> Iterable[Reply]:
         """Show a token wherever one of its purpose is taken and why it is refused is told."""

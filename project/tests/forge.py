@@ -2,7 +2,9 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from jwt.algorithms import get_default_algorithms
 
 from project.security.keys import Key, PrivateKey
+from project.security.tokens import Claims, Purpose, TokenDecoder
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 """Of base64url, in order (RFC 4648, section 5)."""
@@ -18,6 +21,32 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """How many points P-256 has (NIST SP 800-186, section 3.2.1.3)."""
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 """How many points the base point of Ed25519 makes (RFC 8032, section 5.1)."""
+
+
+class KeysAtHand:
+    """A keyring of these keys, whatever the purpose."""
+
+    def __init__(self, *held: Key) -> None:
+        self.held = held
+
+    def signing_key(self, _purpose: Purpose) -> Key:
+        """Return the first key."""
+        return self.held[0]
+
+    def verifying_keys(self, key_id: str | None, _purpose: Purpose) -> Sequence[Key]:
+        """Return the keys of this id."""
+        return [key for key in self.held if key.key_id == key_id]
+
+    def keys_of(self, claims: Claims) -> Sequence[Key]:
+        """Return the keys of the token's id."""
+        return self.verifying_keys(claims.key_id, claims.purpose)
+
+
+def decoded(
+    token: str, held: Sequence[Key], purpose: Purpose, now: datetime, issuer: str | None = None
+) -> Claims:
+    """Return the claims of a token that one of these keys has signed, by a decoder of its own."""
+    return TokenDecoder(KeysAtHand(*held), issuer).decode(token, purpose, now)
 
 
 def segment(content: object) -> str:

@@ -139,6 +139,8 @@ class StandIn:
     settled: bool = True
     cache_control: str = "public, max-age=300"
     status: Reply | None = None
+    feed: Reply | None = None
+    prefix: str = ""
     away: set[str] = field(default_factory=set)
     said: list[Mapping[str, str]] = field(default_factory=list)
     """The header fields that each request came with."""
@@ -146,11 +148,15 @@ class StandIn:
     def __call__(self, path: str, headers: Mapping[str, str]) -> Reply:
         """Answer a request."""
         self.said.append(dict(headers))
-        parts = urlsplit(path)
+        if not path.startswith(self.prefix):
+            raise OSError
+        parts = urlsplit(path.removeprefix(self.prefix))
         if parts.path in self.away:
             raise OSError
         if parts.path == STATUS:
             return self.status or refusal("token_invalid")
+        if parts.path == FEED and self.feed is not None:
+            return self.feed
         if parts.path == FEED:
             return self._tagged(self._page(int(parse_qs(parts.query)["after"][0])), headers)
         return self._tagged({"keys": self.keys}, headers)
@@ -182,6 +188,12 @@ def refusal(code: str, status: int = 401) -> Reply:
 def shown(user_id: int) -> Reply:
     """Return what /auth/status says of a good token."""
     return reply(200, {"status": "success", "admin": False, "data": {"id": user_id}})
+
+
+def user(*, admin: bool) -> Reply:
+    """Return what /auth/status says of the user of a good token."""
+    data = {"id": 7, "username": "ada", "email": "ada@example.com", "admin": admin}
+    return reply(200, {"status": "success", "admin": admin, "data": data})
 
 
 class Clock:

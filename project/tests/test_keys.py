@@ -3,6 +3,7 @@
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from unittest import mock
@@ -19,6 +20,7 @@ from project.api.models import SigningKey
 from project.extensions import db, reads
 from project.security import hashing
 from project.security.keys import Algorithm, Unreadable, generate, unseal
+from project.security.tokens import Purpose
 from project.tests import databases
 from project.tests.base import BaseTestCase, empty_tables
 from project.tests.contract import EXPIRED_TOKEN, INVALID_TOKEN
@@ -184,9 +186,8 @@ class TestRotation(KeysCase):
         self.clock.shift(LEAD - timedelta(seconds=1))
         self.assertEqual(kid_of(self.token()), first)
         self.clock.shift(timedelta(seconds=1))
-        refresh = self.caller.login().body["refresh_token"]
         new = self.token()
-        self.assertEqual((kid_of(new), kid_of(refresh)), (second, second))
+        self.assertEqual(kid_of(new), second)
         self.assert_good(old)
         self.clock.shift(LONGEST + LEAD - timedelta(seconds=1))
         self.assertEqual(self.kids(), [second, first])
@@ -342,10 +343,10 @@ class TestDamagedKeys(KeysCase):
                 return rows
 
             with mock.patch.object(keys, "kept", read_late):
-                self.assertEqual(ring.verifying_keys("A" * 43), [])
+                self.assertEqual(ring.verifying_keys("A" * 43, Purpose.ACCESS), [])
             signer = ring.signing_key()
             with mock.patch.object(keys, "kept", side_effect=AssertionError):
-                self.assertEqual(ring.verifying_keys(signer.key_id), [signer])
+                self.assertEqual(ring.verifying_keys(signer.key_id, Purpose.ACCESS), [signer])
 
 
 class TestMoves(KeysCase):
@@ -354,6 +355,7 @@ class TestMoves(KeysCase):
     def test_tokens_of_the_secret_are_good_until_the_last_has_expired(self) -> None:
         before = self.process(TOKEN_ALGORITHM="HS256")
         old = before.login().body
+        self.clock.shift(1)
         new = self.token()
         self.assert_good(old["auth_token"])
         self.assert_good(new, before)
@@ -366,12 +368,22 @@ class TestMoves(KeysCase):
 
     def test_then_the_secret_is_refused(self) -> None:
         before = self.process(TOKEN_ALGORITHM="HS256")
+        self.token(before)
+        self.clock.shift(1)
         self.token()
         self.clock.shift(LONGEST + LEAD - timedelta(seconds=1))
         young = self.token(before)
         self.assert_good(young, self.caller, self.process())
         self.clock.shift(timedelta(seconds=1))
         self.assert_invalid(young, self.caller, self.process())
+
+    def test_a_secret_that_never_signed_is_refused_from_the_first_key_on(self) -> None:
+        self.token()
+        forged = self.token(self.process(TOKEN_ALGORITHM="HS256"))
+        self.assertIsNone(kid_of(forged))
+        self.assert_invalid(forged, self.caller, self.process())
+        with mock.patch.object(keys, "has_session_before", side_effect=AssertionError):
+            self.assert_invalid(forged)
 
     def test_moving_back_keeps_the_tokens_of_the_keys(self) -> None:
         token = self.token()
@@ -404,13 +416,38 @@ class TestRetiredKeys(KeysCase):
 
     def test_its_tokens_are_refused_at_once_in_every_process(self) -> None:
         self.assert_invalid(self.first["auth_token"], self.caller, self.other, self.process())
-        for caller in (self.caller, self.other):
-            reply = caller.post("/auth/refresh", {"refresh_token": self.first["refresh_token"]})
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
         reply = self.other.post(
             "/auth/introspect", {"token": self.first["auth_token"]}, SERVICE_TOKEN
         )
         self.assertEqual(reply.body, {"active": False})
+
+    def test_a_refresh_token_has_another_key_and_stays_good(self) -> None:
+        self.assert_refreshes(self.first["refresh_token"], self.caller)
+
+    def assert_refreshes(self, refresh_token: str, caller: Caller) -> None:
+        """Hold a refresh token to get an access token that is good."""
+        reply = caller.post("/auth/refresh", {"refresh_token": refresh_token})
+        self.assertEqual(reply.status, 200)
+        self.assert_good(reply.body["auth_token"], self.caller, self.other)
+
+    def test_a_flood_of_invented_kids_does_not_hide_the_next_key(self) -> None:
+        _, payload, signature = self.first["auth_token"].split(".")
+        with mock.patch.object(keys, "kept", wraps=keys.kept) as looked:
+            for number in range(50):
+                head = jwt.encode({}, "x" * 32, headers={"kid": f"{number:043}"}).split(".")[0]
+                self.assert_invalid(f"{head}.{payload}.{signature}", self.other)
+            self.assertEqual(looked.call_count, 1)
+            token = self.token()
+            looked.reset_mock()
+            self.assert_good(token, self.other)
+            self.assertEqual(looked.call_count, 1)
+
+    def test_tokens_of_a_retired_key_do_not_have_the_keys_read_each_time(self) -> None:
+        with mock.patch.object(keys, "kept", wraps=keys.kept) as looked:
+            for _ in range(20):
+                self.assert_invalid(self.first["auth_token"], self.other)
+            # Retired, the key is at hand until the first look; then its own look, once.
+            self.assertLessEqual(looked.call_count, 2)
 
     def test_another_key_signs_at_once(self) -> None:
         self.assertNotEqual(kid_of(self.token()), self.retired)
@@ -445,6 +482,48 @@ class TestRetiredKeys(KeysCase):
         self.retire(str(second))
         self.assertEqual(kid_of(self.token()), third)
         self.assertEqual(self.kids(), [third])
+
+
+class TestRefreshTokens(KeysCase):
+    """Signed by a key of their own, which nobody else has."""
+
+    def test_a_refresh_token_is_verified_by_no_key_that_others_have(self) -> None:
+        for algorithm in Algorithm:
+            with self.subTest(algorithm):
+                caller = self.process(TOKEN_ALGORITHM=algorithm.value)
+                token = caller.login().body["refresh_token"]
+                header = {"alg": "HS256", "typ": "refresh+jwt"}
+                self.assertEqual(jwt.get_unverified_header(token), header)
+                with self.assertRaises(jwt.InvalidSignatureError):
+                    jwt.decode(token, databases.SECRET_KEY, ["HS256"], audience="refresh")
+                self.assert_invalid(token, caller)
+                self.assertEqual(self.refresh(token, caller), 200)
+
+    def test_those_from_before_are_good_until_they_expire(self) -> None:
+        for algorithm in (Algorithm.HS256, Algorithm.ES256):
+            with self.subTest(algorithm), self.signed_as_before():
+                caller = self.process(TOKEN_ALGORITHM=algorithm.value)
+                token = caller.login().body["refresh_token"]
+                self.assertEqual(jwt.get_unverified_header(token)["alg"], algorithm.value)
+            self.assertEqual(self.refresh(token, caller), 200)
+            self.clock.shift(1)
+
+    def signed_as_before(self) -> AbstractContextManager[object]:
+        """Have refresh tokens signed by the key of access tokens."""
+        sign = keyring.Keyring.signing_key
+        return mock.patch.object(keyring.Keyring, "signing_key", lambda ring, _=None: sign(ring))
+
+    def refresh(self, token: str, caller: Caller) -> int:
+        """Refresh by a token; return the status."""
+        return caller.post("/auth/refresh", {"refresh_token": token}).status
+
+    def test_those_of_a_previous_secret_are_good(self) -> None:
+        token = self.caller.login().body["refresh_token"]
+        newer = databases.SECRET_KEY[::-1]
+        after = self.process(SECRET_KEY=newer, SECRET_KEY_FALLBACKS=databases.SECRET_KEY)
+        self.assertEqual(self.refresh(token, after), 200)
+        with self.assertLogs("project.accounts.ring", "WARNING"):
+            self.assertEqual(self.refresh(token, self.process(SECRET_KEY=newer)), 401)
 
 
 class TestAlgorithm(KeysCase):

@@ -19,7 +19,7 @@ from project.security import hashing
 from project.security.hashing import HashingPool
 from project.tests import databases
 from project.tests.base import BaseTestCase, empty_tables
-from project.tests.contract import INVALID_TOKEN, MISSING_TOKEN
+from project.tests.contract import INVALID_SERVICE_TOKEN, MISSING_TOKEN
 from project.tests.scraping import DIGEST, TOKEN, Scrape, ask, scrape
 from project.tests.utils import InProcess, add_user
 
@@ -59,13 +59,15 @@ class TestAccess(CountingCase):
         self.assert_refused(ask(self.caller, None), 401, MISSING_TOKEN, "token_missing")
         user = self.add_token(self.add_user(admin=True))
         for token in ("x", TOKEN.upper(), DIGEST, user):
-            self.assert_refused(ask(self.caller, token), 401, INVALID_TOKEN, "token_invalid")
+            self.assert_refused(
+                ask(self.caller, token), 401, INVALID_SERVICE_TOKEN, "service_token_invalid"
+            )
 
     def test_a_token_of_a_service_is_not_one_for_it(self) -> None:
         self.start(SERVICE_TOKENS=hashing.digest("of a service"))
         introspected = self.caller.post("/auth/introspect", {"token": "x"}, TOKEN)
         for reply in (ask(self.caller, "of a service"), introspected):
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
     def test_without_a_token_there_is_nothing(self) -> None:
         caller = InProcess(databases.shared_app().test_client())

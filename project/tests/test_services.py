@@ -1,8 +1,11 @@
 """For other services: introspection and forward auth."""
 
+import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from unittest import mock
+from urllib.parse import quote_plus, urlencode
 
 import jwt
 import time_machine
@@ -13,7 +16,7 @@ from project.tests.base import BaseTestCase
 from project.tests.contract import (
     EXPIRED_TOKEN,
     INACTIVE_USER,
-    INVALID_TOKEN,
+    INVALID_SERVICE_TOKEN,
     MISSING_TOKEN,
 )
 from project.tests.utils import Reply
@@ -87,9 +90,63 @@ class TestIntrospection(BaseTestCase):
         token = self.add_token(self.add_user(admin=True))
         for by in (token, "x", SERVICE_TOKEN.upper(), hashing.digest(SERVICE_TOKEN)):
             reply = self.introspect(token, by)
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+            challenge = 'Bearer realm="users", error="invalid_token"'
+            self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
         reply = self.caller.post("/auth/introspect", {"token": token})
         self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+
+    def by_basic(self, client_id: str, secret: str) -> dict[str, str]:
+        """Return the header fields of HTTP Basic, with both parts encoded as the RFC says."""
+        pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+    def ask(self, fields: Mapping[str, str], **headers: str) -> Reply:
+        """Send a form as it stands."""
+        body = urlencode(fields).encode()
+        return self.caller.send("POST", "/auth/introspect", body, {"Content-Type": FORM} | headers)
+
+    def test_http_basic_is_accepted_and_its_client_logged(self) -> None:
+        token = self.add_token(self.add_user())
+        with self.assertLogs("project.api.access", "DEBUG") as logged:
+            reply = self.ask({"token": token}, **self.by_basic("orders: ü", SERVICE_TOKEN))
+        self.assertIs(reply.body["active"], True)
+        self.assertEqual(logged.records[0].__dict__["client_id"], "orders: ü")
+        self.assertEqual(self.ask({"token": "x"}, **self.by_basic("", "older")).status, 200)
+
+    def test_a_client_secret_in_the_form_is_accepted(self) -> None:
+        token = self.add_token(self.add_user())
+        form = {"token": token, "client_id": "orders", "client_secret": SERVICE_TOKEN}
+        with self.assertLogs("project.api.access", "DEBUG") as logged:
+            self.assertIs(self.ask(form).body["active"], True)
+        self.assertEqual(logged.records[0].__dict__["client_id"], "orders")
+
+    def test_a_wrong_client_secret(self) -> None:
+        for fields, headers, challenge in (
+            ({"client_secret": "x"}, {}, 'Bearer realm="users", error="invalid_token"'),
+            ({"client_secret": ""}, {}, 'Bearer realm="users", error="invalid_token"'),
+            ({}, self.by_basic("orders", "x"), 'Basic realm="users", charset="UTF-8"'),
+            ({}, self.by_basic(SERVICE_TOKEN, ""), 'Basic realm="users", charset="UTF-8"'),
+            ({"client_secret": SERVICE_TOKEN}, self.by_basic("orders", "x"),
+             'Basic realm="users", charset="UTF-8"'),
+            ({"client_secret": SERVICE_TOKEN}, {"Authorization": "Bearer"},
+             'Bearer realm="users", error="invalid_token"'),
+            ({}, {"Authorization": "Basic é"}, 'Basic realm="users", charset="UTF-8"'),
+            ({}, {"Authorization": "Basic /w=="}, 'Basic realm="users", charset="UTF-8"'),
+            ({}, {"Authorization": "Basic"}, 'Basic realm="users", charset="UTF-8"'),
+        ):  # fmt: skip
+            with self.subTest(fields, headers=headers):
+                reply = self.ask({"token": "x"} | fields, **headers)
+                self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+                self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
+
+    def test_a_multipart_form_is_told_which_form_is_expected(self) -> None:
+        body = b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\na\r\n--x--\r\n'
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        for headers in ({}, self.by_basic("orders", SERVICE_TOKEN)):
+            reply = self.caller.send("POST", "/auth/introspect", body, kind | headers)
+            message = "Unsupported media type. Send application/x-www-form-urlencoded."
+            self.assert_refused(reply, 415, message, "unsupported_media_type")
 
     def test_what_is_no_question(self) -> None:
         headers = {"Content-Type": FORM, "Authorization": f"Bearer {SERVICE_TOKEN}"}
@@ -106,6 +163,66 @@ class TestIntrospection(BaseTestCase):
             with self.subTest(body):
                 reply = self.caller.send("POST", "/auth/introspect", body, headers)
                 self.assert_faults(reply, fault)
+
+
+class TestServerMetadata(BaseTestCase):
+    """By RFC 8414, where there is an issuer."""
+
+    overrides: ClassVar[dict[str, object]] = {
+        "TOKEN_ISSUER": "https://example.com/users",
+        "SERVICE_TOKENS": hashing.digest(SERVICE_TOKEN),
+        "TOKEN_EXPIRATION_SECONDS": 60,
+    }
+    PATH = "/.well-known/oauth-authorization-server"
+
+    def test_it_names_the_issuer_and_where_to_ask(self) -> None:
+        reply = self.caller.get(self.PATH)
+        self.assertEqual(reply.headers["Cache-Control"], "public, max-age=300")
+        self.assertEqual(
+            reply.body,
+            {
+                "issuer": "https://example.com/users",
+                "jwks_uri": "https://example.com/users/.well-known/jwks.json",
+                "introspection_endpoint": "https://example.com/users/auth/introspect",
+                "introspection_endpoint_auth_methods_supported": [
+                    "client_secret_basic",
+                    "client_secret_post",
+                    "Bearer",
+                ],
+                "response_types_supported": [],
+                "grant_types_supported": [],
+            },
+        )
+
+    def test_tokens_and_introspection_name_the_issuer(self) -> None:
+        self.add_user()
+        token = self.caller.login().body["auth_token"]
+        said = jwt.decode(token, options={"verify_signature": False})
+        self.assertEqual(
+            (said["iss"], said["client_id"]), ("https://example.com/users", "first-party")
+        )
+        self.assertEqual(self.caller.status(token).status, 200)
+        reply = self.caller.post("/auth/introspect", {"token": token}, SERVICE_TOKEN)
+        self.assertEqual(reply.body["iss"], "https://example.com/users")
+
+    def test_tokens_from_before_are_good(self) -> None:
+        user_id = self.add_user()
+        with self.app.app_context(), mock.patch.dict(self.app.config, TOKEN_ISSUER=None):
+            token = self.add_token(user_id)
+        self.assertNotIn("iss", jwt.decode(token, options={"verify_signature": False}))
+        self.assertEqual(self.caller.status(token).status, 200)
+
+
+class TestNoIssuer(BaseTestCase):
+    """Nothing is different from before there was such a setting."""
+
+    def test_there_is_no_metadata_and_tokens_have_no_new_claim(self) -> None:
+        reply = self.caller.get(TestServerMetadata.PATH)
+        self.assert_refused(reply, 404, "Not found.", "not_found")
+        token = self.add_token(self.add_user())
+        said = jwt.decode(token, options={"verify_signature": False})
+        self.assertEqual([*said], ["sub", "sid", "jti", "iat", "exp", "aud"])
+        self.assertEqual(jwt.get_unverified_header(token), {"alg": "HS256", "typ": "JWT"})
 
 
 class TestRevocations(BaseTestCase):
@@ -204,7 +321,7 @@ class TestRevocations(BaseTestCase):
 
     def test_it_is_for_other_services_alone(self) -> None:
         reply = self.caller.get("/auth/revocations", self.login()[0])
-        self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+        self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
     def test_a_place_that_cannot_be(self) -> None:
         for place in ("-1", "x", "2147483648", "9" * 30):
@@ -222,7 +339,7 @@ class TestNoServices(BaseTestCase):
     def test_nobody_may_introspect(self) -> None:
         for token in ("", "x"):
             reply = self.caller.post("/auth/introspect", {"token": "x"}, token)
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
 
 class TestForwardAuth(BaseTestCase):

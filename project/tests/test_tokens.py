@@ -2,10 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from unittest import TestCase, mock
 from uuid import uuid4
 
@@ -16,7 +15,8 @@ from joserfc.jwk import OctKey
 
 from project.security import keys, tokens
 from project.security.keys import Key
-from project.security.tokens import Claims, Purpose, TokenOutdated, TokenRejected
+from project.security.tokens import Claims, Purpose, TokenDecoder, TokenOutdated, TokenRejected
+from project.tests.forge import KeysAtHand, decoded
 
 SECRET = "0123456789abcdef" * 2
 KEY = keys.of_secret(SECRET)
@@ -37,11 +37,6 @@ PAYLOAD: dict[str, Any] = {
     "aud": "access",
 }
 HEADER = {"alg": "HS256", "typ": "JWT"}
-
-
-def ring(*held: Key) -> Callable[[str | None], list[Key]]:
-    """Return who has these keys."""
-    return lambda key_id: [key for key in held if key.key_id == key_id]
 
 
 def segment(content: bytes | dict[str, Any]) -> str:
@@ -65,7 +60,7 @@ class TestTokens(TestCase):
 
     def decode(self, token: str, now: datetime = NOW) -> Claims:
         """Decode with this test's key and clock."""
-        return tokens.decode(token, ring(KEY), Purpose.ACCESS, now)
+        return decoded(token, [KEY], Purpose.ACCESS, now)
 
     def assert_rejected(self, token: str, why: object = None) -> None:
         """Hold the door shut, for another reason than time."""
@@ -96,11 +91,11 @@ class TestTokens(TestCase):
     def test_an_older_key_still_opens(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
         newer = keys.of_secret("a newer key that is as long as ours")
-        self.assertEqual(tokens.decode(token, ring(newer, KEY), Purpose.ACCESS, NOW), CLAIMS)
+        self.assertEqual(decoded(token, [newer, KEY], Purpose.ACCESS, NOW), CLAIMS)
         with self.assertRaises(TokenRejected):
-            tokens.decode(token, ring(newer), Purpose.ACCESS, NOW)
+            decoded(token, [newer], Purpose.ACCESS, NOW)
         with self.assertRaises(TokenRejected):
-            tokens.decode(token, ring(), Purpose.ACCESS, NOW)
+            decoded(token, [], Purpose.ACCESS, NOW)
 
     def test_a_forged_token_is_not_said_to_be_outdated(self) -> None:
         token = tokens.encode(CLAIMS, keys.of_secret("another key, just as long as ours"))
@@ -113,6 +108,22 @@ class TestTokens(TestCase):
 
     def test_a_claim_of_ours_that_is_newer_is_let_be(self) -> None:
         self.assertEqual(self.decode(signed(PAYLOAD | {"new": [1]})), CLAIMS)
+
+    def test_a_token_from_the_future(self) -> None:
+        issued = PAYLOAD["iat"]
+        self.assertEqual(self.decode(signed(PAYLOAD | {"iat": issued + 60})).user_id, 7)
+        self.assert_rejected(signed(PAYLOAD | {"iat": issued + 61}), "iat")
+        self.assert_rejected(signed(PAYLOAD | {"nbf": issued + 1}), "nbf")
+        self.assertEqual(self.decode(signed(PAYLOAD | {"nbf": issued})).user_id, 7)
+
+    def test_a_token_that_was_issued_after_it_expired(self) -> None:
+        self.assert_rejected(signed(PAYLOAD | {"iat": PAYLOAD["exp"] + 1}))
+        self.assert_rejected(signed(PAYLOAD | {"iat": PAYLOAD["exp"] + 1, "exp": PAYLOAD["iat"]}))
+
+    def test_an_nbf_that_is_no_time(self) -> None:
+        times: list[object] = [None, "0", [], [0], {}, True, 0.5, -1, 10**20]
+        for nbf in times:
+            self.assert_rejected(signed(PAYLOAD | {"nbf": nbf}), nbf)
 
     def test_a_missing_claim(self) -> None:
         for name in PAYLOAD:
@@ -202,18 +213,65 @@ class TestTokens(TestCase):
 
 
 @pytest.mark.any_database
+class TestIssuer(TestCase):
+    """Access tokens by RFC 9068, beside those from before there was an issuer."""
+
+    ISSUER = "https://users.example.com"
+    NAMED = PAYLOAD | {"iss": ISSUER, "client_id": "first-party"}
+    TYPED: ClassVar[dict[str, str]] = HEADER | {"typ": "at+jwt"}
+
+    def decode(self, token: str, issuer: str | None = ISSUER) -> Claims:
+        """Decode an access token for this issuer."""
+        return decoded(token, [KEY], Purpose.ACCESS, NOW, issuer)
+
+    def test_an_access_token_says_all_that_the_rfc_demands(self) -> None:
+        token = tokens.encode(CLAIMS, KEY, self.ISSUER)
+        opened = jws.deserialize_compact(token, OctKey.import_key(SECRET), ["HS256"])
+        self.assertEqual(json.loads(opened.payload), self.NAMED)
+        self.assertEqual(opened.headers(), self.TYPED)
+        self.assertEqual(self.decode(token), CLAIMS)
+
+    def test_a_refresh_token_names_no_issuer(self) -> None:
+        claims = replace(CLAIMS, purpose=Purpose.REFRESH, generation=0)
+        named = tokens.encode(claims, keys.of_refresh_tokens(SECRET), self.ISSUER)
+        self.assertEqual(named, tokens.encode(claims, keys.of_refresh_tokens(SECRET)))
+
+    def test_tokens_from_before_and_of_a_neighbour_without_the_setting_are_accepted(self) -> None:
+        self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY)), CLAIMS)
+        self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY, self.ISSUER), None), CLAIMS)
+
+    def test_another_issuer_is_rejected(self) -> None:
+        for payload, header in (
+            (self.NAMED | {"iss": "https://users.example.com/"}, self.TYPED),
+            (self.NAMED | {"iss": "https://other.example.com"}, HEADER),
+            (self.NAMED | {"iss": None}, HEADER),
+            (self.NAMED | {"iss": [self.ISSUER]}, self.TYPED),
+            (PAYLOAD, self.TYPED),
+        ):
+            with self.subTest(payload), self.assertRaises(TokenRejected):
+                self.decode(signed(payload, header))
+
+    def test_the_type_is_of_access_tokens_alone(self) -> None:
+        token = signed(self.NAMED | {"aud": "refresh", "gen": 0}, self.TYPED)
+        with self.assertRaises(TokenRejected):
+            decoded(token, [KEY], Purpose.REFRESH, NOW, self.ISSUER)
+
+
+@pytest.mark.any_database
 class TestVerifiedBefore(TestCase):
     """A signature is verified once; all else is asked each time."""
 
     def setUp(self) -> None:
-        tokens._verified.clear()
+        self.keys = KeysAtHand(KEY)
+        self.decoder = TokenDecoder(self.keys)
         self.token = tokens.encode(CLAIMS, KEY)
 
     def decode(
         self, held: Key = KEY, purpose: Purpose = Purpose.ACCESS, now: datetime = NOW
     ) -> Claims:
         """Decode the token of this test."""
-        return tokens.decode(self.token, ring(held), purpose, now)
+        self.keys.held = (held,)
+        return self.decoder.decode(self.token, purpose, now)
 
     def test_the_signature_is_verified_once(self) -> None:
         with mock.patch.object(Key, "verifies", return_value=True) as verifies:
@@ -233,14 +291,15 @@ class TestVerifiedBefore(TestCase):
         self.decode()
         for spelled in (f"{self.token}=", f" {self.token}", self.token[:-1]):
             with self.subTest(spelled), self.assertRaises(TokenRejected):
-                tokens.decode(spelled, ring(KEY), Purpose.ACCESS, NOW)
+                self.decoder.decode(spelled, Purpose.ACCESS, NOW)
 
     def test_what_was_refused_is_not_remembered_and_no_more_than_the_most_are(self) -> None:
         with self.assertRaises(TokenRejected):
             self.decode(held=keys.of_secret(SECRET[::-1]))
-        self.assertEqual(tokens._verified, {})
-        with mock.patch.object(tokens, "MOST_VERIFIED", 3):
+        self.assertEqual(self.decoder._remembered, {})
+        self.keys.held = (KEY,)
+        with mock.patch.object(tokens, "MAX_REMEMBERED", 3):
             for _ in range(10):
                 another = tokens.encode(replace(CLAIMS, token_id=uuid4()), KEY)
-                tokens.decode(another, ring(KEY), Purpose.ACCESS, NOW)
-                self.assertLessEqual(len(tokens._verified), 3)
+                self.decoder.decode(another, Purpose.ACCESS, NOW)
+                self.assertLessEqual(len(self.decoder._remembered), 3)

@@ -5,15 +5,23 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from users_client import TokenRefused, Verifier, VerifierError
+from users_client import (
+    ServiceTokenRejected,
+    ServiceUnavailable,
+    TokenRefused,
+    Verifier,
+    VerifierError,
+)
 from users_client.service import Service
 from werkzeug.datastructures import Headers
 
 from project.tests import stand_in
+from project.tests.signing import signed
 from project.tests.stand_in import (
     EC,
+    ED,
     FEED,
     KEYS,
     PAYLOAD,
@@ -32,10 +40,10 @@ class TestVerifier(StandInCase):
         super().setUp()
         self.verifier = self.enterContext(self.new_verifier())
 
-    def new_verifier(self, **changes: float) -> Verifier:
+    def new_verifier(self, service_token: str | None = "abc", **changes: Any) -> Verifier:
         """Return a verifier whose thread is in nobody's way."""
         settings = {"poll_interval": 59.0} | changes
-        return Verifier(self.recorder.url + "/", "abc", clock=self.clock, **settings)
+        return Verifier(self.recorder.url + "/", service_token, clock=self.clock, **settings)
 
     def refusal_of(self, token: str) -> str:
         """Return the code by which a token is refused."""
@@ -84,6 +92,68 @@ class TestVerifier(StandInCase):
             self.verifier.verify(TOKEN)
             self.clock.now += 61
             self.assertEqual(self.refusal_of(TOKEN), "unavailable")
+
+    def test_a_token_of_an_algorithm_that_is_not_accepted_costs_no_request(self) -> None:
+        with self.new_verifier(algorithms={"ES256"}) as self.verifier:
+            for token in (SECRET_TOKEN, signed(ED, PAYLOAD)):
+                self.assertEqual(self.refusal_of(token), "token_invalid")
+                with self.assertRaises(TokenRefused):
+                    self.verifier.fetch_user(token)
+            self.assertEqual(self.recorder.asked, [])
+            self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
+
+    def test_without_a_service_token_every_token_is_sent_to_the_service(self) -> None:
+        self.service.status = stand_in.shown(7)
+        with self.new_verifier(None) as self.verifier:
+            for token in (TOKEN, SECRET_TOKEN):
+                self.assertEqual(self.verifier.verify(token).user_id, 7)
+            self.assertEqual(self.recorder.asked, [STATUS, STATUS])
+            self.verifier.check()
+
+    def test_a_wrong_service_token_is_named_at_start_up_and_in_the_log(self) -> None:
+        self.service.feed = stand_in.refusal("service_token_invalid")
+        with self.assertRaisesRegex(ServiceTokenRejected, "SERVICE_TOKENS"):
+            self.verifier.check()
+        self.service.status = stand_in.shown(7)
+        with self.assertLogs("users_client", "WARNING") as logged:
+            self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
+        self.assertIn("rejects the service token", logged.output[0])
+
+    def test_a_check_of_a_service_that_is_there(self) -> None:
+        self.verifier.check()
+        self.service.away = {FEED}
+        with self.assertRaises(ServiceUnavailable):
+            self.verifier.check()
+
+    def test_the_user_comes_by_one_request(self) -> None:
+        data = {"id": 7, "username": "ada", "email": "ada@example.com", "admin": True}
+        self.service.status = stand_in.reply(200, {"status": "success", "data": data})
+        user = self.verifier.fetch_user_by_header(f"Bearer {TOKEN}")
+        self.assertEqual((user.username, user.email, user.admin), ("ada", "ada@example.com", True))
+        self.assertEqual((user.user_id, user.session_id), (7, PAYLOAD["sid"]))
+        self.assertEqual(self.recorder.asked, [STATUS])
+
+    def test_a_user_that_is_not_whole(self) -> None:
+        whole = {"id": 7, "username": "ada", "email": "ada@example.com", "admin": True}
+        for spoiled in ({"username": 7}, {"email": None}, {"admin": "true"}, {"id": 8}):
+            body = {"status": "success", "data": whole | spoiled}
+            self.service.status = stand_in.reply(200, body)
+            with self.subTest(spoiled), self.assertRaises(ServiceUnavailable):
+                self.verifier.fetch_user(TOKEN)
+
+    def test_a_service_under_a_path(self) -> None:
+        self.service.prefix = "/accounts"
+        self.service.status = stand_in.shown(7)
+        for url in (f"{self.recorder.url}/accounts", f"{self.recorder.url}/accounts/"):
+            with Verifier(url, "abc", clock=self.clock) as verifier:
+                verifier.check()
+                self.assertEqual(verifier.verify(TOKEN).user_id, 7)
+                self.assertEqual(verifier.verify(SECRET_TOKEN).user_id, 7)
+
+    def test_algorithms_that_cannot_be(self) -> None:
+        for algorithms in ((), "ES256", {"RS256"}, {"ES256", "none"}):
+            with self.subTest(algorithms), self.assertRaises(ValueError):
+                self.new_verifier(algorithms=algorithms)
 
     def test_a_token_by_the_secret_is_shown_to_the_service(self) -> None:
         self.service.status = stand_in.shown(7)

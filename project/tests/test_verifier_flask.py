@@ -5,7 +5,7 @@ import re
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from project.tests import servers
+from project.tests import servers, stand_in
 from project.tests.stand_in import FEED, PAYLOAD, STATUS, TOKEN, StandInCase
 
 PAGE = (servers.ROOT / "clients" / "python" / "README.md").read_text()
@@ -26,9 +26,9 @@ class TestFlask(StandInCase):
         self.client = app.test_client()
         self.enterContext(verifier)  # type: ignore[arg-type]  # it is the page's
 
-    def get(self, **headers: str) -> TestResponse:
-        """Ask the view."""
-        return self.client.get("/orders", headers=headers)
+    def get(self, path: str = "/orders", **headers: str) -> TestResponse:
+        """Ask a view."""
+        return self.client.get(path, headers=headers)
 
     def assert_refused(self, reply: TestResponse, code: str, message: str, challenge: str) -> None:
         """Hold a refusal to the service's envelope."""
@@ -57,3 +57,11 @@ class TestFlask(StandInCase):
         reply = self.get(Authorization=f"Bearer {TOKEN}")
         self.assertEqual((reply.status_code, reply.headers["Retry-After"]), (503, "1"))
         self.assertEqual(reply.json and reply.json["code"], "unavailable")
+
+    def test_a_view_for_administrators(self) -> None:
+        for admin, status in ((True, 200), (False, 403)):
+            self.service.status = stand_in.user(admin=admin)
+            reply = self.get("/reports", Authorization=f"Bearer {TOKEN}")
+            self.assertEqual(reply.status_code, status)
+        self.assertEqual(reply.json and reply.json["code"], "not_permitted")
+        self.assertEqual(self.get("/reports").status_code, 401)

@@ -10,14 +10,14 @@ import jwt
 import pytest
 import time_machine
 from joserfc.jwk import ECKey, OKPKey
-from users_client import Identity, TokenRefused, Verifier
+from users_client import Principal, TokenRefused, Verifier
 
 from project.tests import stand_in
 from project.tests.signing import SECRET_HEADER, header, published, segment, signed
 from project.tests.stand_in import StandIn
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-IDENTITY = Identity(
+PRINCIPAL = Principal(
     user_id=7,
     session_id=uuid4().hex,
     token_id=uuid4().hex,
@@ -26,10 +26,10 @@ IDENTITY = Identity(
 )
 PAYLOAD: dict[str, Any] = {
     "sub": "7",
-    "sid": IDENTITY.session_id,
-    "jti": IDENTITY.token_id,
+    "sid": PRINCIPAL.session_id,
+    "jti": PRINCIPAL.token_id,
     "iat": int(NOON.timestamp()),
-    "exp": int(IDENTITY.expires_at.timestamp()),
+    "exp": int(PRINCIPAL.expires_at.timestamp()),
     "aud": "access",
 }
 EC = ECKey.generate_key("P-256")
@@ -57,17 +57,37 @@ class TestVerifierTokens(TestCase):
 
     def test_a_good_token_of_either_kind_costs_no_request(self) -> None:
         for _ in range(3):
-            self.assertEqual(self.verifier.verify(signed(EC, PAYLOAD)), IDENTITY)
-            self.assertEqual(self.verifier.verify(signed(ED, PAYLOAD)), IDENTITY)
+            self.assertEqual(self.verifier.verify(signed(EC, PAYLOAD)), PRINCIPAL)
+            self.assertEqual(self.verifier.verify(signed(ED, PAYLOAD)), PRINCIPAL)
         self.assertEqual(self.recorder.asked, [stand_in.KEYS, stand_in.FEED])
 
+    def test_a_token_that_names_its_issuer(self) -> None:
+        named = PAYLOAD | {"iss": "https://users.example.com", "client_id": "first-party"}
+        token = signed(EC, named, header(EC) | {"typ": "at+jwt"})
+        self.assertEqual(self.verifier.verify(token), PRINCIPAL)
+
+    def test_a_refresh_token(self) -> None:
+        payload = PAYLOAD | {"aud": "refresh", "gen": 0}
+        self.assert_refused(signed(b"derived", payload, SECRET_HEADER | {"typ": "refresh+jwt"}))
+        self.assert_refused(signed(b"derived", PAYLOAD, SECRET_HEADER | {"typ": "refresh+jwt"}))
+        self.assertEqual(self.recorder.asked, [])
+
+    def test_a_token_from_the_future(self) -> None:
+        issued = PAYLOAD["iat"]
+        self.verifier.verify(signed(EC, PAYLOAD | {"iat": issued + 60, "nbf": issued}))
+        self.assert_refused(signed(EC, PAYLOAD | {"iat": issued + 61}))
+        self.assert_refused(signed(EC, PAYLOAD | {"iat": PAYLOAD["exp"] + 1}))
+        times: list[object] = [issued + 1, None, str(issued), [issued], True]
+        for nbf in times:
+            self.assert_refused(signed(EC, PAYLOAD | {"nbf": nbf}), nbf)
+
     def test_a_claim_that_is_newer_is_let_be(self) -> None:
-        self.assertEqual(self.verifier.verify(signed(EC, PAYLOAD | {"new": [1]})), IDENTITY)
+        self.assertEqual(self.verifier.verify(signed(EC, PAYLOAD | {"new": [1]})), PRINCIPAL)
 
     def test_a_token_dies_at_its_exp(self) -> None:
         token = signed(ED, PAYLOAD)
         self.clock.shift(timedelta(minutes=5, seconds=-1))
-        self.assertEqual(self.verifier.verify(token), IDENTITY)
+        self.assertEqual(self.verifier.verify(token), PRINCIPAL)
         self.clock.shift(timedelta(seconds=1))
         self.assert_refused(token, code="token_expired")
 
@@ -132,7 +152,15 @@ class TestVerifierTokens(TestCase):
     def test_a_claim_that_is_missing_or_of_another_type(self) -> None:
         wrong: dict[str, list[Any]] = {
             "sub": [7, "", "0", "07", "-7", "7 ", "٧", "7" * 30, "7.0", None, True, ["7"], {}],
-            "sid": ["", "x", IDENTITY.session_id.upper(), IDENTITY.session_id + "\n", 7, None, []],
+            "sid": [
+                "",
+                "x",
+                PRINCIPAL.session_id.upper(),
+                PRINCIPAL.session_id + "\n",
+                7,
+                None,
+                [],
+            ],
             "jti": ["", "x", 7, None, {}],
             "iat": ["1", -1, 1.5, True, None, 10**30, [], 253_402_300_800],
             "exp": [str(PAYLOAD["exp"]), float(PAYLOAD["exp"]), True, None, 10**30, -1, {}],

@@ -4,7 +4,9 @@ The family:
 
     VerifierError
     ├── TokenRefused            401, by the service's own codes
+    ├── NotPermitted            403 not_permitted
     └── ServiceUnavailable      503 unavailable
+        └── ServiceTokenRejected    503 unavailable, with the remedy in its text
 """
 
 from typing import ClassVar
@@ -56,6 +58,18 @@ class TokenRefused(VerifierError):
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if self.sent else "Bearer"}
 
 
+class NotPermitted(VerifierError):
+    """The token is good, and its user may not do this."""
+
+    status = 403
+    code = "not_permitted"
+    message = "You do not have permission to do that."
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge (RFC 6750, section 3.1)."""
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+
+
 class ServiceUnavailable(VerifierError):
     """Nobody can say now whether the token is good, so it opens nothing."""
 
@@ -66,3 +80,13 @@ class ServiceUnavailable(VerifierError):
     def headers(self) -> dict[str, str]:
         """Return when to try again, in seconds (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(RETRY_AFTER)}
+
+
+class ServiceTokenRejected(ServiceUnavailable):
+    """The users service does not know the service token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the users service rejects the service token: make one by make_service_token, and list "
+            "its digest in the SERVICE_TOKENS of the users service"
+        )

@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass, field
 
 from users_client.clock import Clock
-from users_client.errors import ServiceUnavailable
+from users_client.errors import ServiceTokenRejected, ServiceUnavailable
 from users_client.service import Answer, Service
 from users_client.tokens import HEX_ID, KEY_ID
 
 PATH = "/auth/revocations"
 LARGEST_PAGE = 1000
+BEYOND_THE_END = 2**31 - 1
 FULL_READING_INTERVAL = 3600.0
 """Seconds between two readings from the feed's beginning."""
 
@@ -77,15 +78,25 @@ class Feed:
             pass
         self._followed, self._polled_at = followed, now
 
+    def check(self) -> None:
+        """Ask for an empty page. Raises ServiceTokenRejected or ServiceUnavailable."""
+        _check(self._service.get(f"{PATH}?after={BEYOND_THE_END}", self._service_token))
+
     def _read_page(self, followed: Followed) -> bool:
         """Take the page behind the place that was reached; return whether more may follow."""
         path = f"{PATH}?after={followed.next}"
         answer = self._service.get(path, self._service_token, followed.etag)
         if answer.status == 304 and followed.etag is not None:
             return False
-        if answer.status != 200:
-            raise ServiceUnavailable(f"{PATH}: status {answer.status}")
+        _check(answer)
         return _take(_page(answer), answer.etag, followed)
+
+
+def _check(answer: Answer) -> None:
+    if answer.status in {401, 403}:
+        raise ServiceTokenRejected
+    if answer.status != 200:
+        raise ServiceUnavailable(f"{PATH}: status {answer.status}")
 
 
 def _take(page: Page, etag: str | None, followed: Followed) -> bool:

@@ -7,7 +7,7 @@ service.
 import base64
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from users_client import strict_json
 from users_client.errors import TokenRefused
@@ -16,9 +16,15 @@ LONGEST_TOKEN = 2048
 """Characters; the service's have about 400. What is longer is not looked at."""
 
 PURPOSE = "access"
-PUBLIC_ALGORITHMS = frozenset({"ES256", "EdDSA"})
-SECRET_HEADER = {"alg": "HS256", "typ": "JWT"}
+SECRET_ALGORITHM = "HS256"
 """Of a token that the service signed with its secret: the service alone can verify it."""
+PUBLIC_ALGORITHMS = frozenset({"ES256", "EdDSA"})
+ALGORITHMS = PUBLIC_ALGORITHMS | {SECRET_ALGORITHM}
+ISSUER_TYPE = "at+jwt"
+"""The `typ` of a token that names its issuer (RFC 9068, section 2.1)."""
+TYPES = frozenset({"JWT", ISSUER_TYPE})
+MAX_CLOCK_SKEW = timedelta(seconds=60)
+"""How far ahead the service's clock may be."""
 
 # RFC 7515, section 7.1: three base64url segments, none of them empty.
 COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
@@ -29,8 +35,8 @@ LATEST_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Whose a token is, and in which session."""
+class Principal:
+    """The authenticated user and session, as far as the token says."""
 
     user_id: int
     session_id: str
@@ -40,12 +46,32 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class UserPrincipal(Principal):
+    """The authenticated user and session, with what the service said of the user just now."""
+
+    username: str
+    email: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a token says of itself, typed and not yet believed."""
 
-    identity: Identity
+    principal: Principal
+    algorithm: str
     key_id: str | None
     """None where the service signed with its secret."""
+    not_before: datetime | None
+
+    def check_time(self, now: datetime) -> None:
+        """Raise TokenRefused for a token that is not good yet, or no more."""
+        if self.principal.issued_at > now + MAX_CLOCK_SKEW:
+            raise _invalid("iat is in the future")
+        if self.not_before is not None and self.not_before > now:
+            raise _invalid("nbf is in the future")
+        if self.principal.expires_at <= now:
+            raise TokenRefused("token_expired")
 
 
 def read(token: str) -> Reading:
@@ -58,10 +84,16 @@ def read(token: str) -> Reading:
         raise _invalid("not the compact form")
     try:
         header, payload, _signature = (_canonical(segment) for segment in form.groups())
-        key_id = _key_id(strict_json.loads(header))
-        return Reading(_identity(strict_json.loads(payload)), key_id)
+        said, claims = strict_json.loads(header), strict_json.loads(payload)
     except ValueError:
         raise _invalid("not the compact form") from None
+    if not isinstance(said, dict) or not isinstance(claims, dict):
+        raise _invalid("header or payload is not an object")
+    algorithm, key_id = _key(said)
+    if said["typ"] == ISSUER_TYPE and not isinstance(claims.get("iss"), str):
+        raise _invalid("iss is missing")
+    not_before = _moment(claims, "nbf") if "nbf" in claims else None
+    return Reading(_principal(claims), algorithm, key_id, not_before)
 
 
 def _invalid(reason: str) -> TokenRefused:
@@ -80,33 +112,34 @@ def _canonical(segment: str) -> bytes:
     return raw
 
 
-def _key_id(header: object) -> str | None:
-    """Return the key's id of a header that is one of the service's two; None of the secret's."""
-    if header == SECRET_HEADER:
-        return None
-    if not isinstance(header, dict) or header.keys() != {"alg", "typ", "kid"}:
+def _key(header: dict[str, object]) -> tuple[str, str | None]:
+    """Return algorithm and key id of a header that the service's tokens have; no id under HS256."""
+    algorithm, kind, key_id = header.get("alg"), header.get("typ"), header.get("kid")
+    if not isinstance(kind, str) or kind not in TYPES:
         raise _invalid("the header is not the service's")
-    algorithm, key_id = header["alg"], header["kid"]
-    if header["typ"] != "JWT" or not isinstance(algorithm, str) or not isinstance(key_id, str):
+    if algorithm == SECRET_ALGORITHM and header.keys() == {"alg", "typ"}:
+        return SECRET_ALGORITHM, None
+    if not isinstance(algorithm, str) or not isinstance(key_id, str) or len(header) > 3:
         raise _invalid("the header is not the service's")
     if algorithm not in PUBLIC_ALGORITHMS or not KEY_ID.fullmatch(key_id):
         raise _invalid("the header is not the service's")
-    return key_id
+    return algorithm, key_id
 
 
-def _identity(payload: object) -> Identity:
-    """Return the identity of a payload that has every claim, each of its type."""
-    if not isinstance(payload, dict):
-        raise _invalid("the payload is not an object")
+def _principal(payload: dict[str, object]) -> Principal:
+    """Return the principal of a payload that has every claim, each of its type."""
     if payload.get("aud") != PURPOSE:
         raise _invalid("the token is for something else")
-    return Identity(
+    principal = Principal(
         user_id=int(_text(payload, "sub", USER_ID)),
         session_id=_text(payload, "sid", HEX_ID),
         token_id=_text(payload, "jti", HEX_ID),
         issued_at=_moment(payload, "iat"),
         expires_at=_moment(payload, "exp"),
     )
+    if principal.issued_at > principal.expires_at:
+        raise _invalid("iat is after exp")
+    return principal
 
 
 def _text(payload: dict[str, object], name: str, form: re.Pattern[str]) -> str:

@@ -1,4 +1,4 @@
-"""Every refusal of the service.
+"""Every refusal of the service; those that only other services get are in `services`.
 
 The family; each member has a status, a code and a message, and is raised where the fault is found:
 
