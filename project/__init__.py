@@ -1,5 +1,6 @@
 """users: accounts and tokens for every other service of a product."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIEnvironment
@@ -25,6 +26,8 @@ from project.serving import shared_secret
 from project.telemetry import logs
 
 __all__ = ["bcrypt", "create_app", "db"]
+
+logger = logging.getLogger(__name__)  # app.logger would add a handler of its own
 
 BLUEPRINTS = (
     auth_blueprint,
@@ -113,9 +116,9 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
         app.register_blueprint(blueprint)
     docs.init_app(app)
     if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
-        app.logger.warning("THROTTLE_ENABLED is off: rate limiting is disabled")
+        logger.warning("THROTTLE_ENABLED is off: rate limiting is disabled")
     for name, nearest in app.config["MISSPELT_SETTINGS"].items():
-        app.logger.warning("%s is no setting and is ignored; is %s meant?", name, nearest)
+        logger.warning("%s is no setting and is ignored; is %s meant?", name, nearest)
     return app
 
 

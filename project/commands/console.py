@@ -31,7 +31,7 @@ def run(manager: Manager) -> None:
     """Run the command that was typed; a failure is one line and a non-zero exit code."""
     try:
         manager.run()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         print(file=sys.stderr)
         sys.exit(INTERRUPTED)
     except ConfigError as error:

@@ -301,10 +301,11 @@ class TestCommands(TestCase):
             self.assertNotIn("Traceback", told)
 
     def test_an_interrupted_command_ends_as_a_shell_expects(self) -> None:
-        manager = mock.Mock(run=mock.Mock(side_effect=KeyboardInterrupt))
-        with self.assertRaises(SystemExit) as ended:
-            console.run(manager)
-        self.assertEqual(ended.exception.code, 130)
+        for interruption in (KeyboardInterrupt, EOFError):
+            manager = mock.Mock(run=mock.Mock(side_effect=interruption))
+            with self.assertRaises(SystemExit) as ended:
+                console.run(manager)
+            self.assertEqual(ended.exception.code, 130)
 
     def test_a_port_in_use_is_one_line(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
