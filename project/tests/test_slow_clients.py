@@ -34,6 +34,8 @@ HEAD = (
     b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b"Content-Length: 9999\r\n"
 )
+UNKNOWN_PATH = {HEAD.replace(b"/auth/login", b"/nope") + b"\r\n": 5}
+"""Rejected by its head; the body, which is read first, never comes."""
 Kinds = Mapping[bytes, int]
 """What is sent, and on how many connections."""
 WITHHELD = {b"": FEW, b"POST /auth/lo": FEW, HEAD: FEW, HEAD + b"\r\n": MANY}
@@ -136,10 +138,13 @@ class SlowClients(TestCase):
     def test_nobody_waits_for_slow_clients_and_all_of_them_are_ended(self) -> None:
         with crowd_at(self.url) as crowd:
             began = time.monotonic()
+            rejected = crowd.connect(UNKNOWN_PATH)
             for _ in range(ROUNDS):
                 self.assert_honest_clients_are_answered()
             self.assertLess(time.monotonic() - began, 2 * CLIENT_TIMEOUT, "no crowd was there")
             said = [last_words(slow) for slow in crowd.waiting + crowd.dribbling]
+            for slow in rejected:
+                self.assertRegex(last_words(slow), rb"^HTTP/1.1 404 ")
             for connection in crowd.unread:
                 wait_until_cut_off(connection)
             self.assertLess(time.monotonic() - began, ENDED_WITHIN)
