@@ -21,6 +21,13 @@ class Grant:
     refresh_expires_in: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceGrant(Grant):
+    """What a client gets that has shown a password: a token of its device too."""
+
+    device_token: str
+
+
 def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime) -> Grant:
     """Return new tokens of a session; neither outlives it."""
     now = utcnow()

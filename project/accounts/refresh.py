@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, bindparam, select, update
 
-from project.accounts import grants, keyring, sessions
+from project.accounts import grants, keyring, sessions, throttle
 from project.accounts.audit import Event
 from project.accounts.clients import Client
 from project.accounts.grants import Grant
@@ -40,14 +40,15 @@ SessionRow = Row[int, int, datetime, datetime, datetime | None, bool, bool]
 def refresh(token: str, client: Client) -> Grant:
     """Return new tokens for a refresh token.
 
-    Raises TokenInvalid, TokenExpired, SessionEnded, UserInactive, or RefreshReused, which ends the
-    session.
+    Raises TokenInvalid, TokenExpired, SessionEnded, UserInactive, TooManyAttempts, or
+    RefreshReused, which ends the session.
     """
     claims = User.decode_auth_token(token, Purpose.REFRESH)
     assert claims.generation is not None
     session: SessionRow = sessions.admit(claims, BY_SESSION)
     keyring.current().prepare()
     if session.generation == claims.generation:
+        throttle.count_write(claims.user_id, client)
         if _advance(claims):
             return _grant(claims.session_id, session, claims.generation + 1)
         session = sessions.admit(claims, BY_SESSION)  # another request was faster

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from flask import Blueprint
 
-from project.accounts import login, refresh, registration, sessions
+from project.accounts import login, refresh, registration, sessions, throttle
 from project.accounts.sessions import Identity
 from project.api.client import client
 from project.api.contract import accepts, accepts_optional, answers
@@ -50,12 +50,12 @@ def register_user(payload: RegisterRequest) -> RegisteredAnswer:
 @accepts(LoginRequest)
 def login_user(payload: LoginRequest) -> LoggedInAnswer:
     """Log in with e-mail address and password."""
-    grant = login.login(payload.email, payload.password, client())
+    grant = login.login(payload.email, payload.password, client(), payload.device_token)
     return LoggedInAnswer(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/refresh")
-@answers(RefreshedAnswer, *TOKEN_REFUSALS, RefreshReused)
+@answers(RefreshedAnswer, *TOKEN_REFUSALS, RefreshReused, TooManyAttempts)
 @accepts(RefreshRequest)
 def refresh_session(payload: RefreshRequest) -> RefreshedAnswer:
     """Get new tokens for a refresh token; one that was used before is a theft and ends the session.
@@ -76,7 +76,7 @@ def logout_user(identity: Identity) -> LoggedOutAnswer:
 
 
 @auth_blueprint.post("/auth/logout")
-@answers(LoggedOutAnswer)
+@answers(LoggedOutAnswer, TooManyAttempts)
 @authenticate(missing=LogoutTokenMissing)
 @accepts_optional(LogoutRequest)
 def logout_sessions(identity: Identity, payload: LogoutRequest) -> LoggedOutAnswer:
@@ -84,6 +84,7 @@ def logout_sessions(identity: Identity, payload: LogoutRequest) -> LoggedOutAnsw
     if payload.scope == "local":
         sessions.end(identity.id, identity.session_id, client())
     else:
+        throttle.count_write(identity.id, client())
         kept = identity.session_id if payload.scope == "others" else None
         sessions.end_all(identity.id, client(), but=kept)
     return LoggedOutAnswer()

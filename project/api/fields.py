@@ -11,11 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from project.accounts.directory import LARGEST_ID, Position
 from project.api.payload import UNREADABLE
-from project.security.hashing import LONGEST_PASSWORD
-from project.security.identifiers import is_visible
-
-LONGEST_USERNAME = 128
-LONGEST_EMAIL = 254
+from project.security.hashing import MAX_PASSWORD
+from project.security.identifiers import MAX_EMAIL, MAX_USERNAME, is_visible
 
 # An address is checked for syntax alone, and `.local` or `localhost` is a good domain to an
 # intranet. The library's documented way to accept such names is to take them off its list.
@@ -82,19 +79,19 @@ SessionId = Annotated[
 Text = Annotated[str, AfterValidator(_check_readable)]
 Username = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_USERNAME, examples=["michael"]),
+    Field(min_length=1, max_length=MAX_USERNAME, examples=["michael"]),
     AfterValidator(_check_readable),
     AfterValidator(_check_username),
 ]
 Email = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_EMAIL, examples=["michael@example.com"]),
+    Field(min_length=1, max_length=MAX_EMAIL, examples=["michael@example.com"]),
     AfterValidator(_check_readable),
     AfterValidator(_check_email),
 ]
 NewPassword = Annotated[
     str,
-    Field(min_length=1, max_length=LONGEST_PASSWORD, examples=["correct horse battery staple"]),
+    Field(min_length=1, max_length=MAX_PASSWORD, examples=["correct horse battery staple"]),
     AfterValidator(_check_readable),
 ]
 Moment = Annotated[

@@ -29,6 +29,10 @@ class LoginRequest(Request):
 
     email: Annotated[Text, Field(examples=["michael@example.com"])]
     password: Annotated[Text, Field(examples=["correct horse battery staple"])]
+    device_token: Annotated[
+        Text | None,
+        Field(description="The `device_token` of this device's last login or registration."),
+    ] = None
 
 
 class RefreshRequest(Request):
@@ -105,13 +109,19 @@ class TokenAnswer(Answer):
     refresh_expires_in: Annotated[int, Field(description="Seconds.", examples=[5184000])]
 
 
-class RegisteredAnswer(TokenAnswer):
+class DeviceTokenAnswer(TokenAnswer):
+    """An open session, and what this device sends with its next login."""
+
+    device_token: Annotated[str, Field(examples=["dt_AQAAAAAAAAABAAAAAG3oKwBIYxmq…"])]
+
+
+class RegisteredAnswer(DeviceTokenAnswer):
     """A new account with its first session."""
 
     message: Literal["Successfully registered."] = "Successfully registered."
 
 
-class LoggedInAnswer(TokenAnswer):
+class LoggedInAnswer(DeviceTokenAnswer):
     """A new session."""
 
     message: Literal["Successfully logged in."] = "Successfully logged in."

@@ -4,14 +4,14 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from project.accounts import sessions
+from project.accounts import sessions, throttle
 from project.accounts.sessions import Identity
 from project.api.client import client
 from project.api.contract import answers
 from project.api.guard import authenticate
 from project.api.models import Session
 from project.api.schemas import SessionData, SessionEndedAnswer, SessionList, SessionListAnswer
-from project.errors import SessionNotFound
+from project.errors import SessionNotFound, TooManyAttempts
 
 sessions_blueprint = Blueprint("sessions", __name__)
 
@@ -26,7 +26,7 @@ def list_sessions(identity: Identity) -> SessionListAnswer:
 
 
 @sessions_blueprint.delete("/auth/sessions/<session_id>")
-@answers(SessionEndedAnswer, SessionNotFound)
+@answers(SessionEndedAnswer, SessionNotFound, TooManyAttempts)
 @authenticate()
 def end_session(identity: Identity, session_id: str) -> SessionEndedAnswer:
     """End one of the caller's sessions; its tokens are refused from then on."""
@@ -34,6 +34,7 @@ def end_session(identity: Identity, session_id: str) -> SessionEndedAnswer:
         named = UUID(session_id)
     except ValueError:
         raise SessionNotFound from None
+    throttle.count_write(identity.id, client())
     sessions.end_one_of(identity.id, named, client())
     return SessionEndedAnswer()
 

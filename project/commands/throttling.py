@@ -6,9 +6,9 @@ from project.commands.console import CommandFailed, moment
 
 
 def throttle(what: str, name: str = "") -> None:
-    """Say `list` for what is counted now, or `clear` to forget it: of all, or of one --name."""
+    """List the current counts (`list`), or delete them (`clear`): all, or those of one --name."""
     if what == "list":
-        _list()
+        _list(name or None)
     elif what == "clear":
         cleared = counting.clear(name or None)
         print(f"Forgotten{f' of {name}' if name else ''}: {cleared}.")
@@ -18,8 +18,8 @@ def throttle(what: str, name: str = "") -> None:
         )
 
 
-def _list() -> None:
-    now, counts = utcnow(), counting.counts()
+def _list(name: str | None) -> None:
+    now, counts = utcnow(), counting.counts(name)
     if counts:
         print(f"{'limit':15}  {'counted':>7}  of whom")
     for row in counts:

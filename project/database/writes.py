@@ -1,6 +1,6 @@
 """What writes a row whose key may be taken, alike on both databases."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -26,13 +26,13 @@ def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> i
 def insert_or_update(
     dialect: str,
     model: type[Base],
-    values: Mapping[str, Any],
+    values: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     changes: Mapping[str, Any],
     where: ColumnElement[bool] | None = None,
 ) -> Any:
-    """Return the statement that inserts a row, or changes the one that has its primary key.
+    """Return the statement that inserts rows, or changes those that have their primary keys.
 
-    Where the one that is there does not meet the condition, nothing is done.
+    A row that is there and does not meet the condition stays as it is.
     """
     statement = INSERTS[dialect](table_of(model)).values(values)
     key = list(model.__table__.primary_key)

@@ -8,6 +8,12 @@ import unicodedata
 from string import ascii_lowercase, ascii_uppercase
 from urllib.parse import quote
 
+from project.security.normalization import MAX_EXPANSION, normalize
+
+MAX_USERNAME = 128
+MAX_EMAIL = 254
+"""Characters of a name that an account can have; a longer one belongs to none."""
+
 # Control, format, private use, surrogate and unassigned (Unicode, section 4.5).
 UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 
@@ -23,8 +29,14 @@ def username_key(username: str) -> str:
     Folding can undo a normalization, so each is done twice (The Unicode Standard, section 3.13,
     definition D146).
     """
-    folded = unicodedata.normalize("NFD", username).casefold()
-    return _compatible(_compatible(folded).casefold())
+    return caseless(username, MAX_USERNAME)
+
+
+def caseless(text: str, longest: int) -> str:
+    """Return the compatibility caseless form of a text that has up to `longest` characters."""
+    folded = normalize("NFD", text, longest).casefold()
+    expanded = longest * MAX_EXPANSION
+    return normalize("NFKC", normalize("NFKC", folded, expanded).casefold(), expanded)
 
 
 def email_key(email: str) -> str:
@@ -32,7 +44,7 @@ def email_key(email: str) -> str:
 
     Beyond ASCII the case stays: whether two such mailboxes are one is known to their host alone.
     """
-    return _compatible(email).translate(_LOWER_ASCII)
+    return normalize("NFKC", email, MAX_EMAIL).translate(_LOWER_ASCII)
 
 
 def is_visible(text: str) -> bool:
@@ -46,7 +58,3 @@ def field_value(text: str) -> str:
     What is not ASCII, and the percent sign, is percent-encoded UTF-8 (RFC 3986, section 2.1).
     """
     return quote(text, safe=PLAIN)
-
-
-def _compatible(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)

@@ -188,11 +188,13 @@ class TestDatabaseCommands(BaseTestCase):
             self.caller.login("ada@example.com", "wrong")
         listed = self.manage("throttle", "list")
         self.assertRegex(
-            listed, r"account-network +5  ada@example.com 127.0.0.1  blocked until 20.* UTC\n"
+            listed, r"account-network +5  [0-9a-f]{32} 127.0.0.1  blocked until 20.* UTC\n"
         )
+        named = self.manage("throttle", "list", "--name", "ada@example.com")
+        self.assertRegex(named, r"Counted now: 2\.\n$")
         cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
         self.assertEqual(cleared, "Forgotten of ada@example.com: 2.\n")
-        self.assertEqual(self.manage("throttle", "clear"), "Forgotten: 1.\n")
+        self.assertEqual(self.manage("throttle", "clear"), "Forgotten: 2.\n")
         self.assertIn("throttle list", self.manage_in_vain("throttle", "lift"))
 
     def listed_keys(self, state: str) -> str:

@@ -2,15 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from unittest import mock
 
 import time_machine
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from project.accounts import audit, sessions, throttle
-from project.accounts.throttle import Scope
+from project.accounts import audit, policies, sessions, throttle
+from project.accounts.policies import Policy
+from project.accounts.throttle import Count
 from project.api.models import Throttle, User
 from project.extensions import db
 from project.readers import Limit
@@ -24,6 +25,7 @@ MICHAEL = "michael@example.com"
 CROWD = 50
 WAIT = timedelta(seconds=30)
 WINDOW = timedelta(minutes=15)
+FEW = Limit(3, WINDOW)
 
 
 class From(InProcess):
@@ -44,7 +46,7 @@ class ThrottleCase(BaseTestCase):
     """Small limits, and a clock that stands still unless it is moved."""
 
     overrides: ClassVar[dict[str, object]] = {
-        "THROTTLE_ACCOUNT_NETWORK": Limit(3, WINDOW),
+        "THROTTLE_ACCOUNT_NETWORK": FEW,
         "THROTTLE_NETWORK": Limit(8, WINDOW),
         "THROTTLE_ACCOUNT": Limit(6, timedelta(days=1)),
         "THROTTLE_REGISTRATION": Limit(4, WINDOW),
@@ -99,12 +101,12 @@ class TestThrottledLogin(ThrottleCase):
     def test_what_was_counted_before_an_outage_is_given_back(self) -> None:
         count, outage = throttle._count, OperationalError("INSERT", {}, Exception("timeout"))
 
-        def fail_at_the_network(scope: Scope, *asked: Any) -> datetime | None:
-            if scope is Scope.NETWORK:
+        def fail_at_the_account(named: dict[Policy, str], now: datetime) -> dict[Policy, Count]:
+            if policies.ACCOUNT in named:
                 raise outage
-            return count(scope, *asked)
+            return count(named, now)
 
-        with mock.patch.object(throttle, "_count", fail_at_the_network):
+        with mock.patch.object(throttle, "_count", fail_at_the_account):
             for _ in range(5):
                 self.assertEqual(self.caller.login(MICHAEL, PASSWORD).status, 503)
         self.assertEqual(self.guess_until_refused(self.caller), 3)
@@ -131,6 +133,7 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.guess(self.caller, email + "y"), 404)
 
     def test_waits_double_up_to_the_longest_and_end(self) -> None:
+        self.caller = InProcess(databases.shared_app(THROTTLE_ACCOUNT_NETWORK=FEW).test_client())
         self.guess_until_refused(self.caller)
         for wait in (*(WAIT * 2**number for number in range(7)), *[timedelta(hours=1)] * 3):
             self.assert_limited(self.caller.login(), wait, "account-network")
@@ -297,13 +300,15 @@ class TestClearing(ThrottleCase):
         self.guess(self.at("192.0.2.2"), "nobody@example.com")
         with self.app.app_context():
             listed = [(row.scope, row.subject, row.count) for row in throttle.counts()]
-            self.assertIn(("account-network", f"{MICHAEL} 192.0.2.1", 1), listed)
+            michael = policies.digest(MICHAEL)
+            self.assertIn(("account-network", f"{michael} 192.0.2.1", 1), listed)
             self.assertIn(("network", "192.0.2.2", 1), listed)
-            self.assertEqual(len(listed), 6)
-            self.assertEqual(throttle.clear("::ffff:192.0.2.1"), 2)
+            self.assertEqual(len(listed), 8)
+            self.assertEqual([row.count for row in throttle.counts(MICHAEL)], [1, 1])
+            self.assertEqual(throttle.clear("::ffff:192.0.2.1"), 3)
             self.assertEqual(throttle.clear(MICHAEL.upper()), 1)
             self.assertEqual(throttle.clear("%"), 0)
-            self.assertEqual(throttle.clear(), 3)
+            self.assertEqual(throttle.clear(), 4)
             self.assertEqual(list(throttle.counts()), [])
 
     def test_what_is_over_is_not_listed(self) -> None:
@@ -311,7 +316,28 @@ class TestClearing(ThrottleCase):
         self.clock.shift(timedelta(days=1))
         with self.app.app_context():
             self.assertEqual(list(throttle.counts()), [])
-            self.assertEqual(len(db.session.scalars(select(Throttle)).all()), 3)
+            self.assertEqual(len(db.session.scalars(select(Throttle)).all()), 4)
+
+    def test_wider_networks_and_devices_are_cleared_by_name_too(self) -> None:
+        token = self.at("2001:db8:1:2::3").login().body["device_token"]
+        self.guess(self.at("2001:db8:1:2::3"))
+        wrong = {"email": MICHAEL, "password": "wrong", "device_token": token}
+        self.caller.post("/auth/login", wrong)
+        with self.app.app_context():
+            scopes = {row.scope for row in throttle.counts("2001:db8:1:2::4")}
+            self.assertEqual(scopes, {"account-network", "login", "network", "network-56"})
+            self.assertEqual(throttle.clear("2001:db8:1:2::4"), 4)
+            scopes = {row.scope for row in throttle.counts(MICHAEL)}
+            self.assertEqual(scopes, {"device", "device-login"})
+            self.assertEqual(throttle.clear(MICHAEL), 2)
+
+    def test_nothing_that_was_typed_as_an_address_is_stored(self) -> None:
+        for typed in (MICHAEL, "hunter2hunter2"):
+            self.guess(self.caller, typed)
+        with self.app.app_context():
+            kept = str([list(row) for row in throttle.counts()])
+        self.assertNotIn("michael", kept)
+        self.assertNotIn("hunter2", kept)
 
 
 class TestGuessesAtOnce(BaseTestCase):
@@ -321,7 +347,7 @@ class TestGuessesAtOnce(BaseTestCase):
         url = databases.new_database()
         self.app = databases.new_app(url)
         self.add_user()
-        environment = servers.environment(url, TRUSTED_PROXIES="127.0.0.1")
+        environment = servers.environment(url, TRUSTED_PROXIES="127.0.0.1", HASH_QUEUE="100")
         server, _ = self.enterContext(servers.started("granian", environment, workers=4))
         self.caller = OverHTTP(server)
         self.assertEqual(self.login_from("192.0.2.1", utils.PASSWORD), 200)
