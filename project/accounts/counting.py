@@ -10,8 +10,11 @@ from math import ceil
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Integer,
+    Select,
+    String,
     and_,
     bindparam,
     case,
@@ -19,13 +22,15 @@ from sqlalchemy import (
     literal,
     literal_column,
     or_,
+    select,
+    union_all,
     update,
 )
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.api.models import KnownNetwork, Throttle
 from project.database.base import Moment, later, table_of
-from project.database.writes import insert_or_update
+from project.database.writes import insert_or_update, insert_selected_or_update
 from project.readers import Limit
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +38,8 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 TABLE = table_of(Throttle)
 KEPT = TABLE.c
+
+STANDING = TABLE.alias("standing")
 
 NOW = bindparam("now", type_=Moment())
 IS_OVER = KEPT.expires_at <= NOW
@@ -87,19 +94,26 @@ class Rule:
     limit: Limit
     backoff: Backoff | None
 
-    def first_row(self, position: int) -> dict[str, Any]:
+    def first_row(self, position: int) -> Select[*tuple[Any, ...]]:
         """Return the row of the first attempt of the subject at this position of the parameters."""
         window = _fixed(seconds(self.limit.window))
-        blocked_until, expires_at = literal(LONG_AGO, Moment()), later(NOW, window)
+        blocked_until: Any = literal(LONG_AGO, Moment())
+        expires_at: Any = later(NOW, window)
         if self.limit.quota == 1:
             blocked_until, expires_at = self.blocked(_fixed(1), expires_at)
-        return {
-            "scope": self.scope,
-            "subject": bindparam(f"subject_{position}"),
-            "count": _fixed(1),
-            "blocked_until": blocked_until,
-            "expires_at": expires_at,
-        }
+        return select(
+            literal(self.scope).label("scope"),
+            _subject(position).label("subject"),
+            _fixed(1).label("count"),
+            blocked_until.label("blocked_until"),
+            expires_at.label("expires_at"),
+        )
+
+    def is_blocked(self, position: int) -> ColumnElement[bool]:
+        """Return the condition that the subject at this position is blocked, of an aliased row."""
+        row = STANDING.c
+        is_this = and_(row.scope == self.scope, row.subject == _subject(position))
+        return and_(is_this, row.blocked_until > NOW)
 
     def blocked(self, count: ColumnElement[int], ends_at: Any) -> tuple[Any, Any]:
         """Return until when an attempt of this number, at the limit or beyond, blocks and counts.
@@ -124,16 +138,18 @@ class Rule:
 
 @cache
 def counting(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, datetime, int]:
-    """Return the statement that counts an attempt under all of these rules, at `now`.
+    """Return the statement that counts an attempt under all of these rules, or none, at `now`.
 
-    It returns a row for each subject that was not blocked before: the scope, until when the attempt
-    blocks the subject, and the attempt's number. Its parameters are `subject_0`, `subject_1`, …
+    It returns a row for each subject: the scope, until when the attempt blocks the subject, and the
+    attempt's number. It returns fewer where one was blocked before: none, but for those that were
+    counted while another transaction blocked the others. Its parameters are `subject_0`,
+    `subject_1`, …
     """
     changes = {rule.scope: rule.changes() for rule in rules}
-    statement = insert_or_update(
+    statement = insert_selected_or_update(
         dialect,
         Throttle,
-        [rule.first_row(position) for position, rule in enumerate(rules)],
+        _rows(rules),
         {
             "count": NUMBER,
             "blocked_until": _by_scope({scope: each[0] for scope, each in changes.items()}),
@@ -145,6 +161,18 @@ def counting(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, dat
         KEPT.scope, KEPT.blocked_until, KEPT.count
     )
     return counted
+
+
+def _rows(rules: tuple[Rule, ...]) -> Any:
+    """Return the first row of each rule; none where one of the subjects is blocked."""
+    blocked = [rule.is_blocked(position) for position, rule in enumerate(rules)]
+    is_open = ~select(STANDING).where(or_(*blocked)).exists()
+    rows = [rule.first_row(position).where(is_open) for position, rule in enumerate(rules)]
+    return rows[0] if len(rows) == 1 else union_all(*rows)
+
+
+def _subject(position: int) -> BindParameter[str]:
+    return bindparam(f"subject_{position}", type_=String())
 
 
 def _by_scope(values: dict[str, Any]) -> Any:

@@ -129,22 +129,14 @@ REGISTRATION_48 = Policy(
 )
 WRITE = Policy("write", Subjects.user, "THROTTLE_WRITES", Success.COUNTS, has_backoff=False)
 
-Stage = tuple[Policy, ...]
-"""Limits that are counted by one statement."""
-Group = tuple[Stage, ...]
-"""What an operation counts, stage by stage; all of a stage is refunded where one limit rejects."""
+Group = tuple[Policy, ...]
+"""What an operation counts: under all of them or, where one limit rejects the attempt, none."""
 
-BY_DEVICE: Group = ((DEVICE, DEVICE_LOGIN),)
-# Networks come first: one that is blocked adds no row, whatever addresses it tries.
-BY_NETWORK: Group = ((NETWORK, NETWORK_56, LOGIN), (ACCOUNT_NETWORK, ACCOUNT))
-REGISTERING: Group = ((REGISTRATION, REGISTRATION_48),)
-WRITING: Group = ((WRITE,),)
-POLICIES = tuple(
-    policy
-    for group in (BY_DEVICE, BY_NETWORK, REGISTERING, WRITING)
-    for stage in group
-    for policy in stage
-)
+BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
+BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
+REGISTERING: Group = (REGISTRATION, REGISTRATION_48)
+WRITING: Group = (WRITE,)
+POLICIES: Group = (*BY_DEVICE, *BY_NETWORK, *REGISTERING, *WRITING)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
 """How often a success may clear the failures of its network at an account."""

@@ -1,24 +1,25 @@
 """The throttle: counts attempts, so that nobody guesses for long.
 
-An attempt is counted before anything costly is done for it, under each policy of its group, by
-statements that count and decide at once. So of many attempts at the same time exactly as many are
-admitted as the limit allows. An attempt that succeeds, or that an outage ends, is refunded; which
-policies there are is in `policies`.
+An attempt is counted before anything costly is done for it, under every policy of its group, by
+one statement that counts and decides at once. So of many attempts at the same time exactly as many
+are admitted as the limit allows. An attempt that succeeds, or that an outage ends, is refunded. The
+policies are in `policies`.
 
 Beyond a limit the subject waits; no subject is blocked for good. Others can block a client that
 has no device token: they can use up the account's limit, or, from the client's own network, that of
 this network at the account. An attempt with a valid device token is counted under the token alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
+from operator import attrgetter
 from typing import NoReturn
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from project.accounts import audit, counting, directory, policies
@@ -156,55 +157,39 @@ def _parts(name: str) -> list[str]:
 
 def _admit(made: Attempt, groups: tuple[Group, ...], subjects: Subjects) -> None:
     now = utcnow()
-    *preferred, last = groups
-    if any(_count_group(made, group, subjects, now) is None for group in preferred):
-        return
-    if rejected := _count_group(made, last, subjects, now):
-        _reject(*rejected, subjects, now)
+    for group in groups:
+        named = {policy: subject for policy in group if (subject := policy.subject_of(subjects))}
+        made.counts += _count(named, now)
+        if len(made.counts) == len(named):
+            return
+        # Another attempt has blocked one of the subjects in the same moment.
+        _refund(made.counts)
+        made.counts.clear()
+    _reject(named, subjects, now)
 
 
-def _count_group(
-    made: Attempt, group: Group, subjects: Subjects, now: datetime
-) -> tuple[Policy, str] | None:
-    """Count stage by stage; return the policy that rejects the attempt, with its subject.
-
-    What has been counted is refunded then.
-    """
-    for stage in group:
-        named = {policy: subject for policy in stage if (subject := policy.subject_of(subjects))}
-        counted = _count(named, now) if named else {}
-        made.counts += counted.values()
-        for policy, subject in named.items():
-            if policy not in counted:
-                _refund(made.counts)
-                made.counts.clear()
-                return policy, subject
-    return None
-
-
-def _count(named: dict[Policy, str], now: datetime) -> dict[Policy, Count]:
-    """Count an attempt under each policy whose subject is not blocked.
-
-    By one statement, and no transaction around it.
-    """
-    policies_by_name = {policy.name: policy for policy in named}
+def _count(named: dict[Policy, str], now: datetime) -> list[Count]:
+    """Count an attempt under each policy: one statement, and no transaction around it."""
     rules = tuple(policy.rule for policy in named)
-    subjects = {f"subject_{position}": each for position, each in enumerate(named.values())}
-    rows = reads.all(counting.counting(reads.engine.dialect.name, rules), **subjects, now=now)
-    found = {policies_by_name[scope]: (number, until) for scope, until, number in rows}
-    return {
-        policy: Count(policy, subject, *found[policy])
+    parameters = {f"subject_{position}": each for position, each in enumerate(named.values())}
+    rows = reads.all(counting.counting(reads.engine.dialect.name, rules), **parameters, now=now)
+    found = {scope: (number, blocked_until) for scope, blocked_until, number in rows}
+    return [
+        Count(policy, subject, *found[policy.name])
         for policy, subject in named.items()
-        if policy in found
-    }
+        if policy.name in found
+    ]
 
 
-def _reject(policy: Policy, subject: str, subjects: Subjects, now: datetime) -> NoReturn:
-    """Raise TooManyAttempts; of each wait the first rejection alone is recorded."""
-    standing = select(Throttle.blocked_until, Throttle.told_until)
-    row = db.session.execute(standing.where(_is(policy, subject))).first()
+def _reject(named: dict[Policy, str], subjects: Subjects, now: datetime) -> NoReturn:
+    """Raise TooManyAttempts for the longest wait; of each wait the first is recorded."""
+    standing = select(Throttle.scope, Throttle.blocked_until, Throttle.told_until)
+    subject_of = {policy.name: subject for policy, subject in named.items()}
+    rows = db.session.execute(standing.where(_are(subject_of), Throttle.blocked_until > now)).all()
+    row = max(rows, key=attrgetter("blocked_until"), default=None)
+    policy = next((each for each in named if row and each.name == row.scope), next(iter(named)))
     if row is not None and row.told_until != row.blocked_until:
-        _record_rejection(policy, subject, subjects)
+        _record_rejection(policy, named[policy], subjects)
     wait = row.blocked_until - now if row is not None else timedelta(0)
     raise TooManyAttempts(
         policy=policy.name,
@@ -217,7 +202,7 @@ def _reject(policy: Policy, subject: str, subjects: Subjects, now: datetime) -> 
 def _record_rejection(policy: Policy, subject: str, subjects: Subjects) -> None:
     """Record that a limit rejects attempts, unless another process was faster."""
     is_new = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
-    unrecorded = update(Throttle).where(_is(policy, subject), is_new)
+    unrecorded = update(Throttle).where(_are({policy.name: subject}), is_new)
     recorded = unrecorded.values(told_until=Throttle.blocked_until)
     if db.session.scalar(recorded.returning(Throttle.count)) is not None:
         found = select(User.id).where(User.email_key == subjects.email_key)
@@ -271,5 +256,5 @@ def _named(count: Count) -> dict[str, object]:
     return {"of_scope": count.policy.name, "of_subject": count.subject}
 
 
-def _is(policy: Policy, subject: str) -> ColumnElement[bool]:
-    return and_(Throttle.scope == policy.name, Throttle.subject == subject)
+def _are(subject_of: Mapping[str, str]) -> ColumnElement[bool]:
+    return tuple_(Throttle.scope, Throttle.subject).in_(list(subject_of.items()))
