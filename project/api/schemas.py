@@ -31,7 +31,10 @@ class LoginRequest(Request):
     password: Annotated[Text, Field(examples=["correct horse battery staple"])]
     device_token: Annotated[
         Text | None,
-        Field(description="The `device_token` of this device's last login or registration."),
+        Field(
+            description="The `device_token` of this device's last login or registration.",
+            examples=["dt_AQAAAAAAAAABAAAAAG3oKwBIYxmq…"],
+        ),
     ] = None
 
 
