@@ -17,8 +17,10 @@ FLOOR = "bare-flask"
 """The contestant that has no accounts: it takes part where a status or a server is measured."""
 OURS = "users"
 SETTINGS = {
-    # Every registration of the benchmark comes from one network; it is counted all the same.
+    # Every request of the benchmark comes from one network; it is counted all the same.
     "THROTTLE_REGISTRATION": "1000000/1d",
+    "THROTTLE_LOGINS": "1000000/1d",
+    "THROTTLE_WRITES": "1000000/1d",
 }
 
 

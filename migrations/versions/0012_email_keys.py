@@ -1,6 +1,6 @@
 """Compare the domains of e-mail addresses by their ASCII form.
 
-Revision: 0012, after 0010. The key of an address that is ASCII alone does not change.
+Revision: 0012, after 0011. The key of an address that is ASCII alone does not change.
 
 Two accounts whose addresses were different before, and are the same one now, both stay. The older
 one gets the address, and login by e-mail does not find the other one until its address is changed.
@@ -17,7 +17,7 @@ from alembic import op
 from project.security import identifiers
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -20,6 +20,11 @@ class Client:
         """What the address is counted as."""
         return addresses.network(self.address)
 
+    @property
+    def site(self) -> str:
+        """The largest network that the client may have."""
+        return addresses.site(self.address)
+
 
 COMMAND = Client(address="", user_agent="command")
 """Whoever may type a command of `manage.py`."""

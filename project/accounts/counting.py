@@ -3,14 +3,18 @@
 Each is built once, since it takes longer to build than to run.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from math import ceil
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Integer,
+    Select,
+    String,
     and_,
     bindparam,
     case,
@@ -18,23 +22,36 @@ from sqlalchemy import (
     literal,
     literal_column,
     or_,
+    select,
+    union_all,
     update,
 )
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.api.models import KnownNetwork, Throttle
 from project.database.base import Moment, later, table_of
-from project.database.prepared import Prepared
-from project.database.writes import insert_or_update
+from project.database.writes import insert_or_update, insert_selected_or_update
+from project.readers import Limit
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-"""Until when whoever is not blocked is blocked. Not "now", of which each process has its own."""
+"""`blocked_until` of a subject that is not blocked. Not "now": each process has its own."""
 
 TABLE = table_of(Throttle)
 KEPT = TABLE.c
 
+STANDING = TABLE.alias("standing")
+
+NOW = bindparam("now", type_=Moment())
+IS_OVER = KEPT.expires_at <= NOW
+EXPIRES_AT = KEPT.expires_at
+NUMBER = case((IS_OVER, literal_column("1", Integer)), else_=KEPT.count + literal_column("1"))
+"""The number of the next attempt."""
+
 THIS = and_(KEPT.scope == bindparam("of_scope"), KEPT.subject == bindparam("of_subject"))
-FORGETTING = delete(TABLE).where(THIS)
-GIVING_BACK = (
+CLEARING = delete(TABLE).where(THIS)
+REFUNDING_THE_LAST = CLEARING.where(KEPT.count <= 1)
+"""Refunds the only attempt that is counted: no row stays behind."""
+REFUNDING = (
     update(TABLE)
     .where(THIS, KEPT.count > 0)
     .values(
@@ -50,53 +67,120 @@ GIVING_BACK = (
             else_=KEPT.blocked_until,
         ),
     )
+    .returning(KEPT.count)
 )
-"""Takes an attempt back, and the `block` with it that it brought about."""
+"""Refunds an attempt, and the `block` with it that it brought about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The waits beyond a limit: each is twice the one before, up to the longest."""
+
+    first: timedelta
+    longest: timedelta
+
+    def wait(self, count: ColumnElement[int], quota: int) -> ColumnElement[int]:
+        """Return the seconds from the attempt of this number to the next."""
+        doubled = _fixed(seconds(self.first)) * _fixed(1).bitwise_lshift(count - _fixed(quota))
+        steps = _doublings(self.first, self.longest)
+        return case((count >= _fixed(quota + steps), _fixed(seconds(self.longest))), else_=doubled)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one scope counts; without a backoff a subject is blocked until the time is over."""
+
+    scope: str
+    limit: Limit
+    backoff: Backoff | None
+
+    def first_row(self, position: int) -> Select[*tuple[Any, ...]]:
+        """Return the row of the first attempt of the subject at this position of the parameters."""
+        window = _fixed(seconds(self.limit.window))
+        blocked_until: Any = literal(LONG_AGO, Moment())
+        expires_at: Any = later(NOW, window)
+        if self.limit.quota == 1:
+            blocked_until, expires_at = self.blocked(_fixed(1), expires_at)
+        return select(
+            literal(self.scope).label("scope"),
+            _subject(position).label("subject"),
+            _fixed(1).label("count"),
+            blocked_until.label("blocked_until"),
+            expires_at.label("expires_at"),
+        )
+
+    def is_blocked(self, position: int) -> ColumnElement[bool]:
+        """Return the condition that the subject at this position is blocked, of an aliased row."""
+        row = STANDING.c
+        is_this = and_(row.scope == self.scope, row.subject == _subject(position))
+        return and_(is_this, row.blocked_until > NOW)
+
+    def blocked(self, count: ColumnElement[int], ends_at: Any) -> tuple[Any, Any]:
+        """Return until when an attempt of this number, at the limit or beyond, blocks and counts.
+
+        `ends_at` is when the time is over in which attempts are counted.
+        """
+        if self.backoff is None:
+            return ends_at, ends_at
+        wait = self.backoff.wait(count, self.limit.quota)
+        return later(NOW, wait), later(NOW, wait + _fixed(seconds(self.limit.window)))
+
+    def changes(self) -> tuple[Any, Any]:
+        """Return until when the next attempt blocks its subject, and until when it is counted."""
+        ends_at = case((IS_OVER, later(NOW, _fixed(seconds(self.limit.window)))), else_=EXPIRES_AT)
+        blocked_until, expires_at = self.blocked(NUMBER, ends_at)
+        is_quiet = _fixed(self.limit.quota) > NUMBER
+        return (
+            case((is_quiet, literal(LONG_AGO, Moment())), else_=blocked_until),
+            case((is_quiet, ends_at), else_=expires_at),
+        )
 
 
 @cache
-def counting(
-    dialect: str, quota: int, window: timedelta, first: timedelta, longest: timedelta
-) -> Prepared[datetime]:
-    """Return the statement that counts an attempt, of a scope and a subject, at `now`.
+def counting(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, datetime, int]:
+    """Return the statement that counts an attempt under all of these rules, or none, at `now`.
 
-    It returns until when the subject is blocked by it, and nothing where it was blocked before.
+    It returns a row for each subject: the scope, until when the attempt blocks the subject, and the
+    attempt's number. It returns fewer where one was blocked before: none, but for those that were
+    counted while another transaction blocked the others. Its parameters are `subject_0`,
+    `subject_1`, …
     """
-    now = bindparam("now", type_=Moment())
-    steps = _doublings(first, longest)
-
-    def wait(count: ColumnElement[int]) -> ColumnElement[int]:
-        """Return the seconds from the attempt of this number to the next: each wait is doubled."""
-        doubled = _fixed(seconds(first)) * _fixed(1).bitwise_lshift(count - _fixed(quota))
-        return case((count >= _fixed(quota + steps), _fixed(seconds(longest))), else_=doubled)
-
-    is_over = KEPT.expires_at <= now
-    count = case((is_over, _fixed(1)), else_=KEPT.count + _fixed(1))
-    is_quiet = count < _fixed(quota)
-    a_window = _fixed(seconds(window))
-    quiet_until = case((is_over, later(now, a_window)), else_=KEPT.expires_at)
-    first_wait = _fixed(seconds(first) if quota == 1 else 0)
-    blocked_at_once = later(now, first_wait) if quota == 1 else LONG_AGO
-    statement = insert_or_update(
+    changes = {rule.scope: rule.changes() for rule in rules}
+    statement = insert_selected_or_update(
         dialect,
         Throttle,
+        _rows(rules),
         {
-            "scope": bindparam("of_scope"),
-            "subject": bindparam("of_subject"),
-            "count": _fixed(1),
-            "blocked_until": blocked_at_once,
-            "expires_at": later(now, first_wait + a_window),
+            "count": NUMBER,
+            "blocked_until": _by_scope({scope: each[0] for scope, each in changes.items()}),
+            "expires_at": _by_scope({scope: each[1] for scope, each in changes.items()}),
         },
-        {
-            "count": count,
-            "blocked_until": case(
-                (is_quiet, literal(LONG_AGO, Moment())), else_=later(now, wait(count))
-            ),
-            "expires_at": case((is_quiet, quiet_until), else_=later(now, wait(count) + a_window)),
-        },
-        where=KEPT.blocked_until <= now,
+        where=KEPT.blocked_until <= NOW,
     )
-    return Prepared(statement.returning(KEPT.blocked_until))
+    counted: TypedReturnsRows[str, datetime, int] = statement.returning(
+        KEPT.scope, KEPT.blocked_until, KEPT.count
+    )
+    return counted
+
+
+def _rows(rules: tuple[Rule, ...]) -> Any:
+    """Return the first row of each rule; none where one of the subjects is blocked."""
+    blocked = [rule.is_blocked(position) for position, rule in enumerate(rules)]
+    is_open = ~select(STANDING).where(or_(*blocked)).exists()
+    rows = [rule.first_row(position).where(is_open) for position, rule in enumerate(rules)]
+    return rows[0] if len(rows) == 1 else union_all(*rows)
+
+
+def _subject(position: int) -> BindParameter[str]:
+    return bindparam(f"subject_{position}", type_=String())
+
+
+def _by_scope(values: dict[str, Any]) -> Any:
+    """Return the value of the row's scope."""
+    *others, (_, last) = values.items()
+    if not others:
+        return last
+    return case(*((KEPT.scope == scope, value) for scope, value in others), else_=last)
 
 
 def _fixed(number: int) -> ColumnElement[int]:

@@ -23,6 +23,13 @@ class Grant:
     refresh_expires_in: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceGrant(Grant):
+    """What a client gets that has proven a password: a token of its device too."""
+
+    device_token: str
+
+
 def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime, key: Key) -> Grant:
     """Return new tokens of a session, the access token signed by this key; neither outlives it."""
     now = utcnow()

@@ -86,7 +86,7 @@ class Keyring:
         return keys.add(self._algorithm, self._load().last_number + 1, signs_at, client)
 
     def new_token_id(self, session_id: UUID, key: Key) -> UUID:
-        """Return the id of an access token that this key will sign; a key pair's proves its origin."""
+        """Return an id for an access token of this key; that of a key pair proves its origin."""
         return uuid4() if key.key_id is None else self._token_ids.make(key.key_id, session_id)
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:

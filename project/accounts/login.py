@@ -1,14 +1,16 @@
 """Logging in."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import NoReturn
 
 from sqlalchemy import and_, bindparam, select
 
-from project.accounts import audit, keyring, passwords, sessions, throttle
+from project.accounts import audit, devices, keyring, passwords, sessions, throttle
 from project.accounts.audit import Event
 from project.accounts.clients import Client
-from project.accounts.grants import Grant
+from project.accounts.grants import DeviceGrant, Grant
+from project.accounts.policies import BY_DEVICE, BY_NETWORK, Subjects
 from project.accounts.throttle import Attempt
 from project.api.models import KnownNetwork, User
 from project.database.prepared import Prepared
@@ -27,25 +29,29 @@ BY_EMAIL = Prepared(
 """With when the network that asks has logged in to the account, if it ever has."""
 
 
-def login(email: str, password: str, client: Client) -> Grant:
-    """Open a session for whoever knows the password.
+def login(
+    email: str, password: str, client: Client, device_token: str | None = None
+) -> DeviceGrant:
+    """Open a session where the password is the account's.
 
     Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address counts and costs
     what a known one does, and the database's connection is given back before hashing begins.
     """
-    User.refuse_if_overloaded()
+    User.refuse_if_overloaded(client.site)
     email_key = identifiers.email_key(email)
     found = reads.alone(BY_EMAIL, email_key=email_key, network=client.network)
-    last_login_at = found.last_login_at if found else None
-    attempt = throttle.admit_login(email_key, client, known=last_login_at is not None)
-    with throttle.uncounted_where_unavailable(attempt.counts):
-        opened = User.check_password(found and found.password, password)
-    if found is None or not opened:
-        _refuse(found.id if found else None, client)
-    with throttle.uncounted_where_unavailable(attempt.counts):
-        if User.is_outdated(found.password):
-            passwords.renew(found.id, found.password, password)
-        return _open_session(found.id, client, attempt, last_login_at)
+    device = found and devices.recognize(device_token, found.id, found.password)
+    last_login_at = found and found.last_login_at
+    subjects = Subjects(client, email_key, last_login_at is not None, device)
+    groups = (BY_DEVICE, BY_NETWORK) if device else (BY_NETWORK,)
+    with throttle.attempt(*groups, subjects=subjects) as attempt:
+        is_valid = User.check_password(found and found.password, password, client.site)
+        if found is None or not is_valid:
+            attempt.failed()
+            _refuse(found.id if found else None, client)
+        kept_hash = passwords.renew(found.id, found.password, password, client.site)
+        grant = _open_session(found.id, client, attempt, last_login_at)
+    return DeviceGrant(**asdict(grant), device_token=devices.issue(found.id, kept_hash, device))
 
 
 def _open_session(
@@ -54,7 +60,7 @@ def _open_session(
     key = keyring.current().signing_key()
     with transaction(InvalidCredentials):
         grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED, key, last_login_at)
-        throttle.forgive(attempt)
+        attempt.succeeded()
         return grant
 
 

@@ -1,7 +1,6 @@
 """What becomes of a password: when it is chosen, and when its hash is no longer today's."""
 
 import logging
-from contextlib import suppress
 
 from flask import current_app
 from sqlalchemy import update
@@ -47,16 +46,22 @@ def check_choice(password: str, *, username: str, email: str) -> None:
         raise InvalidPayload(faults)
 
 
-def renew(user_id: int, kept_hash: str, password: str) -> None:
-    """Keep a new hash of a good password, of today's cost, unless another was chosen meanwhile.
+def renew(user_id: int, kept_hash: str, password: str, network: str | None = None) -> str:
+    """Store a new hash of a valid password where the hash has not today's cost; return the hash.
 
-    Nothing depends on it: where too many passwords are being hashed, the next login does it.
+    Unless another password was chosen meanwhile. Nothing depends on it: where too many passwords
+    are being hashed, the next login does it.
     """
-    with suppress(Overloaded):
-        renewed_hash = User.hash_password(password)
-        unchanged = update(User).where(User.id == user_id, User.password == kept_hash)
-        with transaction():
-            db.session.execute(unchanged.values(password=renewed_hash))
+    if not User.is_outdated(kept_hash):
+        return kept_hash
+    try:
+        new_hash = User.hash_password(password, network)
+    except Overloaded:
+        return kept_hash
+    unchanged = update(User).where(User.id == user_id, User.password == kept_hash)
+    with transaction():
+        db.session.execute(unchanged.values(password=new_hash))
+    return new_hash
 
 
 def _policy() -> Policy:

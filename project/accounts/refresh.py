@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, bindparam, select, update
 
-from project.accounts import audit, grants, keyring, sessions
+from project.accounts import audit, grants, keyring, sessions, throttle
 from project.accounts.audit import Event
 from project.accounts.clients import Client
 from project.accounts.grants import Grant
@@ -54,13 +54,14 @@ def claims_of(token: str) -> Claims:
 def refresh(claims: Claims, client: Client) -> Grant:
     """Return new tokens for the claims of a refresh token.
 
-    Raises TokenInvalid, SessionEnded, UserInactive, RefreshSuperseded, or RefreshReused, which ends
-    the session.
+    Raises TokenInvalid, SessionEnded, UserInactive, TooManyAttempts, RefreshSuperseded, or
+    RefreshReused, which ends the session.
     """
     assert claims.generation is not None
     session: SessionRow = sessions.admit(claims, BY_SESSION)
     key = keyring.current().signing_key()
     if session.generation == claims.generation:
+        throttle.count_write(claims.user_id, client)
         if _advance(claims, client):
             return _grant(claims.session_id, session, claims.generation + 1, key)
         session = sessions.admit(claims, BY_SESSION)  # another request was faster

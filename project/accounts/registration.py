@@ -1,31 +1,35 @@
 """Making accounts: nothing is looked up before, the unique indexes decide who was first."""
 
-from project.accounts import audit, directory, keyring, passwords, sessions, throttle
+from dataclasses import asdict
+
+from project.accounts import audit, devices, directory, keyring, passwords, sessions, throttle
 from project.accounts.audit import Event
 from project.accounts.clients import Client
-from project.accounts.grants import Grant
+from project.accounts.grants import DeviceGrant
+from project.accounts.policies import REGISTERING, Subjects
 from project.api.models import User
 from project.database.writes import insert_new
 from project.errors import EmailExists, UserExists
 from project.extensions import db, transaction
 
 
-def register(username: str, email: str, password: str, client: Client) -> Grant:
+def register(username: str, email: str, password: str, client: Client) -> DeviceGrant:
     """Make an account and log it in.
 
-    Raises InvalidPayload for a weak password, TooManyAttempts, Overloaded, or UserExists, whichever
-    of the two is taken.
+    Raises TooManyAttempts, InvalidPayload for a weak password, Overloaded, or UserExists, whichever
+    of the two is taken. It is counted before the password is looked at, which costs as well.
     """
-    User.refuse_if_overloaded()
-    passwords.check_choice(password, username=username, email=email)
-    with throttle.uncounted_where_unavailable(throttle.admit_registration(client).counts):
-        row = User.new_row(username, email, password)
+    User.refuse_if_overloaded(client.site)
+    with throttle.attempt(REGISTERING, subjects=Subjects(client)):
+        passwords.check_choice(password, username=username, email=email)
+        row = User.new_row(username, email, password, client.site)
     key = keyring.current().signing_key()
     with transaction():
         user_id = insert_new(db.session(), User, row)
         if user_id is None:
             raise UserExists
-        return sessions.start(user_id, client, Event.USER_REGISTERED, key)
+        grant = sessions.start(user_id, client, Event.USER_REGISTERED, key)
+    return DeviceGrant(**asdict(grant), device_token=devices.issue(user_id, row["password"]))
 
 
 def add_user(

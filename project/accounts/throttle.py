@@ -1,131 +1,103 @@
-"""Counting attempts, so that nobody guesses for long and nobody is locked out by somebody else.
+"""The throttle: counts attempts, so that nobody guesses for long.
 
-Each limit lets a number of attempts in, and after that one at a time, with a wait between that
-doubles; never is a door shut for good. Of logins three limits count: those of one network to one
-account, those of one network, and those to one account. Anybody could use up the last one, so it
-lets networks through that have logged in to the account before.
+An attempt is counted before anything costly is done for it, under every policy of its group, by
+one statement that counts and decides at once. So of many attempts at the same time exactly as many
+are admitted as the limit allows. An attempt that succeeds, or that an outage ends, is refunded. The
+policies are in `policies`.
 
-An attempt is counted before the password is looked at, by one statement that counts and decides at
-once; so of many attempts at one time as many get in as may. A login that succeeds is forgotten.
+Beyond a limit the subject waits; no subject is blocked for good. Others can block a client that
+has no device token: they can use up the account's limit, or, from the client's own network, that of
+this network at the account. An attempt with a valid device token is counted under the token alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from math import ceil
+from operator import attrgetter
 from typing import NoReturn
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.accounts import audit, counting
+from project.accounts import audit, counting, directory, policies
 from project.accounts.audit import Event
 from project.accounts.clients import COMMAND, Client
+from project.accounts.policies import Group, Policy, Subjects, Success
 from project.api.models import Throttle, User
 from project.clock import utcnow
 from project.errors import Overloaded, TooManyAttempts
 from project.extensions import db, reads, writing
-from project.readers import Limit
-from project.security import addresses, hashing, identifiers
-
-LONGEST_SUBJECT = 254
-"""Characters of what is kept of a name as it is; of a longer one the digest is kept."""
-
-
-class Scope(StrEnum):
-    """What a limit counts."""
-
-    ACCOUNT_NETWORK = "account-network"
-    NETWORK = "network"
-    ACCOUNT = "account"
-    REGISTRATION = "registration"
-
-
-SETTINGS: Mapping[Scope, str] = {
-    Scope.ACCOUNT_NETWORK: "THROTTLE_ACCOUNT_NETWORK",
-    Scope.NETWORK: "THROTTLE_NETWORK",
-    Scope.ACCOUNT: "THROTTLE_ACCOUNT",
-    Scope.REGISTRATION: "THROTTLE_REGISTRATION",
-}
+from project.security import addresses, identifiers
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One count of an attempt, and until when that alone has blocked its subject."""
+    """One count of an attempt."""
 
-    scope: Scope
+    policy: Policy
     subject: str
+    number: int
+    """How many attempts were counted then, with this one."""
     blocked_until: datetime
+    """Until when this attempt alone has blocked the subject."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """What has been counted; nothing where the throttle is off."""
+    """An attempt that has been counted; nothing is counted where the throttle is off."""
 
-    counts: tuple[Count, ...] = ()
+    counts: list[Count] = field(default_factory=list)
+    has_failed: bool = False
 
+    def failed(self) -> None:
+        """Keep the counts, whatever happens next."""
+        self.has_failed = True
 
-def admit_login(email_key: str, client: Client, *, known: bool) -> Attempt:
-    """Count a login before it is tried. Raises TooManyAttempts.
-
-    It makes no difference whether the account exists, save to a network that is known to it.
-    """
-    if not _is_enabled():
-        return Attempt()
-    account = email_key if len(email_key) <= LONGEST_SUBJECT else hashing.digest(email_key)
-    network = client.network
-    asked = [
-        (Scope.ACCOUNT_NETWORK, f"{account} {network}"),
-        (Scope.NETWORK, network),
-        # Nobody is locked out of an account by what others do.
-        *([] if known else [(Scope.ACCOUNT, account)]),
-    ]
-    return _admit(asked, client, email_key)
-
-
-def admit_registration(client: Client) -> Attempt:
-    """Count a registration before it is tried. Raises TooManyAttempts."""
-    if not _is_enabled():
-        return Attempt()
-    return _admit([(Scope.REGISTRATION, client.network)], client)
-
-
-def forgive(attempt: Attempt) -> None:
-    """Forget a login that succeeded, within the caller's transaction.
-
-    The failures of its network at this account are forgotten with it, those of other networks are
-    not, nor what it tried at other accounts.
-    """
-    connection = writing()
-    for count in attempt.counts:
-        if count.scope is Scope.ACCOUNT_NETWORK:
-            connection.execute(counting.FORGETTING, _named(count))
-        else:
-            _give_back(connection, count)
+    def succeeded(self) -> None:
+        """Refund the attempt as its policies say, within the caller's transaction."""
+        for count in self.counts:
+            _settle(writing(), count)
 
 
 @contextmanager
-def uncounted_where_unavailable(counts: Sequence[Count]) -> Iterator[None]:
-    """Give back what was counted of an attempt that came to nothing by no fault of the client.
+def attempt(*groups: Group, subjects: Subjects) -> Iterator[Attempt]:
+    """Count an attempt for as long as the block lasts. Raises TooManyAttempts.
 
-    As well as that can be done: a database that is away keeps the counts.
+    It is counted under the first group that admits it; the last one's error is raised. Where the
+    block ends by an outage the attempt is refunded, unless it had failed before. As well as that
+    can be done: a database that is away keeps the counts.
     """
+    made = Attempt()
     try:
-        yield
+        if current_app.config["THROTTLE_ENABLED"]:
+            _admit(made, groups, subjects)
+        yield made
     except (Overloaded, SQLAlchemyError):
         db.session.rollback()
-        with suppress(SQLAlchemyError):
-            _take_back(counts)
+        if not made.has_failed:
+            with suppress(SQLAlchemyError):
+                _refund(made.counts)
         raise
 
 
-def remember(user_id: int, network: str, last_login_at: datetime | None = None) -> None:
-    """Keep, within the caller's transaction, that this network has logged in to the account.
+def count(*groups: Group, subjects: Subjects) -> None:
+    """Count an attempt that is never refunded once it is admitted. Raises TooManyAttempts."""
+    with attempt(*groups, subjects=subjects) as made:
+        made.failed()
 
-    To the day: a network that has done so today, by what is kept, costs no statement.
+
+def count_write(user_id: int, client: Client) -> None:
+    """Count a request of this user that writes. Raises TooManyAttempts."""
+    count(policies.WRITING, subjects=Subjects(client, user_id=user_id))
+
+
+def remember(user_id: int, network: str, last_login_at: datetime | None = None) -> None:
+    """Record, within the caller's transaction, that this network has logged in to the account.
+
+    To the day: a network that has done so today, by what is recorded, costs no statement.
     """
     now = utcnow()
     if last_login_at is None or now - last_login_at > timedelta(days=1):
@@ -133,23 +105,25 @@ def remember(user_id: int, network: str, last_login_at: datetime | None = None) 
         writing().execute(statement, {"user_id": user_id, "network": network, "last_login_at": now})
 
 
-def counts() -> Sequence[Row[str, str, int, datetime]]:
-    """Return what is counted now: scope, subject, count, and until when it is blocked."""
+def counts(name: str | None = None) -> Sequence[Row[str, str, int, datetime]]:
+    """Return what is counted now, of all or of an address or a network.
+
+    Each row has scope, subject, count, and until when the subject is blocked.
+    """
     columns = select(Throttle.scope, Throttle.subject, Throttle.count, Throttle.blocked_until)
-    current = columns.where(Throttle.expires_at > utcnow(), Throttle.count > 0)
+    current = columns.where(Throttle.expires_at > utcnow(), *_naming(name))
     return db.session.execute(current.order_by(Throttle.scope, Throttle.subject)).all()
 
 
 def clear(name: str | None = None, client: Client = COMMAND) -> int:
-    """Forget what is counted for an address or a network, or all; return how many counts.
+    """Delete the counts of an address or a network, or all; return how many there were.
 
-    One limit a transaction: a login holds one row of each, in an order that a deletion has not.
+    One scope a transaction: a login holds one row of each, in an order that a deletion has not.
     """
-    where = [] if name is None else [or_(*_naming(name), *_naming(_subject(name)))]
-    cleared = 0
-    for scope in Scope:
-        forgetting = delete(Throttle).where(Throttle.scope == scope.value, *where)
-        cleared += len(db.session.scalars(forgetting.returning(Throttle.count)).all())
+    where, cleared = _naming(name), 0
+    for scope in policies.SCOPES:
+        clearing = delete(Throttle).where(Throttle.scope == scope, *where)
+        cleared += len(db.session.scalars(clearing.returning(Throttle.count)).all())
         db.session.commit()
     if cleared:
         audit.record(Event.THROTTLE_CLEARED, client, count=cleared)
@@ -157,107 +131,131 @@ def clear(name: str | None = None, client: Client = COMMAND) -> int:
     return cleared
 
 
-def _subject(name: str) -> str:
-    """Return what is counted for an e-mail address, or for the address of a network."""
-    network = addresses.network(name)
-    return identifiers.email_key(name) if network == addresses.UNKNOWN else network
-
-
-def _naming(name: str) -> list[ColumnElement[bool]]:
+def _naming(name: str | None) -> list[ColumnElement[bool]]:
+    """Return the condition that a row is about this e-mail address, network or address of one."""
+    if name is None:
+        return []
+    subject = Throttle.subject
     return [
-        Throttle.subject == name,
-        Throttle.subject.startswith(f"{name} ", autoescape=True),
-        Throttle.subject.endswith(f" {name}", autoescape=True),
+        or_(
+            *(subject == part for part in _parts(name)),
+            *(subject.startswith(f"{part} ", autoescape=True) for part in _parts(name)),
+            *(subject.endswith(f" {part}", autoescape=True) for part in _parts(name)),
+        )
     ]
 
 
-def _admit(
-    asked: Sequence[tuple[Scope, str]], client: Client, email_key: str | None = None
-) -> Attempt:
+def _parts(name: str) -> list[str]:
+    """Return what the subjects of a name are, or begin or end with."""
+    network = addresses.network(name)
+    if network != addresses.UNKNOWN:
+        wider = (addresses.wider_network(name, length) for length in (56, 48))
+        return [name, network, *filter(None, wider)]
+    user_id = directory.id_of(name)
+    known = [] if user_id is None else [str(user_id)]
+    return [name, policies.digest(identifiers.email_key(name)), *known]
+
+
+def _admit(made: Attempt, groups: tuple[Group, ...], subjects: Subjects) -> None:
     now = utcnow()
-    counts: list[Count] = []
-    for scope, subject in asked:
-        with uncounted_where_unavailable(counts):
-            blocked_until = _count(scope, subject, now)
-        if blocked_until is None:
-            _take_back(counts)
-            _refuse(scope, subject, client, email_key, now)
-        counts.append(Count(scope, subject, blocked_until))
-    return Attempt(tuple(counts))
+    for group in groups:
+        named = {policy: subject for policy in group if (subject := policy.subject_of(subjects))}
+        made.counts += _count(named, now)
+        if len(made.counts) == len(named):
+            return
+        # Another attempt has blocked one of the subjects in the same moment.
+        _refund(made.counts)
+        made.counts.clear()
+    _reject(named, subjects, now)
 
 
-def _count(scope: Scope, subject: str, now: datetime) -> datetime | None:
-    """Count an attempt, unless the subject is blocked: one statement, and no transaction around it.
-
-    Returns until when that blocks the subject, or None where it was blocked before.
-    """
-    limit = _limit(scope)
-    statement = counting.counting(
-        reads.engine.dialect.name,
-        limit.quota,
-        limit.window,
-        current_app.config["THROTTLE_FIRST_WAIT"],
-        current_app.config["THROTTLE_LONGEST_WAIT"],
-    )
-    counted = reads.alone(statement, of_scope=scope.value, of_subject=subject, now=now)
-    return counted and counted.blocked_until
+def _count(named: dict[Policy, str], now: datetime) -> list[Count]:
+    """Count an attempt under each policy: one statement, and no transaction around it."""
+    rules = tuple(policy.rule for policy in named)
+    parameters = {f"subject_{position}": each for position, each in enumerate(named.values())}
+    rows = reads.all(counting.counting(reads.engine.dialect.name, rules), **parameters, now=now)
+    found = {scope: (number, blocked_until) for scope, blocked_until, number in rows}
+    return [
+        Count(policy, subject, *found[policy.name])
+        for policy, subject in named.items()
+        if policy.name in found
+    ]
 
 
-def _refuse(
-    scope: Scope, subject: str, client: Client, email_key: str | None, now: datetime
-) -> NoReturn:
-    """Raise TooManyAttempts; of each wait the first refusal alone is recorded, and no flood."""
-    standing = select(Throttle.blocked_until, Throttle.told_until).where(_is(scope, subject))
-    row = db.session.execute(standing).first()
+def _reject(named: dict[Policy, str], subjects: Subjects, now: datetime) -> NoReturn:
+    """Raise TooManyAttempts for the longest wait; of each wait the first is recorded."""
+    standing = select(Throttle.scope, Throttle.blocked_until, Throttle.told_until)
+    subject_of = {policy.name: subject for policy, subject in named.items()}
+    rows = db.session.execute(standing.where(_are(subject_of), Throttle.blocked_until > now)).all()
+    row = max(rows, key=attrgetter("blocked_until"), default=None)
+    policy = next((each for each in named if row and each.name == row.scope), next(iter(named)))
     if row is not None and row.told_until != row.blocked_until:
-        _record_refusal(scope, subject, client, email_key)
-    limit = _limit(scope)
+        _record_rejection(policy, named[policy], subjects)
     wait = row.blocked_until - now if row is not None else timedelta(0)
     raise TooManyAttempts(
-        policy=scope.value,
-        quota=limit.quota,
-        window=counting.seconds(limit.window),
+        policy=policy.name,
+        quota=policy.limit.quota,
+        window=counting.seconds(policy.limit.window),
         wait=max(1, ceil(wait.total_seconds())),
     )
 
 
-def _record_refusal(scope: Scope, subject: str, client: Client, email_key: str | None) -> None:
-    """Record that a limit refuses, unless another process was faster."""
-    is_untold = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
-    untold = update(Throttle).where(_is(scope, subject), is_untold)
-    telling = untold.values(told_until=Throttle.blocked_until)
-    if db.session.scalar(telling.returning(Throttle.count)) is not None:
-        user_id = db.session.scalar(select(User.id).where(User.email_key == email_key))
-        audit.record(Event.ATTEMPT_THROTTLED, client, user_id=user_id, scope=scope.value)
+def _record_rejection(policy: Policy, subject: str, subjects: Subjects) -> None:
+    """Record that a limit rejects attempts, unless another process was faster."""
+    is_new = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
+    unrecorded = update(Throttle).where(_are({policy.name: subject}), is_new)
+    recorded = unrecorded.values(told_until=Throttle.blocked_until)
+    if db.session.scalar(recorded.returning(Throttle.count)) is not None:
+        found = select(User.id).where(User.email_key == subjects.email_key)
+        user_id = subjects.user_id or db.session.scalar(found)
+        audit.record(Event.ATTEMPT_THROTTLED, subjects.client, user_id=user_id, scope=policy.name)
     db.session.commit()
 
 
-def _take_back(counts: Sequence[Count]) -> None:
-    """Take what was counted of an attempt back that is not made."""
-    for count in counts:
-        _give_back(writing(), count)
-    db.session.commit()
+def _settle(connection: Connection, count: Count) -> None:
+    match count.policy.success:
+        case Success.REFUNDED:
+            _refund_one(connection, count)
+        case Success.CLEARS:
+            connection.execute(counting.CLEARING, _named(count))
+        case Success.CLEARS_SELDOM if count.number > 1 and _may_clear(connection, count):
+            connection.execute(counting.CLEARING, _named(count))
+        case Success.CLEARS_SELDOM:
+            _refund_one(connection, count)
 
 
-def _give_back(connection: Connection, count: Count) -> None:
-    """Take one attempt back, and the block with it that it brought about."""
-    brought_about = {"quota": _limit(count.scope).quota, "block": count.blocked_until}
-    connection.execute(counting.GIVING_BACK, _named(count) | brought_about)
+def _may_clear(connection: Connection, count: Count) -> bool:
+    """Return whether a success may clear the failures of others too, which it may seldom.
+
+    Else an owner who logs in often would clear the way for a neighbour who guesses.
+    """
+    statement = counting.counting(connection.dialect.name, (policies.CLEARING,))
+    named = {"subject_0": count.subject, "now": utcnow()}
+    return connection.execute(statement, named).first() is not None
+
+
+def _refund(counts: list[Count]) -> None:
+    """Refund an attempt that is not made."""
+    if counts:
+        for count in counts:
+            _refund_one(writing(), count)
+        db.session.commit()
+
+
+def _refund_one(connection: Connection, count: Count) -> None:
+    """Refund one count, and the block that it brought about; a row that counts nothing goes."""
+    refunding_the_last = counting.REFUNDING_THE_LAST
+    if count.number == 1 and connection.execute(refunding_the_last, _named(count)).rowcount:
+        return
+    brought_about = {"quota": count.policy.limit.quota, "block": count.blocked_until}
+    left = connection.execute(counting.REFUNDING, _named(count) | brought_about).first()
+    if left is not None and left[0] == 0:
+        connection.execute(refunding_the_last, _named(count))
 
 
 def _named(count: Count) -> dict[str, object]:
-    return {"of_scope": count.scope.value, "of_subject": count.subject}
+    return {"of_scope": count.policy.name, "of_subject": count.subject}
 
 
-def _is(scope: Scope, subject: str) -> ColumnElement[bool]:
-    return and_(Throttle.scope == scope.value, Throttle.subject == subject)
-
-
-def _is_enabled() -> bool:
-    enabled: bool = current_app.config["THROTTLE_ENABLED"]
-    return enabled
-
-
-def _limit(scope: Scope) -> Limit:
-    limit: Limit = current_app.config[SETTINGS[scope]]
-    return limit
+def _are(subject_of: Mapping[str, str]) -> ColumnElement[bool]:
+    return tuple_(Throttle.scope, Throttle.subject).in_(list(subject_of.items()))

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from flask import Blueprint
 
-from project.accounts import login, refresh, registration, sessions
+from project.accounts import login, refresh, registration, sessions, throttle
 from project.accounts.sessions import Identity
 from project.api.client import client, identified
 from project.api.contract import accepts, accepts_optional, answers
@@ -54,12 +54,12 @@ def login_user(payload: LoginRequest) -> LoginResponse:
 
     An unknown address and a wrong password are the same error, after the same time.
     """
-    grant = login.login(payload.email, payload.password, client())
+    grant = login.login(payload.email, payload.password, client(), payload.device_token)
     return LoginResponse(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/refresh")
-@answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused, RefreshSuperseded)
+@answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused, RefreshSuperseded, TooManyAttempts)
 @accepts(RefreshRequest)
 def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     """Exchange a refresh token for a new pair of tokens.
@@ -82,7 +82,7 @@ def logout_user(identity: Identity) -> LogoutResponse:
 
 
 @auth_blueprint.post("/auth/logout")
-@answers(LogoutResponse)
+@answers(LogoutResponse, TooManyAttempts)
 @authenticate(missing=LogoutTokenMissing)
 @accepts_optional(LogoutRequest)
 def logout_sessions(identity: Identity, payload: LogoutRequest) -> LogoutResponse:
@@ -90,6 +90,7 @@ def logout_sessions(identity: Identity, payload: LogoutRequest) -> LogoutRespons
     if payload.scope == "local":
         sessions.end(identity.id, identity.session_id, client())
     else:
+        throttle.count_write(identity.id, client())
         kept = identity.session_id if payload.scope == "others" else None
         sessions.end_all(identity.id, client(), but=kept)
     return LogoutResponse()

@@ -12,10 +12,8 @@ from pydantic_core import PydanticCustomError
 from project.accounts.directory import LARGEST_ID, Position
 from project.api.payload import INVALID_TEXT
 from project.security import invisible
-from project.security.hashing import LONGEST_PASSWORD
-
-LONGEST_USERNAME = 128
-LONGEST_EMAIL = 254
+from project.security.hashing import MAX_PASSWORD
+from project.security.identifiers import MAX_EMAIL, MAX_USERNAME
 
 # An address is checked for syntax alone, and `.local` or `localhost` is a good domain to an
 # intranet. The library's documented way to accept such names is to take them off its list.
@@ -96,7 +94,7 @@ Username = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=LONGEST_USERNAME,
+        max_length=MAX_USERNAME,
         examples=["grace"],
         description="At least one visible character, and no whitespace at the ends.",
         json_schema_extra={"pattern": VISIBLE},
@@ -108,7 +106,7 @@ Email = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=LONGEST_EMAIL,
+        max_length=MAX_EMAIL,
         examples=["grace@example.com"],
         json_schema_extra={"format": "email"},
     ),
@@ -119,7 +117,7 @@ NewPassword = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=LONGEST_PASSWORD,
+        max_length=MAX_PASSWORD,
         examples=["correct horse battery staple"],
         json_schema_extra={"pattern": NO_NUL},
     ),

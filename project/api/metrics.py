@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from project.accounts import audit, sessions
 from project.accounts.audit import Event
-from project.accounts.throttle import Scope
+from project.accounts.policies import POLICIES
 from project.api.contract import serves
 from project.api.document import family
 from project.api.guard import authenticate_scraper
@@ -127,8 +127,8 @@ def _begin_at_zero(metrics: Metrics) -> None:
     """Make the series that alerts look at: what appears with 1 has not grown, to Prometheus."""
     for member in family():
         metrics.refusals.labels(member.code)
-    for scope in Scope:
-        metrics.throttled.labels(scope.value)
+    for policy in POLICIES:
+        metrics.throttled.labels(policy.name)
     for outcome in ("succeeded", "failed", "throttled", "overloaded", "invalid", "unavailable"):
         metrics.logins.labels(outcome)
     for outcome in ("succeeded", "taken", "throttled", "overloaded", "invalid", "unavailable"):

@@ -48,28 +48,30 @@ class User(Base):
         super().__init__(**self.new_row(username, email, password), **columns)
 
     @staticmethod
-    def new_row(username: str, email: str, password: str) -> dict[str, Any]:
+    def new_row(
+        username: str, email: str, password: str, network: str | None = None
+    ) -> dict[str, Any]:
         """Return a new user's columns; the password is hashed, which takes as long as a login.
 
-        Raises Overloaded.
+        `network` is whose share of the hashing places is used. Raises Overloaded.
         """
         return {
             "username": username,
             "username_key": identifiers.username_key(username),
             "email": email,
             "email_key": identifiers.email_key(email),
-            "password": User.hash_password(password),
+            "password": User.hash_password(password, network),
         }
 
     @staticmethod
-    def hash_password(password: str) -> str:
+    def hash_password(password: str, network: str | None = None) -> str:
         """Return the hash that is kept of a password. Raises Overloaded."""
         hash_it = partial(bcrypt.generate_password_hash, hashing.normalize(password), _rounds())
-        hashed: bytes = _in_hashing_pool(hash_it)
+        hashed: bytes = _in_hashing_pool(hash_it, network)
         return hashed.decode("ascii")
 
     @staticmethod
-    def check_password(kept_hash: str | None, password: str) -> bool:
+    def check_password(kept_hash: str | None, password: str, network: str | None = None) -> bool:
         """Tell whether the password opens the hash. Raises Overloaded.
 
         Every answer takes the time of one hash of today's cost, also where there is no hash, or one
@@ -80,13 +82,13 @@ class User(Base):
         hashes = [checked, *hashing.decoys_up_to(cost or _rounds(), _rounds())]
         # A lone surrogate, which no client can send, must be a wrong password and not an error.
         typed = hashing.normalize(password).encode("utf-8", "surrogatepass")
-        opened = _in_hashing_pool(partial(_check_all, hashes, typed))
+        opened = _in_hashing_pool(partial(_check_all, hashes, typed), network)
         return opened[0] and checked == kept_hash
 
     @staticmethod
-    def refuse_if_overloaded() -> None:
+    def refuse_if_overloaded(network: str | None = None) -> None:
         """Raise Overloaded where a password could not be hashed now: before anything is done."""
-        if _hashing_pool().is_full():
+        if _hashing_pool().is_full(network):
             raise Overloaded
 
     @staticmethod
@@ -237,9 +239,9 @@ def _rounds() -> int:
     return rounds
 
 
-def _in_hashing_pool(work: Callable[[], Result]) -> Result:
+def _in_hashing_pool(work: Callable[[], Result], network: str | None) -> Result:
     try:
-        return _hashing_pool().run(work)
+        return _hashing_pool().run(work, network)
     except PoolFull:
         raise Overloaded from None
 

@@ -29,6 +29,13 @@ class LoginRequest(Request):
 
     email: Annotated[Text, Field(examples=["grace@example.com"])]
     password: Annotated[Text, Field(examples=["correct horse battery staple"])]
+    device_token: Annotated[
+        Text | None,
+        Field(
+            description="The `device_token` of this device's last login or registration.",
+            examples=["dt_AQAAAAAAAAABAAAAAG3oKwBIYxmq…"],
+        ),
+    ] = None
 
 
 class RefreshRequest(Request):
@@ -122,13 +129,19 @@ class TokenResponse(SuccessResponse):
     refresh_expires_in: Annotated[int, Field(description="Seconds.", examples=[5184000])]
 
 
-class RegisterResponse(TokenResponse):
+class DeviceTokenResponse(TokenResponse):
+    """An open session, and the token that this device sends with its next login."""
+
+    device_token: Annotated[str, Field(examples=["dt_AQAAAAAAAAABAAAAAG3oKwBIYxmq…"])]
+
+
+class RegisterResponse(DeviceTokenResponse):
     """A new account with its first session."""
 
     message: Literal["Successfully registered."] = "Successfully registered."
 
 
-class LoginResponse(TokenResponse):
+class LoginResponse(DeviceTokenResponse):
     """A new session."""
 
     message: Literal["Successfully logged in."] = "Successfully logged in."

@@ -4,13 +4,13 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from project.accounts import sessions
+from project.accounts import sessions, throttle
 from project.accounts.sessions import Identity, OpenSession
 from project.api.client import client
 from project.api.contract import answers
 from project.api.guard import authenticate
 from project.api.schemas import EndSessionResponse, SessionData, SessionList, SessionListResponse
-from project.errors import SessionNotFound
+from project.errors import SessionNotFound, TooManyAttempts
 
 sessions_blueprint = Blueprint("sessions", __name__)
 
@@ -25,7 +25,7 @@ def list_sessions(identity: Identity) -> SessionListResponse:
 
 
 @sessions_blueprint.delete("/auth/sessions/<session_id>")
-@answers(EndSessionResponse, SessionNotFound)
+@answers(EndSessionResponse, SessionNotFound, TooManyAttempts)
 @authenticate()
 def end_session(identity: Identity, session_id: str) -> EndSessionResponse:
     """End one of the caller's sessions; its tokens are rejected from then on."""
@@ -33,6 +33,7 @@ def end_session(identity: Identity, session_id: str) -> EndSessionResponse:
         named = UUID(session_id)
     except ValueError:
         raise SessionNotFound from None
+    throttle.count_write(identity.id, client())
     sessions.end_one_of(identity.id, named, client())
     return EndSessionResponse()
 

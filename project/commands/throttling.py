@@ -14,7 +14,7 @@ def throttle(
 ) -> None:
     """List the counters of attempts, or clear them."""
     if what == "list":
-        _list()
+        _list(name or None)
     elif what == "clear":
         _clear(name, yes)
     else:
@@ -28,8 +28,8 @@ def _clear(name: str, yes: bool) -> None:
     print(f"Cleared {cleared}{f' for {name}' if name else ''} in {database_name()}.")
 
 
-def _list() -> None:
-    now, counts = utcnow(), counting.counts()
+def _list(name: str | None) -> None:
+    now, counts = utcnow(), counting.counts(name)
     if counts:
         print(f"{'limit':15}  {'attempts':>8}  subject")
     for row in counts:

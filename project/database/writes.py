@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -44,8 +44,32 @@ def insert_or_update(
 ) -> Any:
     """Return the statement that inserts a row, or changes the one that has its primary key.
 
-    Where the one that is there does not meet the condition, nothing is done.
+    A row that is there and does not meet the condition stays as it is.
     """
-    statement = INSERTS[dialect](table_of(model)).values(values)
+    return _or_update(INSERTS[dialect](table_of(model)).values(values), model, changes, where)
+
+
+def insert_selected_or_update(
+    dialect: str,
+    model: type[Base],
+    rows: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]],
+    changes: Mapping[str, Any],
+    where: ColumnElement[bool],
+) -> Any:
+    """Return the same for rows that are selected; each SELECT has a WHERE, or SQLite is confused.
+
+    Its columns are named as those of the table.
+    """
+    names = rows.selected_columns.keys()
+    inserting = INSERTS[dialect](table_of(model)).from_select(names, rows, include_defaults=False)
+    return _or_update(inserting, model, changes, where)
+
+
+def _or_update(
+    statement: Any,
+    model: type[Base],
+    changes: Mapping[str, Any],
+    where: ColumnElement[bool] | None,
+) -> Any:
     key = list(model.__table__.primary_key)
     return statement.on_conflict_do_update(index_elements=key, set_=changes, where=where)

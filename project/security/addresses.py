@@ -77,12 +77,31 @@ def network(address: str) -> str:
     A subscriber has a /64 at the least (RFC 6177) and could else be another client at will. What
     is no address is UNKNOWN.
     """
+    counted = _counted(address)
+    if isinstance(counted, IPv6Address):
+        return _prefix(counted, 64)
+    return UNKNOWN if counted is None else str(counted)
+
+
+@lru_cache(MOST_REMEMBERED)
+def wider_network(address: str, length: int) -> str | None:
+    """Return the network of this prefix length that an IPv6 address is in; None for any other."""
+    counted = _counted(address)
+    return _prefix(counted, length) if isinstance(counted, IPv6Address) else None
+
+
+def site(address: str) -> str:
+    """Return the largest network that one client may have: of IPv6 a /48 (RFC 6177)."""
+    return wider_network(address, 48) or network(address)
+
+
+def _counted(address: str) -> Address | None:
     parsed = _parse(address)
-    if isinstance(parsed, IPv6Address):
-        parsed = _embedded(parsed) or parsed
-    if isinstance(parsed, IPv6Address):
-        return str(IPv6Network((int(parsed), 64), strict=False))
-    return UNKNOWN if parsed is None else str(parsed)
+    return (_embedded(parsed) or parsed) if isinstance(parsed, IPv6Address) else parsed
+
+
+def _prefix(address: IPv6Address, length: int) -> str:
+    return str(IPv6Network((int(address), length), strict=False))
 
 
 def _from_the_right(chain: Sequence[str]) -> Iterator[str]:

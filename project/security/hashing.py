@@ -6,17 +6,19 @@ import re
 import sys
 import threading
 import time
-import unicodedata
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TypeVar
 
 import bcrypt
 
+from project.security import normalization
+
 Result = TypeVar("Result")
 
-LONGEST_PASSWORD = 1000
+MAX_PASSWORD = 1000
 """Characters of a password that may be set; all of them count."""
 
 BCRYPT_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}", re.ASCII)
@@ -26,9 +28,10 @@ def normalize(password: str) -> str:
     """Return the password in the one form that is hashed.
 
     Two keyboards may send one character in different compositions; NIST SP 800-63B-4,
-    section 3.1.1.2, has the verifier normalize them by NFKC or NFKD before it hashes.
+    section 3.1.1.2, has the verifier normalize them by NFKC or NFKD before it hashes. A password
+    that is longer than any that may be set is hashed as it is.
     """
-    return unicodedata.normalize("NFKC", password)
+    return normalization.normalize("NFKC", password, MAX_PASSWORD)
 
 
 def decoy_hash(rounds: int) -> str:
@@ -63,7 +66,39 @@ def digest(token: str) -> str:
 
 
 class PoolFull(Exception):
-    """All threads hash, and as many wait as may."""
+    """All threads hash and the queue is full, or the network has its share of both."""
+
+
+class Places:
+    """The places of a pool, of which one network gets no more than half.
+
+    What has no network, as a command, may have all of them.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._share = max(1, number // 2)
+        self._taken: Counter[str | None] = Counter()
+        self._lock = threading.Lock()
+
+    def are_left(self, network: str | None) -> bool:
+        """Return whether this network could get a place now."""
+        has_share = network is None or self._taken[network] < self._share
+        return has_share and self._taken.total() < self._number
+
+    @contextmanager
+    def taken(self, network: str | None) -> Iterator[None]:
+        """Hold a place for as long as the block lasts. Raises PoolFull where none is left."""
+        with self._lock:
+            if not self.are_left(network):
+                raise PoolFull
+            self._taken[network] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[network] -= 1
+                self._taken += Counter()  # drops who holds none any more
 
 
 class Watch:
@@ -96,27 +131,20 @@ class HashingPool:
     ) -> None:
         self.watch = Watch()
         self.size = threads
-        self._places = threading.BoundedSemaphore(threads + queue)
+        self._places = Places(threads + queue)
         self._while_waiting = while_waiting
         self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
 
-    def is_full(self) -> bool:
-        """Tell whether there is no place left just now."""
-        has_place = self._places.acquire(blocking=False)
-        if has_place:
-            self._places.release()
-        return not has_place
+    def is_full(self, network: str | None = None) -> bool:
+        """Return whether there is no place left for this network just now."""
+        return not self._places.are_left(network)
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], Result], network: str | None = None) -> Result:
         """Return what the work returns. Raises PoolFull at once where there is no place left."""
-        if not self._places.acquire(blocking=False):
-            raise PoolFull
-        try:
+        with self._places.taken(network):
             self.watch.waits()
             with self._while_waiting():
                 return self._threads.submit(_watched, work, self.watch).result()
-        finally:
-            self._places.release()
 
 
 def available_cores() -> int:

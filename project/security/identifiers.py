@@ -4,13 +4,17 @@ Both are kept as typed; what must be unique is their key, which knows neither ca
 (UAX #15, normalization form KC).
 """
 
-import unicodedata
 from string import ascii_lowercase, ascii_uppercase
 from urllib.parse import quote
 
 import idna
 
 from project.security import invisible
+from project.security.normalization import MAX_EXPANSION, normalize
+
+MAX_USERNAME = 128
+MAX_EMAIL = 254
+"""Characters of a name that an account can have; a longer one belongs to none."""
 
 MAX_DOMAIN = 253
 """Characters (RFC 1035, section 2.3.4, without the last dot); a longer one is not encoded."""
@@ -27,8 +31,14 @@ def username_key(username: str) -> str:
     Folding can undo a normalization, so each is done twice (The Unicode Standard, section 3.13,
     definition D146).
     """
-    folded = unicodedata.normalize("NFD", username).casefold()
-    return _compatible(_compatible(folded).casefold())
+    return caseless(username, MAX_USERNAME)
+
+
+def caseless(text: str, longest: int) -> str:
+    """Return the compatibility caseless form of a text that has up to `longest` characters."""
+    folded = normalize("NFD", text, longest).casefold()
+    expanded = longest * MAX_EXPANSION
+    return normalize("NFKC", normalize("NFKC", folded, expanded).casefold(), expanded)
 
 
 def email_key(email: str) -> str:
@@ -39,7 +49,8 @@ def email_key(email: str) -> str:
     """
     if email.isascii():
         return email.translate(_LOWER_ASCII)
-    mailbox, at, domain = _compatible(email).translate(_LOWER_ASCII).rpartition("@")
+    compatible = normalize("NFKC", email, MAX_EMAIL).translate(_LOWER_ASCII)
+    mailbox, at, domain = compatible.rpartition("@")
     return mailbox + at + (_ascii_domain(domain) if at else domain)
 
 
@@ -64,7 +75,3 @@ def _ascii_domain(domain: str) -> str:
         return idna.encode(domain, uts46=True).decode("ascii")
     except UnicodeError:
         return domain
-
-
-def _compatible(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)

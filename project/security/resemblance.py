@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 
 from project.security import identifiers
+from project.security.hashing import MAX_PASSWORD
+from project.security.normalization import MAX_EXPANSION
 
 LOOKALIKES = str.maketrans("01l!34@5$7", "oiiieaasst")
 """What is read as one letter; `1` may stand for two, so those two are one."""
@@ -27,8 +29,8 @@ def resembles(password: str, names: Iterable[str]) -> bool:
 
     A longer one that merely contains a name is none.
     """
-    names = [identifiers.username_key(name) for name in names]
-    password = identifiers.username_key(password)
+    names = [identifiers.caseless(name, identifiers.MAX_EMAIL) for name in names]
+    password = identifiers.caseless(password, MAX_PASSWORD * MAX_EXPANSION)
     # A name may be made of signs alone, of which nothing is left below.
     return password in names or any(
         _is_little_more(_letters(password, signs), [_letters(name, signs) for name in names])

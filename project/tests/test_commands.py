@@ -215,8 +215,10 @@ class TestDatabaseCommands(BaseTestCase):
             self.caller.login("ada@example.com", "wrong")
         listed = self.manage("throttle", "list")
         self.assertRegex(
-            listed, r"account-network +5  ada@example.com 127.0.0.1  blocked until 20.* UTC\n"
+            listed, r"account-network +5  [0-9a-f]{32} 127.0.0.1  blocked until 20.* UTC\n"
         )
+        named = self.manage("throttle", "list", "--name", "ada@example.com")
+        self.assertRegex(named, r"2 active counters\.\n$")
         cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
         self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
         self.assertIn("Cleared 1 counter in ", self.manage("throttle", "clear"))

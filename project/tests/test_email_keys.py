@@ -11,7 +11,7 @@ INSERT = text(
     "INSERT INTO users (username, username_key, email, email_key, password, active, admin,"
     " created_at) VALUES (:email, :email, :email, :key, '', true, false, '2026-01-01 00:00:00')"
 )
-BEFORE = "0010"
+BEFORE = "0011"
 ASCII_KEY = "a@xn--exmple-cua.com"
 
 

@@ -1,13 +1,16 @@
 """Hashing: in a bounded pool, once a login, and with the same answer in the same time."""
 
+import json
 import os
 import queue
 import sys
 import threading
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 from unittest import TestCase, mock, skipUnless
 
@@ -63,6 +66,25 @@ class TestHashingPool(TestCase):
         self.assertEqual(sum(future.result() for future in waiting), 5)
         self.assertEqual(pool.run(lambda: 7), 7)
 
+    def test_one_network_gets_at_most_half_of_the_places(self) -> None:
+        pool = HashingPool(threads=2, queue=3, niceness=0)
+        free = threading.Event()
+        with ThreadPoolExecutor(4) as crowd, taken(pool, 2, "192.0.2.1"):
+            self.assertTrue(pool.is_full("192.0.2.1"))
+            with self.assertRaises(PoolFull):
+                pool.run(lambda: 7, "192.0.2.1")
+            others = [crowd.submit(pool.run, free.wait, f"192.0.2.{n}") for n in (2, 3, 4)]
+            free.set()
+            self.assertTrue(all(other.result() for other in others))
+        self.assertEqual(pool.run(lambda: 8, "192.0.2.1"), 8)
+
+    def test_the_share_of_a_network_is_one_place_at_the_least(self) -> None:
+        pool = HashingPool(threads=1, queue=0, niceness=0)
+        self.assertEqual(pool.run(lambda: 7, "192.0.2.1"), 7)
+        with taken(pool, 1, "192.0.2.1"):
+            self.assertTrue(pool.is_full("192.0.2.2"))
+            self.assertTrue(pool.is_full())
+
     def test_no_more_work_runs_at_once_than_there_are_threads(self) -> None:
         pool = HashingPool(threads=2, queue=20, niceness=0)
         running, most, lock = 0, 0, threading.Lock()
@@ -110,6 +132,15 @@ class TestHashingPool(TestCase):
     def test_without_a_setting_there_is_a_thread_for_each_core(self) -> None:
         app = databases.shared_app()
         self.assertEqual(app.config["HASH_THREADS"], available_cores())
+
+
+@contextmanager
+def taken(pool: HashingPool, places: int, network: str) -> Iterator[None]:
+    """Have a network hold so many places of a pool for as long as the block lasts."""
+    with ExitStack() as held:
+        for _ in range(places):
+            held.enter_context(pool._places.taken(network))
+        yield
 
 
 @contextmanager
@@ -188,6 +219,73 @@ def kept_hash(case: BaseTestCase) -> str:
     """Return the hash of the one user that there is."""
     with case.app.app_context():
         return db.session.scalars(select(User.password)).one()
+
+
+class TestShare(BaseTestCase):
+    """A network that storms leaves room for strangers."""
+
+    overrides: ClassVar[dict[str, object]] = {"HASH_THREADS": 1, "HASH_QUEUE": 3}
+
+    def statuses(self, address: str) -> list[int]:
+        """Log in and register from this address."""
+        assert isinstance(self.caller, InProcess)
+        self.caller.client.environ_base["REMOTE_ADDR"] = address
+        name = f"user{len(address)}"
+        register = self.caller.register(name, f"{name}@example.com")
+        return [self.caller.login().status, register.status]
+
+    def test_beyond_its_share_a_network_is_rejected_and_strangers_are_not(self) -> None:
+        self.add_user()
+        pool: HashingPool = self.app.extensions["hashing_pool"]
+        for storming, near, far in (
+            ("192.0.2.1", "192.0.2.1", "192.0.2.22"),
+            ("2001:db8:1::/48", "2001:db8:1:2::3", "2001:db8:22::3"),
+        ):
+            with taken(pool, 2, storming):
+                self.assertEqual(self.statuses(near), [503, 503])
+                self.assertEqual(self.statuses(far), [200, 201])
+
+
+class TestLongTexts(BaseTestCase):
+    """What no account can have is not normalized, which would take long."""
+
+    def test_a_login_with_a_long_address_or_password_is_fast_and_costs_one_hash(self) -> None:
+        self.add_user()
+        marks = "".join(chr(mark) for mark in range(0x36F, 0x34B, -1)) * 220
+        expected = self.caller.login("nobody@example.com")
+        for email, password in ((marks, PASSWORD), ("michael@example.com", marks)):
+            with (
+                mock.patch.object(unicodedata, "normalize", wraps=unicodedata.normalize) as called,
+                mock.patch("bcrypt.hashpw", wraps=bcrypt.hashpw) as hashed,
+            ):
+                reply = self.login_in_utf8(email, password)
+            self.assertEqual((reply.status, reply.raw), (404, expected.raw))
+            self.assertEqual(hashed.call_count, 1)
+            self.assertLess(max(len(call.args[1]) for call in called.call_args_list), 255)
+
+    def login_in_utf8(self, email: str, password: str) -> Reply:
+        """Log in by a body of as many characters as fit."""
+        body = json.dumps({"email": email, "password": password}, ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json"}
+        return self.caller.send("POST", "/auth/login", body, headers)
+
+    def test_a_password_as_long_as_may_be_counts_whole(self) -> None:
+        password = "\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}" * 500
+        self.add_user(password=password)
+        composed = "\N{LATIN SMALL LETTER E WITH ACUTE}" * 500
+        self.assertEqual(self.caller.login(password=composed).status, 200)
+        self.assertEqual(self.caller.login(password=composed[:-1]).status, 404)
+
+
+@pytest.mark.any_database
+def test_text_is_normalized_in_one_place() -> None:
+    """Hold every other module to go by the one that knows how long a text may be."""
+    callers = [
+        path.name
+        for path in (Path(__file__).parent.parent).rglob("*.py")
+        if "unicodedata.normalize(" in path.read_text() and "tests" not in path.parts
+    ]
+    assert callers == ["normalization.py"]
 
 
 class TestNoOracle(BaseTestCase):

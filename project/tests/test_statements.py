@@ -112,6 +112,34 @@ class TestStatements(BaseTestCase):
         self.assertEqual(reply.status, 200)
         self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
 
+    def test_a_login_with_a_device_token_counts_under_that_alone(self) -> None:
+        token = self.caller.login().body["device_token"]
+        payload = {"email": "michael@example.com", "password": utils.PASSWORD}
+        self.sent.clear()
+        reply = self.caller.post("/auth/login", payload | {"device_token": token})
+        self.assertEqual(reply.status, 200)
+        written = ["throttle", "throttle", "sessions", "audit_events"]
+        self.assertEqual(self.tables(self.sent), written)
+
+    def test_a_token_of_another_account_costs_what_none_does(self) -> None:
+        self.add_user("ada", "ada@example.com")
+        token = self.caller.login().body["device_token"]
+        costs = []
+        for email in ("ada@example.com", "nobody@example.com"):
+            payload = {"email": email, "password": "wrong", "device_token": token}
+            self.sent.clear()
+            self.assertEqual(self.caller.post("/auth/login", payload).status, 404)
+            costs.append([statement.split()[0] for statement in self.sent])
+        self.assertEqual(costs[0], costs[1])
+
+    def test_a_write_is_counted_by_one_statement(self) -> None:
+        self.sent.clear()
+        self.caller.call("POST", "/auth/logout", {"scope": "others"}, self.token)
+        self.assertEqual(self.tables(self.sent).count("throttle"), 1)
+        self.sent.clear()
+        self.assertEqual(self.caller.logout(self.token).status, 200)
+        self.assertNotIn("throttle", self.tables(self.sent))
+
     def test_a_login_that_fails_costs_the_same_for_an_unknown_address(self) -> None:
         self.add_user("ada", "ada@example.com")
         costs = []
@@ -132,7 +160,7 @@ class TestStatements(BaseTestCase):
         sent = self.sent if statements is None else statements
         return [statement.split()[0] for statement in sent if statement not in PINGS]
 
-    def hash_without_a_transaction(self, kept_hash: str, password: str) -> bool:
+    def hash_without_a_transaction(self, kept_hash: str, password: str, network: str) -> bool:
         """Check a password, and note when."""
         self.hashed_at = len(self.sent)
         self.assertEqual(reads.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]

@@ -25,7 +25,11 @@ class TestRestartedDatabase(TestCase):
     def setUp(self) -> None:
         self.database = self.enterContext(postgres.running(fsync="on"))
         add_members(databases.new_app(self.database.url))
-        settings = {"THROTTLE_REGISTRATION": "1000000/15m"}
+        settings = {
+            "THROTTLE_REGISTRATION": "1000000/15m",
+            "THROTTLE_LOGINS": "1000000/15m",
+            "HASH_QUEUE": "100",
+        }
         server = self.enterContext(servers.running("granian", self.database.url, **settings))
         self.caller = OverHTTP(server)
         self.token = log_in(self.caller, 0).body["auth_token"]

@@ -62,6 +62,8 @@ class TestRollingRestart(TestCase):
             url,
             DRAIN_SECONDS="2",
             THROTTLE_REGISTRATION="1000000/15m",
+            THROTTLE_LOGINS="1000000/15m",
+            HASH_QUEUE="100",
             TRUSTED_PROXIES="127.0.0.1",
         )
         self.places = [Place(settings) for _ in range(2)]

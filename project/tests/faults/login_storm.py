@@ -1,0 +1,128 @@
+"""One network logs in without pause, and others guess all the while: strangers and owners get in.
+
+Two workers at cost 12 on PostgreSQL. Clients are told apart by X-Forwarded-For.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import cycle
+from unittest import TestCase
+
+import pytest
+
+from project.tests import databases, servers, utils
+from project.tests.faults.load import tell
+from project.tests.utils import PASSWORD, OverHTTP
+
+MALLORY = "mallory@example.com"
+OWNER = "owner@example.com"
+STORMING = 24
+"""Connections of the network that logs in without pause."""
+TRIES = 10
+ROUNDS = 59
+"""Logins of the owner, about one a second."""
+FOREIGN = 26
+"""Networks that guess at the owner's account beside the neighbour."""
+
+
+class Storm:
+    """A service at cost 12 that believes what X-Forwarded-For says."""
+
+    def __init__(self, url: str) -> None:
+        self.caller = OverHTTP(url)
+        self.over = threading.Event()
+
+    def login(
+        self, address: str, email: str, password: str = PASSWORD, token: str | None = None
+    ) -> tuple[int, str | None]:
+        """Log in from this address; return the status and the device token."""
+        payload = {"email": email, "password": password, "device_token": token}
+        reply = self.caller.call("POST", "/auth/login", payload, **{"X-Forwarded-For": address})
+        return reply.status, reply.body.get("device_token")
+
+    def log_in_without_pause(self, address: str, email: str, password: str) -> Counter[int]:
+        """Log in again and again until the storm is over; count the statuses."""
+        statuses: Counter[int] = Counter()
+        while not self.over.is_set():
+            statuses[self.login(address, email, password)[0]] += 1
+        return statuses
+
+    @contextmanager
+    def raging(
+        self, addresses: list[str], clients: int, email: str, password: str
+    ) -> Iterator[Counter[int]]:
+        """Log in without pause for as long as the block lasts; after it the counter is filled."""
+        statuses: Counter[int] = Counter()
+        with ThreadPoolExecutor(clients) as crowd:
+            sources = [address for _, address in zip(range(clients), cycle(addresses))]
+            storm = [
+                crowd.submit(self.log_in_without_pause, address, email, password)
+                for address in sources
+            ]
+            try:
+                yield statuses
+            finally:
+                self.over.set()
+                for client in storm:
+                    statuses.update(client.result())
+
+
+@pytest.mark.timeout(600)
+class TestLoginStorm(TestCase):
+    """Against real servers, with the limits as they are; waits are shortened where it says so."""
+
+    def start(self, **settings: str) -> Storm:
+        """Start a service with two accounts."""
+        url = databases.new_database()
+        app = databases.new_app(url, BCRYPT_LOG_ROUNDS=12)
+        with app.app_context():
+            for name in ("mallory", "owner", "stranger"):
+                utils.add_user(name, f"{name}@example.com")
+        environment = servers.environment(
+            url, TRUSTED_PROXIES="127.0.0.1", BCRYPT_LOG_ROUNDS="12", **settings
+        )
+        server, _ = self.enterContext(servers.started("granian", environment))
+        return Storm(server)
+
+    def test_a_stranger_gets_in_while_one_network_logs_in_without_pause(self) -> None:
+        storm = self.start()
+        with storm.raging(["192.0.2.66"], STORMING, MALLORY, PASSWORD) as stormed:
+            self.assertFalse(storm.over.wait(2))
+            waits, statuses = [], Counter[int]()
+            for number in range(TRIES):
+                began_at = time.monotonic()
+                statuses[storm.login(f"198.51.100.{number}", "stranger@example.com")[0]] += 1
+                waits.append(time.monotonic() - began_at)
+        tell(
+            f"One network logs in by {STORMING} connections without pause",
+            stranger=dict(statuses),
+            longest_wait_of_the_stranger=max(waits),
+            storm=dict(stormed),
+        )
+        self.assertGreaterEqual(statuses[200], 9)
+
+    def test_the_owners_device_gets_in_while_others_guess(self) -> None:
+        storm = self.start(THROTTLE_FIRST_WAIT="1s", THROTTLE_LONGEST_WAIT="8s")
+        home = "192.0.2.1"
+        _, token = storm.login(home, OWNER)
+        foreign = [f"198.51.100.{number}" for number in range(FOREIGN)]
+        by_device, without = Counter[int](), Counter[int]()
+        with storm.raging([home, *foreign], FOREIGN + 1, OWNER, "wrong") as guesses:
+            self.assertFalse(storm.over.wait(2))
+            for _ in range(ROUNDS):
+                status, renewed = storm.login(home, OWNER, token=token)
+                by_device[status] += 1
+                token = renewed or token
+                without[storm.login(home, OWNER)[0]] += 1
+                storm.over.wait(0.2)
+        tell(
+            f"A neighbour and {FOREIGN} foreign networks guess without pause",
+            owner_by_device_token=dict(by_device),
+            owner_without=dict(without),
+            guesses=dict(guesses),
+        )
+        self.assertEqual(by_device, {200: ROUNDS})
