@@ -27,7 +27,7 @@ MICHAEL = "michael@example.com"
 CROWD = 50
 WAIT = timedelta(seconds=30)
 WINDOW = timedelta(minutes=15)
-BYTES_A_ROW = {"throttle": 250, "sessions": 640, "audit_events": 630, "users": 750}
+BYTES_A_ROW = {"throttle": 320, "sessions": 660, "audit_events": 630, "users": 750}
 """On PostgreSQL, indexes included, with a user agent of 200 ASCII characters."""
 FEW = Limit(3, WINDOW)
 
