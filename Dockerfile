@@ -7,7 +7,6 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 
 FROM python:3.11-slim-bookworm
-LABEL org.opencontainers.image.version="1.0.0"
 # Not `users`: Debian has a group of that name, and useradd would refuse.
 RUN groupadd --system --gid 10001 service \
     && useradd --system --uid 10001 --gid 10001 --no-create-home service \
@@ -22,10 +21,8 @@ COPY migrations migrations
 COPY project project
 # Else every start of a worker compiles again: the user may not write here.
 RUN python -m compileall -q project migrations manage.py
-# docker build --build-arg VERSION=1.2.3
-ARG VERSION=unknown
 LABEL org.opencontainers.image.title=users \
-      org.opencontainers.image.version=$VERSION
+      org.opencontainers.image.version="1.0.0"
 USER 10001:10001
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \

@@ -20,6 +20,7 @@ from project.accounts import keyring, keys, lifecycle, sessions, upkeep
 from project.accounts.clients import COMMAND
 from project.api.models import Revocation, Session, SigningKey, User
 from project.clock import utcnow
+from project.commands.console import database_name
 from project.database.base import Base
 from project.extensions import db
 from project.tests import databases, servers
@@ -250,8 +251,8 @@ class TestPurgeCommand(BaseTestCase):
         said, _ = process.communicate(timeout=60)
         self.assertEqual(
             said,
-            "Purged: 3 expired sessions, 0 ended sessions, 0 revocations, 0 attempts, "
-            "0 networks, 0 audit events, 0 private keys.\n",
+            f"Purged {database_name()}: 3 expired sessions, 0 ended sessions, 0 revocations, "
+            "0 attempts, 0 networks, 0 audit events, 0 private keys.\n",
         )
 
     def test_it_shows_its_progress_on_a_terminal(self) -> None:
