@@ -8,8 +8,8 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from project.config import ConfigError, is_strict, load, share_cores
+from project.limits import CONNECTIONS, FINISHING_SECONDS, THREADS
 from project.serving import draining, gunicorn_worker, shared_secret
-from project.serving.limits import CONNECTIONS, FINISHING_SECONDS, THREADS
 from project.telemetry import logs, metrics_folder
 
 # Before gunicorn opens sockets.

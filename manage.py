@@ -11,10 +11,10 @@ from project.commands import (
     database,
     doctor,
     keys,
+    purge,
     serving,
     suite,
-    throttling,
-    upkeep,
+    throttle,
 )
 from project.commands.command_line import CommandLine
 from project.config import ConfigError
@@ -35,9 +35,9 @@ manager.command(keys.adopt_secret)
 manager.command(keys.list_keys)
 manager.command(keys.rotate_keys)
 manager.command(keys.retire_key)
-manager.command(throttling.throttle)
+manager.command(throttle.throttle)
 manager.command(doctor.doctor)
-manager.command(upkeep.purge)
+manager.command(purge.purge)
 manager.command(backup.backup)
 manager.command(backup.restore)
 manager.command(serving.serve)

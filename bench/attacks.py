@@ -25,7 +25,7 @@ from bench import attackers, late_bodies, open_loop
 from bench.attackers import Attack
 from bench.open_loop import Latencies
 from bench.processes import tree
-from project.tests import databases, postgres, servers
+from project.tests.support import databases, postgres, servers
 from project.tests.utils import add_token, add_user
 
 SERVERS = ("granian", "gunicorn")

@@ -9,7 +9,7 @@ import psutil
 import psycopg2
 
 from bench import processes
-from project.tests import postgres
+from project.tests.support import postgres
 
 MOST_CONNECTIONS = "400"
 

@@ -26,10 +26,10 @@ from bench.results import Figures
 from bench.served import Served, prepare, served
 from project import create_app
 from project.accounts.directory import Position
-from project.api.fields import position_text
+from project.api.schemas.fields import position_text
 from project.clock import utcnow
 from project.config import TestingConfig
-from project.security import keys, tokens
+from project.security import signing_keys, tokens
 from project.security.tokens import Claims, Purpose
 from project.tests.faults import crowd
 from project.tests.utils import PASSWORD
@@ -114,7 +114,7 @@ def token(session_id: UUID, user_id: int) -> Tokens:
     """Return what the service would have given for a session."""
     now = utcnow()
     claims = Claims(user_id, session_id, Purpose.ACCESS, now, now + timedelta(days=1))
-    return Tokens(tokens.encode(claims, keys.of_secret(SECRET)))
+    return Tokens(tokens.encode(claims, signing_keys.of_secret(SECRET)))
 
 
 def measuring(bench: Bench, asked: Crowd) -> Callable[[], Figures]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from project.tests.postgres import INSTALLATION
+from project.tests.support.postgres import INSTALLATION
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -15,7 +15,7 @@ from bench import cores, processes
 from bench.contestants import Account, Call, Contestant, Tokens
 from bench.contestants.contestant import ROOT
 from bench.load import Failed, Reply, send, send_all, succeeding
-from project.tests.postgres import free_port
+from project.tests.support.postgres import free_port
 
 STARTING_SECONDS = 60.0
 ENDING_SECONDS = 30.0

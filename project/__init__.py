@@ -1,18 +1,13 @@
 """users: accounts and tokens for every other service of a product."""
 
 import logging
-from collections.abc import Callable
-from typing import Any
-from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Request, Response
-from flask.sessions import SessionInterface
-from werkzeug.datastructures import Headers
-from werkzeug.routing import MapAdapter, Rule
+from flask import Flask
 
-from project import config, error_handler
-from project.accounts import keyring, presence
-from project.api import access, admission, cors, docs, headers, metrics
+from project import config
+from project.accounts.sessions import last_seen
+from project.accounts.signing_keys import source
+from project.api import docs, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -21,13 +16,17 @@ from project.api.users import users_blueprint
 from project.config import BaseConfig
 from project.database import deadline, timeouts
 from project.extensions import bcrypt, db, end_transaction, migrate, reads
-from project.security.hashing import HashingPool
-from project.serving import shared_secret
+from project.http import access_log, cors, error_handler, headers
+from project.http.app import UsersService
+from project.serving import concurrency, shared_secret
+from project.serving.hashing_pool import HashingPool
 from project.telemetry import logs
 
 __all__ = ["bcrypt", "create_app", "db"]
 
+
 logger = logging.getLogger(__name__)  # app.logger would add a handler of its own
+
 
 BLUEPRINTS = (
     auth_blueprint,
@@ -36,65 +35,6 @@ BLUEPRINTS = (
     health_blueprint,
     system_blueprint,
 )
-
-
-class JSONResponse(Response):
-    """An answer that is JSON unless it says otherwise."""
-
-    default_mimetype = "application/json"
-
-    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        """Return the header fields; those of a plain success are whole, and need no copy."""
-        return self.headers if self.status_code == 200 else super().get_wsgi_headers(environ)
-
-
-class NoCookies(SessionInterface):
-    """Reads no cookie and sets none: who calls is shown by a token."""
-
-    def open_session(self, app: Flask, request: Request) -> None:
-        """Open none."""
-
-
-class MethodRule(Rule):
-    """A route that answers HEAD as it does GET, unless it says `head=False`.
-
-    For a GET that changes something: HEAD never does (RFC 9110, section 9.2.1).
-    """
-
-    def __init__(self, *args: Any, head: bool = True, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if not head and self.methods:
-            self.methods.discard("HEAD")
-
-
-class UsersService(Flask):
-    """A Flask app that answers nothing but the JSON envelope."""
-
-    response_class = JSONResponse
-    url_rule_class = MethodRule
-    session_interface = NoCookies()
-
-    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
-        return function
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return the adapter that finds a request's route; Werkzeug's takes `//ping` for `/ping`.
-
-        A proxy that has rules by path takes them for two paths.
-        """
-        adapter = super().create_url_adapter(request)
-        if adapter and request and request.environ["PATH_INFO"].startswith("//"):
-            adapter.path_info = f"/.{request.environ['PATH_INFO']}"  # no route begins with a dot
-        return adapter
-
-    def make_default_options_response(self) -> Response:
-        """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
-        allowed = ", ".join(sorted(super().make_default_options_response().allow))
-        body = {"status": "success", "message": f"Allowed methods: {allowed}."}
-        return JSONResponse(
-            self.json.dumps(body, separators=(",", ":")), headers={"Allow": allowed}
-        )
 
 
 def create_app(settings: str | type[BaseConfig] | None = None, **overrides: object) -> Flask:
@@ -110,7 +50,7 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     app.json.compact = True  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # a redirect would be an answer without the envelope
     logs.init_app(app)
-    access.init_app(app)
+    access_log.init_app(app)
     _init_extensions(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
@@ -131,12 +71,12 @@ def _init_extensions(app: Flask) -> None:
     bcrypt.init_app(app)
     migrate.init_app(app, db)
     cors.init_app(app)
-    presence.init_app(app)
-    keyring.init_app(app)
+    last_seen.init_app(app)
+    source.init_app(app)
     shared_secret.init_app(app)
     error_handler.init_app(app)
     headers.init_app(app)
-    admission.init_app(app)
+    concurrency.init_app(app)
     app.extensions["hashing_pool"] = HashingPool(
         app.config["HASH_THREADS"],
         app.config["HASH_QUEUE"],

@@ -10,13 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from project import environment as surroundings
 from project import instance
 from project.database.connections import engine_options
 from project.instance import DamagedSecret
-from project.security.hashing import available_cores
 from project.security.secret_strength import weakness
+from project.serving.cores import available_cores
 from project.settings import SETTINGS, Setting
+from project.settings import environment as surroundings
 
 SHORTEST_LEAD = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(days=1)

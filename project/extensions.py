@@ -11,8 +11,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from project.database.autocommit import ReadEngine
 from project.database.base import Base
-from project.database.reads import ReadEngine
 from project.database.writes import reserve
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

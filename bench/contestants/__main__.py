@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from bench.contestants import CONTESTANTS, environments, walk
-from project.tests import postgres
+from project.tests.support import postgres
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import sql
 
 from bench.contestants.contestant import Account, Call, Contestant, Tokens
-from project.tests.postgres import Server, free_port
+from project.tests.support.postgres import Server, free_port
 
 ADA = Account("ada", "ada@example.com", "correct horse battery staple")
 COST = 4

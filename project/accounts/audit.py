@@ -17,11 +17,11 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import insert
 from sqlalchemy.orm import Session as DatabaseSession
 
-from project.accounts.clients import Client
-from project.api.models import AuditEvent
+from project.accounts.actors import Client
 from project.clock import utcnow
 from project.database.base import table_of
 from project.extensions import db, writing
+from project.models import AuditEvent
 
 UNTOLD = "audit.untold"
 OBSERVERS = "audit.observers"

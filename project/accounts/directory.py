@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Row, bindparam, select, tuple_
 
-from project.api.models import User
 from project.database.base import Moment
 from project.errors import UserNotFound
 from project.extensions import reads
+from project.models import User
 from project.security import identifiers
 
 LARGEST_ID = 2**31 - 1

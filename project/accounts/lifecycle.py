@@ -3,11 +3,11 @@
 from sqlalchemy import delete, select, update
 
 from project.accounts import audit, directory, sessions
+from project.accounts.actors import COMMAND, Client
 from project.accounts.audit import Event
-from project.accounts.clients import COMMAND, Client
-from project.api.models import User
 from project.errors import UserNotFound
 from project.extensions import db, transaction
+from project.models import User
 
 
 def deactivate(email: str, client: Client = COMMAND) -> int:

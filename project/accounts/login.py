@@ -6,16 +6,17 @@ from typing import NoReturn
 
 from sqlalchemy import and_, bindparam, select
 
-from project.accounts import audit, devices, keyring, passwords, sessions, throttle
+from project.accounts import audit, devices, passwords, sessions, throttle
+from project.accounts.actors import Client
 from project.accounts.audit import Event
-from project.accounts.clients import Client
-from project.accounts.grants import DeviceGrant, Grant
-from project.accounts.policies import BY_DEVICE, BY_NETWORK, Subjects
+from project.accounts.sessions.tokens import DeviceGrant, Grant
+from project.accounts.signing_keys import source
 from project.accounts.throttle import Attempt
-from project.api.models import KnownNetwork, User
-from project.database.prepared import Prepared
+from project.accounts.throttle.policies import BY_DEVICE, BY_NETWORK, Subjects
+from project.database.compiled import Prepared
 from project.errors import InvalidCredentials
 from project.extensions import reads, transaction
+from project.models import KnownNetwork, User
 from project.security import identifiers
 
 BY_EMAIL = Prepared(
@@ -57,7 +58,7 @@ def login(
 def _open_session(
     user_id: int, client: Client, attempt: Attempt, last_login_at: datetime | None
 ) -> Grant:
-    key = keyring.current().signing_key()
+    key = source.current().signing_key()
     with transaction(InvalidCredentials):
         grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED, key, last_login_at)
         attempt.succeeded()

@@ -5,11 +5,11 @@ import logging
 from flask import current_app
 from sqlalchemy import update
 
-from project.api.models import User
 from project.errors import FieldError, InvalidPayload, Overloaded, Unavailable
 from project.extensions import db, transaction
-from project.security.breaches import FileUnusable
-from project.security.policy import Policy, Weakness
+from project.models import User
+from project.security.passwords import Policy, Weakness
+from project.security.passwords.breaches import FileUnusable
 
 MESSAGES = {
     Weakness.TOO_SHORT: "This needs at least {shortest} characters.",

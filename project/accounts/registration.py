@@ -2,15 +2,16 @@
 
 from dataclasses import asdict
 
-from project.accounts import audit, devices, directory, keyring, passwords, sessions, throttle
+from project.accounts import audit, devices, directory, passwords, sessions, throttle
+from project.accounts.actors import Client
 from project.accounts.audit import Event
-from project.accounts.clients import Client
-from project.accounts.grants import DeviceGrant
-from project.accounts.policies import REGISTERING, Subjects
-from project.api.models import User
+from project.accounts.sessions.tokens import DeviceGrant
+from project.accounts.signing_keys import source
+from project.accounts.throttle.policies import REGISTERING, Subjects
 from project.database.writes import insert_new
 from project.errors import EmailExists, UserExists
 from project.extensions import db, transaction
+from project.models import User
 
 
 def register(username: str, email: str, password: str, client: Client) -> DeviceGrant:
@@ -23,7 +24,7 @@ def register(username: str, email: str, password: str, client: Client) -> Device
     with throttle.attempt(REGISTERING, subjects=Subjects(client)):
         passwords.check_choice(password, username=username, email=email)
         row = User.new_row(username, email, password, client.site)
-    key = keyring.current().signing_key()
+    key = source.current().signing_key()
     with transaction():
         user_id = insert_new(db.session(), User, row)
         if user_id is None:

@@ -4,10 +4,9 @@ from dataclasses import asdict
 
 from flask import Blueprint
 
-from project.accounts import login, refresh, registration, sessions, throttle
-from project.accounts.sessions import Identity
-from project.api.client import client, identified
-from project.api.contract import accepts, accepts_optional, answers
+from project.accounts import login, registration, sessions, throttle
+from project.accounts.sessions import Identity, refresh
+from project.api.actor import client, identified
 from project.api.guard import TOKEN_REFUSALS, authenticate
 from project.api.schemas import (
     LoginRequest,
@@ -32,6 +31,7 @@ from project.errors import (
     Unavailable,
     UserExists,
 )
+from project.http.contract import accepts, accepts_optional, answers
 
 auth_blueprint = Blueprint("auth", __name__)
 auth_blueprint.register_blueprint(sessions_blueprint)

@@ -11,9 +11,9 @@ from weakref import WeakSet
 import flask_swagger_ui
 from flask import Blueprint, Flask, Response, request
 
-from project.api.contract import serves
-from project.api.payload import MEDIA_TYPE
 from project.errors import NotFound, Overloaded
+from project.http.contract import serves
+from project.http.payload import MEDIA_TYPE
 
 PAGES = Path(__file__).parent / "pages"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"

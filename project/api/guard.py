@@ -11,11 +11,12 @@ from flask import current_app, g, request
 
 from project.accounts import sessions
 from project.accounts.sessions import Identity
-from project.api.client import identified
-from project.api.contract import View, accepts_form, describe
+from project.api.actor import identified
 from project.api.schemas import ServiceForm
 from project.errors import (
+    ClientSecretInvalid,
     NotPermitted,
+    ServiceTokenInvalid,
     SessionEnded,
     TokenBlank,
     TokenExpired,
@@ -24,8 +25,8 @@ from project.errors import (
     Unavailable,
     UserInactive,
 )
-from project.errors.services import ClientSecretInvalid, ServiceTokenInvalid
-from project.security import hashing
+from project.http.contract import View, accepts_form, describe
+from project.security import digests
 
 TOKEN_REFUSALS = (TokenInvalid, TokenExpired, SessionEnded, UserInactive, Unavailable)
 SERVICE_ERRORS = (TokenMissing, ServiceTokenInvalid, Unavailable)
@@ -159,7 +160,7 @@ def _admit_by_form(payload: ServiceForm) -> None:
 def _admit(
     shown: str, setting: str, error: type[ServiceTokenInvalid] = ServiceTokenInvalid
 ) -> None:
-    digest = hashing.digest(shown)
+    digest = digests.sha256(shown)
     if not any(compare_digest(digest, known) for known in current_app.config[setting]):
         raise error
 

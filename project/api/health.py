@@ -2,10 +2,10 @@
 
 from flask import Blueprint
 
-from project.api.contract import answers
 from project.api.schemas import AliveResponse, ReadyResponse
+from project.errors import NotReady
+from project.http.contract import answers
 from project.serving import readiness
-from project.serving.readiness import NotReady
 
 health_blueprint = Blueprint("health", __name__, url_prefix="/health")
 

@@ -2,9 +2,9 @@
 
 from flask import Blueprint, current_app, request
 
-from project.accounts import keyring, keys, revocations, sessions
-from project.accounts.sessions import Identity
-from project.api.contract import accepts_query, answers
+from project.accounts import sessions, signing_keys
+from project.accounts.sessions import Identity, revocations
+from project.accounts.signing_keys import source
 from project.api.guard import accepts_from_service, authenticate, authenticate_service
 from project.api.schemas import (
     FeedRequest,
@@ -18,6 +18,7 @@ from project.api.schemas import (
     ServerMetadata,
 )
 from project.errors import NotFound, Unauthorized, Unavailable
+from project.http.contract import accepts_query, answers
 from project.security import identifiers
 
 services_blueprint = Blueprint("services", __name__)
@@ -79,8 +80,8 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     fetch the keys again, at most once in ten seconds.
     """
     may_write = request.method != "HEAD"  # a key that is due
-    kept = int(keys.lead().total_seconds() / 2)
-    published = [PublicKey.model_validate(jwk) for jwk in keyring.published(may_write=may_write)]
+    kept = int(signing_keys.lead().total_seconds() / 2)
+    published = [PublicKey.model_validate(jwk) for jwk in source.published(may_write=may_write)]
     return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={kept}"}
 
 

@@ -6,11 +6,11 @@ from flask import Blueprint
 
 from project.accounts import sessions, throttle
 from project.accounts.sessions import Identity, OpenSession
-from project.api.client import client
-from project.api.contract import answers
+from project.api.actor import client
 from project.api.guard import authenticate
 from project.api.schemas import EndSessionResponse, SessionData, SessionList, SessionListResponse
 from project.errors import SessionNotFound, TooManyAttempts
+from project.http.contract import answers
 
 sessions_blueprint = Blueprint("sessions", __name__)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint, current_app
 
-from project.api import document
-from project.api.contract import serves
-from project.api.payload import MEDIA_TYPE
+from project.http import openapi
+from project.http.contract import serves
+from project.http.payload import MEDIA_TYPE
 
 system_blueprint = Blueprint("system", __name__)
 
@@ -15,4 +15,4 @@ system_blueprint = Blueprint("system", __name__)
 @serves(MEDIA_TYPE)
 def get_document() -> dict[str, Any]:
     """Return this OpenAPI document."""
-    return document.of(current_app)
+    return openapi.of(current_app)

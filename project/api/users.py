@@ -6,9 +6,7 @@ from flask import Blueprint
 
 from project.accounts import directory, registration
 from project.accounts.sessions import Identity
-from project.api.client import client
-from project.api.contract import accepts, accepts_query, answers
-from project.api.fields import position_text
+from project.api.actor import client
 from project.api.guard import authenticate_unless_public, require_admin
 from project.api.schemas import (
     AddUserResponse,
@@ -21,7 +19,9 @@ from project.api.schemas import (
     UserListResponse,
     UserResponse,
 )
+from project.api.schemas.fields import position_text
 from project.errors import EmailExists, NotPermitted, UserExists, UserNotFound
+from project.http.contract import accepts, accepts_query, answers
 
 DEFAULT_PAGE = 50
 USER_ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)

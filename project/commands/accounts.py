@@ -5,8 +5,7 @@ import sys
 from typing import Annotated
 
 from project.accounts import lifecycle, registration
-from project.accounts.clients import COMMAND
-from project.api.payload import validate
+from project.accounts.actors import COMMAND
 from project.api.schemas import RegisterRequest
 from project.commands.console import (
     CommandFailed,
@@ -17,6 +16,7 @@ from project.commands.console import (
     described,
 )
 from project.errors import InvalidPayload, UserExists
+from project.http.payload import validate
 
 SEEDED_USERS = (
     ("michael", "michael@example.com"),

@@ -3,12 +3,12 @@
 import secrets
 from typing import Annotated
 
-from project.accounts import keyring, keys
-from project.accounts.clients import COMMAND
-from project.accounts.keys import KeyRow
+from project.accounts import signing_keys
+from project.accounts.actors import COMMAND
+from project.accounts.signing_keys import KeyRow, source
 from project.clock import utcnow
 from project.commands.console import CommandFailed, Yes, confirm, database_name, moment
-from project.security import hashing
+from project.security import digests
 from project.serving import shared_secret
 
 
@@ -16,7 +16,7 @@ def make_service_token() -> None:
     """Create a token for another service, or for Prometheus, and print the setting for it."""
     token = secrets.token_urlsafe(32)
     print(f"For the other service:  {token}")
-    print(f"Add to SERVICE_TOKENS:  {hashing.digest(token)}")
+    print(f"Add to SERVICE_TOKENS:  {digests.sha256(token)}")
     print("(or to METRICS_TOKEN, for Prometheus), then restart the service.")
 
 
@@ -33,8 +33,8 @@ def adopt_secret(yes: Yes = False) -> None:
 
 def list_keys() -> None:
     """List the signing keys, and what each does now."""
-    known, signer = keys.kept(), keyring.current().signer_id()
-    if keyring.current().is_symmetric:
+    known, signer = signing_keys.kept(), source.current().signer_id()
+    if source.current().is_symmetric:
         print("TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY.")
     elif signer is None:
         print("No key signs now: the next login creates one.")
@@ -45,14 +45,14 @@ def list_keys() -> None:
 
 def rotate_keys() -> None:
     """Create the next signing key and publish it at once."""
-    ring = keyring.current()
+    ring = source.current()
     if ring.is_symmetric:
         raise CommandFailed(
             "TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY. Set a new SECRET_KEY, "
             "and add the old one to SECRET_KEY_FALLBACKS."
         )
     ring.prepared()
-    signs_at = utcnow() + keys.lead()
+    signs_at = utcnow() + signing_keys.lead()
     made = ring.rotate(signs_at, COMMAND)
     if made is None:
         raise CommandFailed("another process has created a key at the same time; that one will do.")
@@ -64,10 +64,10 @@ def rotate_keys() -> None:
 def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> None:
     """Reject every token that a leaked key has signed, at once."""
     try:
-        keys.retire(kid)
-    except keys.UnknownKey:
+        signing_keys.retire(kid)
+    except signing_keys.UnknownKey:
         raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
-    keyring.current().prepared()
+    source.current().prepared()
     print(
         f"Retired {kid} in {database_name()}: its tokens are rejected from now on, and their users "
         "log in again."
@@ -79,7 +79,7 @@ def _state(key: KeyRow) -> str:
     now = utcnow()
     if key.retired_at is not None:
         return f"retired {moment(key.retired_at)}"
-    if not keys.is_good(key, now):
+    if not signing_keys.is_good(key, now):
         return "expired"
     if key.signs_at > now:
         return f"published, signs from {moment(key.signs_at)} on"

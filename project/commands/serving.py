@@ -12,11 +12,11 @@ from flask_script_ng import Option, Server, Shell
 from werkzeug.serving import WSGIRequestHandler
 
 from project import create_app
-from project.api.models import Session, User
 from project.commands.console import CommandFailed, database_name
 from project.commands.database import warn_of_pending_migrations
 from project.config import share_cores
 from project.extensions import db
+from project.models import Session, User
 from project.serving import server, shared_secret
 from project.telemetry import logs, metrics_folder
 

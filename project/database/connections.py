@@ -10,7 +10,7 @@ from sqlalchemy import URL, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from project.database import timeouts
-from project.serving.limits import PLACES
+from project.limits import PLACES
 
 POOL = {"pool_size": 5, "max_overflow": PLACES - 5}
 """Together as many connections as requests are worked at: none waits for another's."""

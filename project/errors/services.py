@@ -5,7 +5,8 @@ ServiceTokenInvalid         401 service_token_invalid
 FormExpected                415 unsupported_media_type, where a form is expected
 """
 
-from project.errors import Unauthorized, UnsupportedMediaType
+from project.errors.authentication import Unauthorized
+from project.errors.requests import UnsupportedMediaType
 
 
 class ServiceTokenInvalid(Unauthorized):

@@ -17,7 +17,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
-from project.serving.limits import BODY_PIECE, CONNECTIONS, LARGEST_HEAD
+from project.limits import BODY_PIECE, CONNECTIONS, LARGEST_HEAD
 
 LINGER_SECONDS = 2.0
 MAX_DRAINED = 64 * 1024

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import Row, String, column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from project.database import deadline, failures
-from project.errors import Unavailable
+from project.errors import Draining, NotReady, SchemaBehind, SecretDiffers
 from project.extensions import MIGRATIONS, reads
 from project.serving import draining, shared_secret
 from project.serving.shared_secret import ONLY
@@ -27,39 +26,6 @@ APPLIED = select(
 )
 
 log = logging.getLogger(__name__)
-
-
-class NotReady(Unavailable):
-    """No request should be sent here now, since the database does not answer in time."""
-
-    code = "not_ready"
-    message = "Not ready: the database does not answer."
-    check: ClassVar[str] = "database"
-
-    def body(self) -> dict[str, object]:
-        """Return the envelope with the name of the check that failed."""
-        return super().body() | {"check": self.check}
-
-
-class SchemaBehind(NotReady):
-    """The database lacks a migration."""
-
-    message = "Not ready: the database lacks a migration."
-    check = "schema"
-
-
-class SecretDiffers(NotReady):
-    """The other servers have another SECRET_KEY, and would reject this one's tokens."""
-
-    message = "Not ready: the other servers have another SECRET_KEY."
-    check = "secret"
-
-
-class Draining(NotReady):
-    """The server was told to end, and finishes what it has begun."""
-
-    message = "Not ready: the server is about to end."
-    check = "draining"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from granian.http import HTTP1Settings
 from granian.server.common import AbstractServer
 from granian.server.mp import MPServer
 
+from project.limits import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
 from project.serving import draining
-from project.serving.limits import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
 from project.telemetry import logs
 
 

@@ -29,7 +29,6 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
-from project.security.hashing import Watch
 from project.telemetry.metrics_folder import VARIABLE, reserve
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -43,7 +42,7 @@ log = logging.getLogger(__name__)
 disable_created_metrics()
 
 
-class Metrics(Watch):
+class Metrics:
     """The counts of one app in this process; of the hashing pool it is told by being its watch."""
 
     def __init__(self) -> None:

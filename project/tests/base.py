@@ -5,9 +5,10 @@ from unittest import TestCase
 
 from sqlalchemy import delete
 
-from project.api.models import Session, User
 from project.extensions import db
-from project.tests import databases, utils
+from project.models import Session, User
+from project.tests import utils
+from project.tests.support import databases
 from project.tests.utils import InProcess, Reply
 
 

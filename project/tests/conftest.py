@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from project import environment
-from project.tests import databases, postgres
+from project.settings import environment
+from project.tests.support import databases, postgres
 
 _resources = pytest.StashKey[ExitStack]()
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from xml.etree import ElementTree
 
-from project.tests import processes
+from project.tests.support import processes
 
 DATABASES = ("sqlite", "postgresql")
 PROCESSES = "2"

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
-from project.api.models import Session, User
 from project.clock import utcnow
 from project.extensions import db
+from project.models import Session, User
 from project.security.tokens import Claims, Purpose
 
 PASSWORD = "greaterthaneight"

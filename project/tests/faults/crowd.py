@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Flask
 from sqlalchemy import create_engine, text
 
-from project.api.models import User
+from project.models import User
 from project.tests.utils import PASSWORD
 
 SPREAD = timedelta(days=300)

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import func, select
 
 from project.accounts.audit import Event
-from project.api.models import AuditEvent, Session, User
 from project.extensions import db
-from project.tests import databases, servers
+from project.models import AuditEvent, Session, User
 from project.tests.faults.load import NO_ANSWER, Answer, answer_to, register, tell
+from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP, Reply
 
 ROUNDS = 100

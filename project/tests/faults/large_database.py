@@ -12,15 +12,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from project.accounts import upkeep
+from project.accounts import retention
 from project.accounts.directory import Position
-from project.api.fields import position_text
-from project.api.models import Session, User
+from project.api.schemas.fields import position_text
 from project.clock import utcnow
 from project.extensions import db
+from project.models import Session, User
 from project.security.tokens import Claims, Purpose
-from project.tests import databases, servers
 from project.tests.faults import crowd
+from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP, Reply
 
 SMALL = 1_000
@@ -137,10 +137,10 @@ class TestLargeDatabase(TestCase):
 
     def purge(self, side: Side, _: int) -> float:
         """Have a batch of sessions to delete; return the seconds that this takes."""
-        crowd.add_expired(side.app, upkeep.ROWS_AT_ONCE)
+        crowd.add_expired(side.app, retention.ROWS_AT_ONCE)
         with side.app.app_context():
             began_at = time.perf_counter()
-            batch = next(upkeep.purge())
+            batch = next(retention.purge())
             taken = time.perf_counter() - began_at
-        self.assertEqual(batch.rows, upkeep.ROWS_AT_ONCE)
+        self.assertEqual(batch.rows, retention.ROWS_AT_ONCE)
         return taken

@@ -14,8 +14,9 @@ from unittest import TestCase
 
 import pytest
 
-from project.tests import databases, servers, utils
+from project.tests import utils
 from project.tests.faults.load import tell
+from project.tests.support import databases, servers
 from project.tests.utils import PASSWORD, OverHTTP
 
 MALLORY = "mallory@example.com"

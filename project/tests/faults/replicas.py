@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from project.tests import databases, proxies, servers, utils
+from project.tests import utils
 from project.tests.faults.load import tell
+from project.tests.support import databases, proxies, servers
 from project.tests.utils import OverHTTP
 
 DOCUMENTED = re.search(

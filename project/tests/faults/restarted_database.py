@@ -6,8 +6,8 @@ from unittest import TestCase
 
 import pytest
 
-from project.tests import databases, postgres, servers
 from project.tests.faults.load import Answer, Load, add_members, log_in, register, tell
+from project.tests.support import databases, postgres, servers
 from project.tests.utils import OverHTTP, Reply
 
 ROUNDS = 5

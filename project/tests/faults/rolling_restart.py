@@ -8,9 +8,9 @@ from unittest import TestCase
 
 import pytest
 
-from project.tests import databases, disks, postgres, servers
 from project.tests.faults.load import Load, add_members, answer_to, log_in, register, tell
 from project.tests.faults.replicas import balanced
+from project.tests.support import databases, postgres, servers, small_disk
 from project.tests.utils import OverHTTP, Reply
 
 REQUESTS = 2000
@@ -55,7 +55,7 @@ class TestRollingRestart(TestCase):
 
     def setUp(self) -> None:
         # On a disk to which others write much, a database hangs for seconds: that is a 503.
-        folder = self.enterContext(disks.in_memory(DATABASE_MEGABYTES))
+        folder = self.enterContext(small_disk.in_memory(DATABASE_MEGABYTES))
         url = self.enterContext(postgres.running(folder)).url
         add_members(databases.new_app(url))
         settings = servers.environment(

@@ -19,7 +19,7 @@ from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
-from project.tests import forge
+from project.tests.support import forge
 
 FILE = Path(__file__).parent / "wycheproof.json"
 COMPACT = re.compile(r"[\w-]+\.[\w-]*\.[\w-]+", re.ASCII)

@@ -7,8 +7,8 @@ was made from.
 import json
 import re
 
-from project.security.keys import Algorithm
-from project.tests.forge import (
+from project.security.signing_keys import Algorithm
+from project.tests.support.forge import (
     ALPHABET,
     P256_ORDER,
     Good,

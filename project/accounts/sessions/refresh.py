@@ -1,0 +1,133 @@
+"""Refreshing: new tokens for a session, by a token that says which generation it is of.
+
+Nothing secret is stored: a generation that is signed cannot be guessed. Two tabs that refresh at
+once are not a thief, so for a short while the token of one generation ago still gets the current
+tokens, a few times; an older one, or a later time, means that two parties have it (RFC 9700,
+section 4.14.2).
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Row, bindparam, select, update
+
+from project.accounts import audit, sessions, throttle
+from project.accounts.actors import Client
+from project.accounts.audit import Event
+from project.accounts.sessions import tokens
+from project.accounts.sessions.tokens import Grant
+from project.accounts.signing_keys import source
+from project.clock import utcnow
+from project.database.compiled import Prepared
+from project.errors import RefreshReused, RefreshSuperseded
+from project.extensions import db, transaction
+from project.models import Session, User
+from project.security.signing_keys import Key
+from project.security.tokens import Claims, Purpose
+
+GRACE_PERIOD = timedelta(seconds=30)
+"""How long the token of the generation before is still accepted."""
+
+MAX_GRACE_RESPONSES = 10
+"""How often that is: enough for the tabs of a browser that wake up together."""
+
+BY_SESSION = Prepared(
+    select(
+        Session.user_id, Session.generation, Session.refreshed_at, Session.refreshed_network,
+        Session.grace_responses, Session.expires_at, Session.ended_at, User.active,
+        sessions.KEY_RETIRED,
+    )
+    .join(User, User.id == Session.user_id)
+    .where(Session.id == bindparam("session_id"))
+)  # fmt: skip
+
+
+SessionRow = Row[int, int, datetime, str | None, int, datetime, datetime | None, bool, bool]
+
+
+def claims_of(token: str) -> Claims:
+    """Return what a refresh token claims, whether or not its session is open.
+
+    Raises TokenInvalid or TokenExpired.
+    """
+    return User.decode_auth_token(token, Purpose.REFRESH)
+
+
+def refresh(claims: Claims, client: Client) -> Grant:
+    """Return new tokens for the claims of a refresh token.
+
+    Raises TokenInvalid, SessionEnded, UserInactive, TooManyAttempts, RefreshSuperseded, or
+    RefreshReused, which ends the session.
+    """
+    assert claims.generation is not None
+    session: SessionRow = sessions.admit(claims, BY_SESSION)
+    key = source.current().signing_key()
+    if session.generation == claims.generation:
+        throttle.count_write(claims.user_id, client)
+        if _advance(claims, client):
+            return _grant(claims.session_id, session, claims.generation + 1, key)
+        session = sessions.admit(claims, BY_SESSION)  # another request was faster
+    if _is_late(claims.generation, session, utcnow()):
+        sessions.end(claims.user_id, claims.session_id, client, Event.REFRESH_TOKEN_REUSED)
+        raise RefreshReused
+    _count_grace_response(claims, session, client)
+    return _grant(claims.session_id, session, session.generation, key)
+
+
+def _advance(claims: Claims, client: Client) -> bool:
+    """Go one generation on, unless somebody has: one compare-and-swap."""
+    now = utcnow()
+    this_generation = update(Session).where(
+        Session.id == claims.session_id,
+        Session.generation == claims.generation,
+        Session.ended_at.is_(None),
+    )
+    advanced = this_generation.values(
+        generation=Session.generation + 1,
+        refreshed_at=now,
+        refreshed_network=client.network,
+        grace_responses=0,
+        last_seen_at=now,
+    )
+    with transaction():
+        return db.session.scalar(advanced.returning(Session.id)) is not None
+
+
+def _is_late(generation: int, session: SessionRow, now: datetime) -> bool:
+    one_behind = session.generation == generation + 1
+    return not one_behind or now - session.refreshed_at > GRACE_PERIOD
+
+
+def _count_grace_response(claims: Claims, session: SessionRow, client: Client) -> None:
+    """Count that a token of the generation before is accepted; record where it is in two networks.
+
+    Raises RefreshSuperseded where that was often enough, or the session has moved on meanwhile.
+    """
+    if session.grace_responses >= MAX_GRACE_RESPONSES:
+        raise RefreshSuperseded
+    still = update(Session).where(
+        Session.id == claims.session_id,
+        Session.generation == session.generation,
+        Session.grace_responses < MAX_GRACE_RESPONSES,
+        Session.ended_at.is_(None),
+    )
+    counted = still.values(grace_responses=Session.grace_responses + 1).returning(Session.id)
+    with transaction():
+        if db.session.scalar(counted) is None:
+            raise RefreshSuperseded
+        if session.refreshed_network not in (None, client.network):
+            _record_sharing(claims, session.refreshed_network, client)
+
+
+def _record_sharing(claims: Claims, network: str, client: Client) -> None:
+    audit.record(
+        Event.REFRESH_TOKEN_SHARED,
+        client,
+        user_id=claims.user_id,
+        session_id=claims.session_id,
+        network=network,
+    )
+
+
+def _grant(session_id: UUID, session: SessionRow, generation: int, key: Key) -> Grant:
+    return tokens.make(session.user_id, session_id, generation, session.expires_at, key)

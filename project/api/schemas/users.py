@@ -1,0 +1,88 @@
+"""Users, and the ping."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from project.accounts.directory import Position
+from project.api.schemas.fields import (
+    Moment,
+    read_position,
+)
+from project.http.envelope import QueryRequest, SuccessResponse
+
+LARGEST_PAGE = 200
+
+
+class PageRequest(QueryRequest):
+    """Which part of a list."""
+
+    limit: Annotated[int | None, Field(ge=1, le=LARGEST_PAGE)] = None
+    after: Annotated[
+        Position | None,
+        BeforeValidator(read_position),
+        WithJsonSchema({"type": "string", "description": "`data.next` of the previous page."}),
+    ] = None
+
+
+class PongResponse(SuccessResponse):
+    """The process responds."""
+
+    message: Literal["pong!"] = "pong!"
+
+
+class NewUserData(BaseModel):
+    """The account that was created."""
+
+    id: Annotated[int, Field(examples=[7])]
+    username: Annotated[str, Field(examples=["grace"])]
+    email: Annotated[str, Field(examples=["grace@example.com"])]
+
+
+class AddUserResponse(SuccessResponse):
+    """An account that an administrator created."""
+
+    data: NewUserData
+    message: Annotated[str, Field(examples=["grace@example.com was added!"])]
+
+
+class UserData(BaseModel):
+    """An account, as visible to its owner and to administrators."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: Annotated[int, Field(examples=[1])]
+    username: Annotated[str, Field(examples=["grace"])]
+    email: Annotated[str, Field(examples=["grace@example.com"])]
+    active: Annotated[bool, Field(examples=[True])]
+    admin: Annotated[bool, Field(examples=[False])]
+    created_at: Moment
+
+
+class StatusResponse(SuccessResponse):
+    """The authenticated user. `admin` is also at the top level, where older services read it."""
+
+    admin: Annotated[bool, Field(examples=[False])]
+    data: UserData
+
+
+class UserResponse(SuccessResponse):
+    """One account."""
+
+    data: UserData
+
+
+class UserList(BaseModel):
+    """Accounts, newest first."""
+
+    users: list[UserData]
+    next: Annotated[
+        str | None,
+        Field(description="Send it as `after` for the next page; null on the last one."),
+    ]
+
+
+class UserListResponse(SuccessResponse):
+    """A page of accounts, or all of them."""
+
+    data: UserList

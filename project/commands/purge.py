@@ -1,0 +1,24 @@
+"""Commands that keep an installation in order."""
+
+import sys
+from collections import Counter
+
+import click
+
+from project.accounts import retention
+from project.commands.console import database_name
+
+
+def purge() -> None:
+    """Delete expired sessions, feed entries, counters, audit events and private keys."""
+    deleted = Counter(dict.fromkeys(retention.NAMES, 0))
+    on_terminal = sys.stdout.isatty()
+    # Counting reads all that is due, which is for somebody who looks on alone.
+    length = retention.batches_due() if on_terminal else 0
+    with click.progressbar(
+        retention.purge(), length, label="Purging", hidden=not on_terminal
+    ) as batches:
+        for batch in batches:
+            deleted[batch.name] += batch.rows
+    rows = ", ".join(f"{rows} {name}" for name, rows in deleted.items())
+    print(f"Purged {database_name()}: {rows}.")

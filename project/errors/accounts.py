@@ -1,0 +1,42 @@
+"""Errors of operations on accounts and sessions."""
+
+from project.errors.base import ServiceError
+
+
+class UserExists(ServiceError):
+    """The e-mail address or the username belongs to an account."""
+
+    status = 400
+    code = "user_exists"
+    message = "Sorry. That user already exists."
+
+
+class EmailExists(UserExists):
+    """The e-mail address belongs to an account; told to administrators alone."""
+
+    code = "email_exists"
+    message = "Sorry. That email already exists."
+
+
+class UserNotFound(ServiceError):
+    """No account has this id."""
+
+    status = 404
+    code = "user_not_found"
+    message = "User does not exist"
+
+
+class SessionNotFound(ServiceError):
+    """The caller has no open session of this id."""
+
+    status = 404
+    code = "session_not_found"
+    message = "Session does not exist."
+
+
+class RefreshSuperseded(ServiceError):
+    """The refresh token was replaced, and was accepted often enough since; its session goes on."""
+
+    status = 409
+    code = "refresh_superseded"
+    message = "This refresh token was replaced. Use the current one."

@@ -1,0 +1,19 @@
+"""The tables, a file a family."""
+
+from project.models.audit_event import AuditEvent
+from project.models.secret_fingerprint import SecretFingerprint
+from project.models.session import Revocation, Session
+from project.models.signing_key import SigningKey
+from project.models.throttle import KnownNetwork, Throttle
+from project.models.user import User
+
+__all__ = [
+    "AuditEvent",
+    "KnownNetwork",
+    "Revocation",
+    "SecretFingerprint",
+    "Session",
+    "SigningKey",
+    "Throttle",
+    "User",
+]

@@ -1,0 +1,36 @@
+"""The tables of the throttle."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from project.database.base import Base, Moment
+
+
+class Throttle(Base):
+    """How many attempts a limit has counted for a subject, and until when it lets no more in.
+
+    `told_until` is the end of the last wait of which the audit trail knows.
+    """
+
+    __tablename__ = "throttle"
+
+    scope: Mapped[str] = mapped_column(String(20), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(320), primary_key=True)
+    count: Mapped[int]
+    blocked_until: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    told_until: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class KnownNetwork(Base):
+    """A network from which somebody has logged in to an account."""
+
+    __tablename__ = "known_networks"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    network: Mapped[str] = mapped_column(String(45), primary_key=True)
+    last_login_at: Mapped[datetime] = mapped_column(Moment, index=True)

@@ -1,0 +1,12 @@
+"""The settings: one list that feeds the classes, the check at start and the README's table."""
+
+from project.settings.access import ACCESS
+from project.settings.limits import LIMITS
+from project.settings.passwords import PASSWORDS
+from project.settings.setting import Setting
+from project.settings.storage import STORAGE
+from project.settings.tokens import TOKENS
+
+__all__ = ["SETTINGS", "Setting"]
+
+SETTINGS = (*STORAGE, *TOKENS, *PASSWORDS, *LIMITS, *ACCESS)

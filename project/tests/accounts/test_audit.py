@@ -1,0 +1,279 @@
+"""The audit trail: a row for every event, in the transaction of its deed."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import ClassVar
+
+import jwt
+import pytest
+import time_machine
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from project.accounts import audit, lifecycle, signing_keys, throttle
+from project.accounts.actors import COMMAND
+from project.accounts.audit import Event
+from project.accounts.signing_keys import source
+from project.clock import utcnow
+from project.extensions import db
+from project.models import AuditEvent, Session, User
+from project.security.rate_limit import Limit
+from project.tests.base import BaseTestCase
+from project.tests.support import captured_logs
+from project.tests.support.paths import ROOT
+from project.tests.utils import PASSWORD, Reply
+
+DOCS = ROOT / "docs" / "logs.md"
+EMAIL = "michael@example.com"
+BROWSER = "Mozilla/5.0"
+Expected = tuple[Event, int | None, dict[str, str | int]]
+
+
+class AuditCase(BaseTestCase):
+    """Reads what was recorded."""
+
+    def events(self) -> Sequence[AuditEvent]:
+        """Return what was recorded, in order."""
+        with self.app.app_context():
+            return db.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).all()
+
+    def assert_recorded(self, *expected: Expected) -> None:
+        """Hold the trail to be these events: what, whose, and the details."""
+        found = [(row.event, row.user_id, row.details) for row in self.events()]
+        self.assertEqual(found, list(expected))
+
+    def login_as_browser(self, password: str = PASSWORD, email: str = EMAIL) -> Reply:
+        """Log in and say by what."""
+        payload = {"email": email, "password": password}
+        return self.caller.call("POST", "/auth/login", payload, **{"User-Agent": BROWSER})
+
+
+class TestAudit(AuditCase):
+    """Event by event."""
+
+    def test_a_login_is_recorded_with_session_and_client(self) -> None:
+        user_id = self.add_user()
+        before = utcnow()
+        self.login_as_browser()
+        (row,) = self.events()
+        with self.app.app_context():
+            session_id = db.session.scalars(select(Session.id)).one()
+        self.assertEqual((row.event, row.user_id), ("login.succeeded", user_id))
+        self.assertEqual(
+            (row.session_id, row.address, row.user_agent), (session_id, "127.0.0.1", BROWSER)
+        )
+        self.assertTrue(before <= row.at <= utcnow())
+
+    def test_the_log_spells_a_session_as_its_tokens_do(self) -> None:
+        self.add_user()
+        with self.assertLogs("project.accounts.audit", "INFO") as logged:
+            token = self.caller.login().body["auth_token"]
+        sid = jwt.decode(token, options={"verify_signature": False})["sid"]
+        self.assertEqual(vars(logged.records[0])["session_id"], sid)
+
+    def test_a_login_that_fails_names_the_account_where_there_is_one(self) -> None:
+        user_id = self.add_user()
+        self.login_as_browser("wrong")
+        self.login_as_browser(email=PASSWORD)
+        self.assert_recorded((Event.LOGIN_FAILED, user_id, {}), (Event.LOGIN_FAILED, None, {}))
+        for row in self.events():
+            self.assertNotIn(PASSWORD, str(vars(row)))
+
+    def test_a_registration(self) -> None:
+        self.caller.register()
+        (row,) = self.events()
+        self.assertEqual(row.event, "user.registered")
+        self.assertIsNotNone(row.session_id)
+
+    def test_a_user_who_is_deleted_while_logging_in_is_a_failure(self) -> None:
+        user_id = self.add_user()
+
+        def check(*_: object) -> bool:
+            self.delete_user(user_id)
+            return True
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(User, "check_password", check)
+            self.assertEqual(self.login_as_browser().status, 404)
+        self.assert_recorded((Event.LOGIN_FAILED, user_id, {}))
+
+    def test_endings_of_sessions(self) -> None:
+        user_id = self.add_user()
+        tokens = [self.add_token(user_id) for _ in range(5)]
+        self.caller.logout(tokens[0])
+        other = self.caller.get("/auth/sessions", tokens[1]).body["data"]["sessions"][-1]["id"]
+        self.caller.call("DELETE", f"/auth/sessions/{other}", token=tokens[-1])
+        live = next(token for token in tokens[1:] if self.caller.status(token).status == 200)
+        self.caller.post("/auth/logout", {"scope": "others"}, live)
+        self.caller.post("/auth/logout", {"scope": "all"}, live)
+        self.assert_recorded(
+            (Event.SESSION_ENDED, user_id, {}),
+            (Event.SESSION_ENDED, user_id, {}),
+            (Event.SESSIONS_ENDED, user_id, {"scope": "others", "count": 2}),
+            (Event.SESSIONS_ENDED, user_id, {"scope": "all", "count": 1}),
+        )
+
+    def test_what_changes_nothing_is_no_event(self) -> None:
+        token = self.add_token(self.add_user())
+        with captured_logs.caught() as written:
+            reply = self.caller.post("/auth/logout", {"scope": "others"}, token)
+            self.assertEqual(reply.status, 200)
+            with self.app.app_context():
+                lifecycle.activate(EMAIL)
+                throttle.clear("nobody@example.com")
+        self.assertEqual(self.events(), [])
+        self.assertEqual([one["message"] for one in written.objects], ["answered"])
+
+    def test_an_account_is_deactivated_once(self) -> None:
+        user_id = self.add_user()
+        with self.app.app_context():
+            for _ in range(2):
+                lifecycle.deactivate(EMAIL)
+        self.assert_recorded((Event.USER_DEACTIVATED, user_id, {"sessions_ended": 0}))
+
+    def test_the_session_of_an_inactive_user_ends_when_it_starts(self) -> None:
+        user_id = self.add_user(active=False)
+        self.assertEqual(self.login_as_browser().status, 200)
+        self.assert_recorded(
+            (Event.LOGIN_SUCCEEDED, user_id, {}),
+            (Event.SESSIONS_ENDED, user_id, {"scope": "inactive", "count": 1}),
+        )
+
+    def test_a_session_that_had_ended_is_no_event(self) -> None:
+        token = self.add_token(self.add_user())
+        self.caller.logout(token)
+        self.assertEqual(self.caller.logout(token).status, 401)
+        self.assertEqual(len(self.events()), 1)
+
+    def test_a_refresh_token_that_is_used_again(self) -> None:
+        stale = self.caller.register().body["refresh_token"]
+        for _ in range(2):
+            fresh = self.caller.post("/auth/refresh", {"refresh_token": stale})
+        self.caller.post("/auth/refresh", {"refresh_token": fresh.body["refresh_token"]})
+        self.assertEqual(self.caller.post("/auth/refresh", {"refresh_token": stale}).status, 401)
+        registered, reused = self.events()
+        self.assertEqual(reused.event, "refresh_token.reused")
+        self.assertEqual((reused.session_id, reused.address), (registered.session_id, "127.0.0.1"))
+
+    def test_an_account_made_by_an_administrator(self) -> None:
+        admin = self.add_user(admin=True)
+        payload = {"username": "ada", "email": "ada@example.com", "password": "correct horse"}
+        self.caller.post("/users", payload, self.add_token(admin))
+        (row,) = self.events()
+        self.assertEqual((row.event, row.details), ("user.created", {"admin": False, "by": admin}))
+        self.assertNotEqual(row.user_id, admin)
+
+    def test_what_commands_do_to_an_account_survives_it(self) -> None:
+        user_id = self.add_user()
+        self.add_token(user_id)
+        with self.app.app_context():
+            lifecycle.deactivate(EMAIL)
+            lifecycle.activate(EMAIL)
+            lifecycle.remove(EMAIL)
+        self.assert_recorded(
+            (Event.USER_DEACTIVATED, user_id, {"sessions_ended": 1}),
+            (Event.USER_ACTIVATED, user_id, {}),
+            (Event.USER_DELETED, user_id, {"sessions_ended": 0}),
+        )
+        self.assertEqual({row.user_agent for row in self.events()}, {"command"})
+
+    def test_what_is_not_committed_is_neither_a_row_nor_a_line(self) -> None:
+        self.add_user()
+
+        def fail(*_: object) -> None:
+            raise OperationalError("COMMIT", {}, Exception("gone"))
+
+        sqlalchemy_event.listen(db.session, "before_commit", fail)
+        self.addCleanup(sqlalchemy_event.remove, db.session, "before_commit", fail)
+        with captured_logs.caught() as written, self.app.app_context():
+            audit.record(Event.USER_ACTIVATED, COMMAND)
+            with pytest.raises(OperationalError):
+                db.session.commit()
+            db.session.rollback()
+            self.assertEqual(db.session.info.get(audit.UNTOLD), None)
+        self.assertEqual(written.objects, [])
+        self.assertEqual(self.events(), [])
+
+    def test_a_row_is_a_line_once_it_is_committed(self) -> None:
+        with captured_logs.caught() as written, self.app.app_context():
+            audit.record(Event.KEY_RETIRED, COMMAND, kid="abc")
+            self.assertEqual(written.objects, [])
+            db.session.commit()
+            db.session.commit()
+        (line,) = written.said("key.retired")
+        self.assertEqual((line["kid"], line["logger"]), ("abc", "project.accounts.audit"))
+
+
+class TestThrottleAudit(AuditCase):
+    """A flood of refusals is told, and does not fill the table."""
+
+    overrides: ClassVar[dict[str, object]] = {
+        "THROTTLE_ACCOUNT_NETWORK": Limit(1, timedelta(minutes=15))
+    }
+
+    def test_a_wait_is_recorded_once(self) -> None:
+        user_id = self.add_user()
+        with time_machine.travel("2026-01-01T00:00Z", tick=False) as clock:
+            for wait in (30, 60):
+                replies = [self.login_as_browser("wrong").status for _ in range(4)]
+                self.assertEqual(replies, [404, 429, 429, 429])
+                clock.shift(wait)
+        failed: Expected = (Event.LOGIN_FAILED, user_id, {})
+        refused: Expected = (Event.ATTEMPT_THROTTLED, user_id, {"scope": "account-network"})
+        self.assert_recorded(failed, refused, failed, refused)
+
+    def test_forgetting_counts(self) -> None:
+        self.add_user()
+        self.login_as_browser("wrong")
+        with self.app.app_context():
+            throttle.clear(EMAIL)
+        self.assertEqual(
+            (self.events()[-1].event, self.events()[-1].details),
+            ("throttle.cleared", {"count": 2}),
+        )
+
+
+class TestKeyAudit(AuditCase):
+    """Keys that are made and retired."""
+
+    overrides: ClassVar[dict[str, object]] = {"TOKEN_ALGORITHM": "ES256"}
+
+    def test_keys(self) -> None:
+        with self.app.app_context():
+            source.current().signing_key()
+            kid = source.current().signing_key().key_id
+            source.current().rotate(utcnow(), COMMAND)
+            signing_keys.retire(str(kid))
+        first, second, retired = self.events()
+        self.assertEqual((first.event, first.user_agent), ("key.rotated", "service"))
+        self.assertEqual((second.event, second.user_agent), ("key.rotated", "command"))
+        self.assertEqual((retired.event, retired.details), ("key.retired", {"kid": kid}))
+
+    def test_a_key_is_retired_once(self) -> None:
+        with self.app.app_context():
+            kid = str(source.current().signing_key().key_id)
+            for _ in range(2):
+                signing_keys.retire(kid)
+        self.assertEqual([row.event for row in self.events()], ["key.rotated", "key.retired"])
+
+    def test_a_key_that_is_unknown_is_no_event(self) -> None:
+        with self.app.app_context(), pytest.raises(signing_keys.UnknownKey):
+            signing_keys.retire("nothing")
+        self.assertEqual(self.events(), [])
+
+
+@pytest.mark.any_database
+def test_every_event_is_documented() -> None:
+    """Hold the table of the docs to be the list of events."""
+    rows = re.findall(r"(?m)^\| `([a-z_]+\.[a-z]+)` \| ", DOCS.read_text())
+    assert rows == [event.value for event in Event]
+
+
+@pytest.mark.any_database
+def test_every_event_is_a_subject_and_what_happened_to_it() -> None:
+    """Hold every event to the grammar `subject.past_tense`, and its member to be named so."""
+    for event in Event:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.[a-z]+ed", event), event
+        assert event.name == event.replace(".", "_").upper()

@@ -1,0 +1,269 @@
+"""What is of no use any more goes, and nothing else does."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+from uuid import UUID, uuid4
+
+import time_machine
+from flask import Flask
+from sqlalchemy import insert, inspect, select, text, update
+from sqlalchemy.exc import OperationalError
+
+from project.accounts import lifecycle, retention, sessions, signing_keys
+from project.accounts.actors import COMMAND
+from project.accounts.signing_keys import source
+from project.clock import utcnow
+from project.commands.console import database_name
+from project.database.base import Base
+from project.extensions import db
+from project.models import Revocation, Session, SigningKey, User
+from project.tests.base import BaseTestCase, empty_tables
+from project.tests.support import databases, servers
+from project.tests.support.paths import ROOT
+from project.tests.utils import InProcess
+
+DAY = timedelta(days=1)
+LONGEST_TOKEN = timedelta(days=60)
+"""The testing configuration's SESSION_IDLE_LIFETIME."""
+
+
+def new_row(user_id: int, expires_in: timedelta) -> dict[str, Any]:
+    """Return the columns of a session that expires then."""
+    opened_at = utcnow() - timedelta(days=400)
+    return {
+        "id": uuid4(),
+        "user_id": user_id,
+        "created_at": opened_at,
+        "expires_at": utcnow() + expires_in,
+        "generation": 0,
+        "refreshed_at": opened_at,
+        "last_seen_at": opened_at,
+        "address": "127.0.0.1",
+        "user_agent": "tests",
+    }
+
+
+def add_sessions(user_id: int, expires_in: timedelta, number: int = 1) -> list[UUID]:
+    """Open sessions of a user of the current app; return their ids."""
+    rows = [new_row(user_id, expires_in) for _ in range(number)]
+    db.session.execute(insert(Session), rows)
+    db.session.commit()
+    return [row["id"] for row in rows]
+
+
+def kept(table: type[Base]) -> int:
+    """Return how many rows the current app's database has."""
+    return db.session.query(table).count()
+
+
+def purged() -> dict[str, int]:
+    """Purge; return what has gone of each kind, without the kinds of which nothing has."""
+    total: Counter[str] = Counter()
+    for batch in retention.purge():
+        total[batch.name] += batch.rows
+    return {name: rows for name, rows in total.items() if rows}
+
+
+class TestPurge(BaseTestCase):
+    """The deed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(self.app.app_context())
+        self.user_id = self.add_user()
+
+    def test_a_session_goes_a_day_after_it_has_expired(self) -> None:
+        add_sessions(self.user_id, -DAY - timedelta(minutes=1))
+        stay = add_sessions(self.user_id, -DAY + timedelta(minutes=1))
+        stay += add_sessions(self.user_id, DAY)
+        self.assertEqual(purged(), {"expired sessions": 1})
+        self.assertEqual(set(db.session.scalars(select(Session.id))), set(stay))
+        self.assertEqual(purged(), {})
+
+    def test_an_ended_session_stays_as_long_as_a_token_of_it_could_live(self) -> None:
+        (ended,) = add_sessions(self.user_id, timedelta(days=300))
+        add_sessions(self.user_id, timedelta(days=300))
+        sessions.end(self.user_id, ended, COMMAND)
+        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=23)):
+            self.assertEqual(purged(), {})
+        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+            self.assertEqual(purged(), {"ended sessions": 1})
+        self.assertEqual(kept(Session), 1)
+
+    def test_the_feed_tells_of_an_ending_until_the_session_would_have_expired(self) -> None:
+        (ended,) = add_sessions(self.user_id, timedelta(days=300))
+        sessions.end(self.user_id, ended, COMMAND)
+        with time_machine.travel(utcnow() + timedelta(days=300, hours=23)):
+            self.assertEqual(purged(), {"ended sessions": 1})
+            self.assertEqual(kept(Revocation), 1)
+        with time_machine.travel(utcnow() + timedelta(days=301, hours=1)):
+            self.assertEqual(purged(), {"revocations": 1})
+
+    def test_the_answer_to_a_token_that_lives_stays_the_same(self) -> None:
+        token = self.add_token(self.user_id)
+        lifecycle.deactivate("michael@example.com")
+        purged()
+        self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
+
+    def test_a_batch_is_bounded_and_rows_of_one_moment_are_all_found(self) -> None:
+        with time_machine.travel(utcnow(), tick=False):
+            add_sessions(self.user_id, -2 * DAY, 5)
+        add_sessions(self.user_id, DAY)
+        with mock.patch.object(retention, "ROWS_AT_ONCE", 2):
+            due = retention.batches_due()
+            batches = [batch.rows for batch in retention.purge()]
+        self.assertEqual(batches[:3], [2, 2, 1])
+        self.assertEqual(len(batches), due)
+        self.assertEqual(kept(Session), 1)
+
+    def test_a_row_that_somebody_holds_is_passed_over(self) -> None:
+        if databases.kind() == "sqlite":
+            self.skipTest("SQLite locks no rows")
+        held, _ = add_sessions(self.user_id, -2 * DAY, 2)
+        with db.engine.begin() as connection:
+            connection.execute(update(Session).where(Session.id == held).values(address="held"))
+            # Else a purge that waits would wait for ever.
+            db.session.execute(text("SET lock_timeout = 2000"))
+            db.session.commit()
+            self.assertEqual(purged(), {"expired sessions": 1})
+        self.assertEqual(purged(), {"expired sessions": 1})
+
+    def test_it_waits_for_its_turn_to_write(self) -> None:
+        if databases.kind() == "postgresql":
+            self.skipTest("PostgreSQL passes over what is locked")
+        add_sessions(self.user_id, -2 * DAY)
+        with db.engine.connect() as connection, mock.patch.object(retention, "PATIENCE", 1):
+            connection.execute(update(User).values(admin=True))
+            with self.assertRaisesRegex(OperationalError, "locked"):
+                purged()
+            freed = mock.Mock(side_effect=connection.rollback)
+            with mock.patch.object(db.session(), "rollback", freed):
+                self.assertEqual(purged(), {"expired sessions": 1})
+
+    def test_every_batch_finds_its_rows_by_an_index(self) -> None:
+        for perishable in retention.PERISHABLES:
+            indexes = inspect(db.engine).get_indexes(perishable.table.__tablename__)
+            first = [index["column_names"][0] for index in indexes]
+            self.assertIn(perishable.column.key, first, perishable.name)
+
+
+class TestPurgeOfKeys(BaseTestCase):
+    """Private keys, where key pairs sign."""
+
+    def setUp(self) -> None:
+        self.app = self.new_app()
+        self.enterContext(self.app.app_context())
+        empty_tables()
+        self.caller = InProcess(self.app.test_client())
+        self.add_user()
+        self.caller.login()
+        self.rotate()
+
+    def new_app(self) -> Flask:
+        """Return an app on the shared database, as a process that has just started has it."""
+        url = databases.shared_app().config["DATABASE_TEST_URL"]
+        return databases.bare_app(str(url), TOKEN_ALGORITHM="ES256", THROTTLE_ENABLED=False)
+
+    def rotate(self) -> None:
+        """Make a successor that signs at once."""
+        source.current().signing_key()
+        source.current().rotate(utcnow())
+
+    def private_keys(self) -> list[bool]:
+        """Tell of each key, in order, whether its private part is there."""
+        parts = db.session.scalars(select(SigningKey.private_key).order_by(SigningKey.id))
+        return [part != signing_keys.ERASED for part in parts]
+
+    def test_the_private_part_is_erased_when_the_last_token_has_died(self) -> None:
+        self.assertEqual(purged(), {})
+        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=23)):
+            self.assertEqual(purged(), {})
+        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+            self.assertEqual(purged(), {"private keys": 1})
+            self.assertEqual(self.private_keys(), [False, True])
+            self.assertEqual(purged(), {})
+
+    def test_a_process_that_starts_afterwards_signs_and_says_nothing(self) -> None:
+        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+            purged()
+            caller = InProcess(self.new_app().test_client())
+            with self.assertNoLogs(level="WARNING"):
+                token = caller.login().body["auth_token"]
+            self.assertEqual(caller.status(token).status, 200)
+        self.assertEqual(kept(SigningKey), 2)
+
+    def test_a_retired_key_without_a_successor_can_be_erased_too(self) -> None:
+        signing_keys.retire(signing_keys.kept()[-1].kid)
+        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+            self.assertEqual(purged(), {"private keys": 2})
+            caller = InProcess(self.new_app().test_client())
+            token = caller.login().body["auth_token"]
+            self.assertEqual(caller.status(token).status, 200)
+        self.assertEqual(self.private_keys(), [False, False, True])
+
+
+class TestPurgeCommand(BaseTestCase):
+    """`manage.py purge`, in processes of its own."""
+
+    PROCESSES = 4
+    EXPIRED = 12_000
+
+    def setUp(self) -> None:
+        self.url = databases.new_database()
+        self.app = databases.new_app(self.url)
+        self.enterContext(self.app.app_context())
+        self.user_id = self.add_user()
+        self.environment = servers.environment(self.url)
+
+    def started(self, **channels: Any) -> subprocess.Popen[str]:
+        """Type the command."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "purge"],
+            cwd=ROOT, env=self.environment, text=True, **channels,
+        )  # fmt: skip
+
+    def test_four_at_once_delete_every_row_once_beside_a_writer(self) -> None:
+        add_sessions(self.user_id, -2 * DAY, self.EXPIRED)
+        channels = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        processes = [self.started(**channels) for _ in range(self.PROCESSES)]
+        written = 0
+        while any(process.poll() is None for process in processes):
+            # A statement that would have to wait too long raises.
+            touching = update(User).where(User.id == self.user_id).values(admin=bool(written % 2))
+            db.session.execute(touching)
+            add_sessions(self.user_id, DAY)
+            written += 1
+        said = [process.communicate(timeout=60)[0] for process in processes]
+        self.assertEqual([process.returncode for process in processes], [0] * self.PROCESSES, said)
+        gone = [int(found) for line in said for found in re.findall(r"(\d+) expired", line)]
+        self.assertEqual(sum(gone), self.EXPIRED)
+        self.assertGreater(written, self.PROCESSES)
+        self.assertEqual(kept(Session), written)
+
+    def test_it_says_one_line(self) -> None:
+        add_sessions(self.user_id, -2 * DAY, 3)
+        process = self.started(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said, _ = process.communicate(timeout=60)
+        self.assertEqual(
+            said,
+            f"Purged {database_name()}: 3 expired sessions, 0 ended sessions, 0 revocations, "
+            "0 attempts, 0 networks, 0 audit events, 0 private keys.\n",
+        )
+
+    def test_it_shows_its_progress_on_a_terminal(self) -> None:
+        ours, theirs = pty.openpty()
+        process = self.started(stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        said = b""
+        while b"private keys." not in said:
+            said += os.read(ours, 1024)
+        self.assertEqual(process.wait(30), 0)
+        os.close(ours)
+        self.assertRegex(said.decode(), r"Purging .*\[#+\] +100%")

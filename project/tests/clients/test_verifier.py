@@ -1,0 +1,167 @@
+"""The verifier against the real service, with what it asks on the way noted."""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+import jwt
+from users_client import ServiceUnavailable, TokenRefused, Verifier
+
+from project.accounts import lifecycle, signing_keys
+from project.accounts.signing_keys import source
+from project.clock import utcnow
+from project.security import digests
+from project.tests.base import BaseTestCase
+from project.tests.support import databases, fake_service, servers
+from project.tests.support.fake_service import FEED, KEYS, STATUS, Clock
+from project.tests.support.paths import ROOT
+from project.tests.utils import OverHTTP
+
+SERVICE_TOKEN = "the-token-of-another-service"
+PAGE = (ROOT / "docs" / "other-services.md").read_text()
+
+
+class ServedCase(BaseTestCase):
+    """A service with two workers, a verifier that polls often, and a user."""
+
+    algorithm: ClassVar[str]
+
+    def setUp(self) -> None:
+        database = databases.new_database()
+        self.app = databases.new_app(database, TOKEN_ALGORITHM=self.algorithm)
+        settings = {
+            "TOKEN_ALGORITHM": self.algorithm,
+            "SERVICE_TOKENS": digests.sha256(SERVICE_TOKEN),
+        }
+        self.serving = self.enterContext(ExitStack())
+        url = self.serving.enter_context(servers.running("granian", database, **settings))
+        self.caller = OverHTTP(url)
+        self.recorder = self.enterContext(fake_service.recorded(fake_service.relay(url)))
+        self.clock = Clock()
+        self.verifier = self.enterContext(
+            Verifier(self.recorder.url, SERVICE_TOKEN, poll_interval=0.1, clock=self.clock)
+        )
+        self.user_id = self.add_user()
+
+    def login(self) -> dict[str, Any]:
+        """Log in; return the tokens."""
+        answer: dict[str, Any] = self.caller.login().body
+        return answer
+
+    def assert_good(self, token: str) -> None:
+        """Hold the verifier to say of a token what it says of itself."""
+        said = jwt.decode(token, options={"verify_signature": False})
+        identity = self.verifier.verify(token)
+        self.assertEqual(
+            [identity.user_id, identity.session_id, identity.token_id],
+            [self.user_id, said["sid"], said["jti"]],
+        )
+        times = [int(moment.timestamp()) for moment in (identity.issued_at, identity.expires_at)]
+        self.assertEqual(times, [said["iat"], said["exp"]])
+
+    def assert_token_refused(self, token: str, code: str) -> None:
+        """Hold the verifier to refuse a token, by this code."""
+        with self.assertRaises(TokenRefused) as caught:
+            self.verifier.verify(token)
+        self.assertEqual(caught.exception.code, code)
+
+    def times_asked(self, path: str) -> int:
+        """Return how often a path was asked for."""
+        return self.recorder.asked.count(path)
+
+
+class TestKeyPair(ServedCase):
+    """Tokens that everybody can verify."""
+
+    algorithm = "ES256"
+
+    def test_tokens_cost_no_request_and_what_ends_is_refused_at_the_next_poll(self) -> None:
+        ended, good = self.login(), self.login()
+        for login in (ended, good) * 20:
+            self.assert_good(login["auth_token"])
+        self.assert_token_refused(good["refresh_token"], "token_invalid")
+        self.caller.logout(ended["auth_token"])
+        self.recorder.wait_for_poll()
+        self.assert_token_refused(ended["auth_token"], "session_ended")
+        self.assert_good(good["auth_token"])
+        with self.app.app_context():
+            lifecycle.deactivate("michael@example.com")
+        self.recorder.wait_for_poll()
+        self.assert_token_refused(good["auth_token"], "session_ended")
+        self.assertEqual((self.times_asked(KEYS), self.times_asked(STATUS)), (1, 0))
+
+    def test_a_new_key_is_known_at_once_and_a_retired_one_at_the_next_poll(self) -> None:
+        old = self.login()["auth_token"]
+        self.assert_good(old)
+        with self.app.app_context():
+            source.current().signing_key()
+            source.current().rotate(utcnow())
+        new = self.login()["auth_token"]
+        self.assertNotEqual(*map(kid_of, (old, new)))
+        self.assert_good(new)
+        self.assert_good(old)
+        with self.app.app_context():
+            signing_keys.retire(kid_of(old))
+        self.recorder.wait_for_poll()
+        self.assert_token_refused(old, "token_invalid")
+        self.assert_good(new)
+        self.assertEqual((self.times_asked(KEYS), self.times_asked(STATUS)), (2, 0))
+
+    def test_without_the_service_tokens_are_good_for_a_minute(self) -> None:
+        token = self.login()["auth_token"]
+        self.assert_good(token)
+        self.serving.close()
+        self.clock.now += 60
+        self.assert_good(token)
+        self.clock.now += 1
+        with self.assertRaises(ServiceUnavailable):
+            self.verifier.verify(token)
+
+    def test_another_library_verifies_as_the_page_says(self) -> None:
+        shown = re.search(r"```python\n(import jwt\n.*?)```", PAGE, re.DOTALL)
+        assert shown is not None
+        names: dict[str, Callable[[str], dict[str, object]]] = {}
+        exec(shown[1].replace("https://users.internal:5000", self.recorder.url), names)
+        login = self.login()
+        self.assertEqual(names["verify"](login["auth_token"])["sub"], str(self.user_id))
+        with self.assertRaises(jwt.PyJWTError):
+            names["verify"](login["refresh_token"])
+
+
+class TestEdwardsKeyPair(ServedCase):
+    """The other algorithm."""
+
+    algorithm = "EdDSA"
+
+    def test_tokens_cost_no_request(self) -> None:
+        login = self.login()
+        for _ in range(20):
+            self.assert_good(login["auth_token"])
+        self.assert_token_refused(login["refresh_token"], "token_invalid")
+        self.assertEqual((self.times_asked(KEYS), self.times_asked(STATUS)), (1, 0))
+
+
+class TestSecret(ServedCase):
+    """Tokens that the service alone can verify."""
+
+    algorithm = "HS256"
+
+    def test_the_service_is_asked_every_time(self) -> None:
+        token, spare = self.login()["auth_token"], self.login()["auth_token"]
+        for _ in range(3):
+            self.assert_good(token)
+        self.caller.logout(token)
+        self.assert_token_refused(token, "session_ended")
+        self.set_user(self.user_id, active=False)
+        self.assert_token_refused(spare, "user_inactive")
+        self.assertEqual((self.times_asked(FEED), self.times_asked(STATUS)), (0, 5))
+        self.serving.close()
+        with self.assertRaises(ServiceUnavailable):
+            self.verifier.verify(spare)
+
+
+def kid_of(token: str) -> str:
+    """Return which key a token says it was signed by."""
+    kid: str = jwt.get_unverified_header(token)["kid"]
+    return kid

@@ -1,0 +1,68 @@
+"""The verifier's guard for Flask, as the package's page shows it."""
+
+import re
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from project.tests.support import fake_service
+from project.tests.support.fake_service import FEED, PAYLOAD, STATUS, TOKEN, StandInCase
+from project.tests.support.paths import ROOT
+
+PAGE = (ROOT / "clients" / "python" / "README.md").read_text()
+
+
+class TestFlask(StandInCase):
+    """A small service with one guarded view."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        shown = re.search(r"## Flask\n\n```python\n(.*?)```", PAGE, re.DOTALL)
+        assert shown is not None
+        source = shown[1].replace("https://users.internal:5000", self.recorder.url)
+        names: dict[str, object] = {"__name__": __name__}
+        exec(source.replace("…", "abc"), names)
+        app, verifier = names["app"], names["verifier"]
+        assert isinstance(app, Flask)
+        self.client = app.test_client()
+        self.enterContext(verifier)  # type: ignore[arg-type]  # it is the page's
+
+    def get(self, path: str = "/orders", **headers: str) -> TestResponse:
+        """Ask a view."""
+        return self.client.get(path, headers=headers)
+
+    def assert_refused(self, reply: TestResponse, code: str, message: str, challenge: str) -> None:
+        """Hold a refusal to the service's envelope."""
+        envelope = {"status": "error", "message": message, "code": code}
+        self.assertEqual((reply.status_code, reply.json), (401, envelope))
+        self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
+        self.assertEqual(reply.content_type, "application/json")
+
+    def test_the_view_is_told_whose_the_request_is(self) -> None:
+        reply = self.get(Authorization=f"Bearer {TOKEN}")
+        self.assertEqual((reply.status_code, reply.json), (200, {"orders_of": 7}))
+
+    def test_no_token(self) -> None:
+        self.assert_refused(self.get(), "token_missing", "Provide a valid auth token.", "Bearer")
+
+    def test_a_token_that_is_not_good(self) -> None:
+        message, challenge = "Invalid token. Please log in again.", 'Bearer error="invalid_token"'
+        reply = self.get(Authorization=f"Bearer {TOKEN}x")
+        self.assert_refused(reply, "token_invalid", message, challenge)
+        self.service.session_ids = [PAYLOAD["sid"]]
+        reply = self.get(Authorization=f"Bearer {TOKEN}")
+        self.assert_refused(reply, "session_ended", message, challenge)
+
+    def test_a_service_that_is_away(self) -> None:
+        self.service.away = {FEED, STATUS}
+        reply = self.get(Authorization=f"Bearer {TOKEN}")
+        self.assertEqual((reply.status_code, reply.headers["Retry-After"]), (503, "1"))
+        self.assertEqual(reply.json and reply.json["code"], "unavailable")
+
+    def test_a_view_for_administrators(self) -> None:
+        for admin, status in ((True, 200), (False, 403)):
+            self.service.status = fake_service.user(admin=admin)
+            reply = self.get("/reports", Authorization=f"Bearer {TOKEN}")
+            self.assertEqual(reply.status_code, status)
+        self.assertEqual(reply.json and reply.json["code"], "not_permitted")
+        self.assertEqual(self.get("/reports").status_code, 401)

@@ -1,0 +1,104 @@
+"""What the service adds to SQLAlchemy, on both databases."""
+
+import os
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import TestCase
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import bindparam, literal, select
+
+from project.accounts.sessions import SHOWN_BY_SESSION
+from project.database.base import Moment, later
+from project.database.compiled import Prepared
+from project.extensions import db, reads
+from project.models import Session, User
+from project.tests.base import BaseTestCase
+from project.tests.support import databases
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class TestPrivateFiles(TestCase):
+    """The files of an SQLite database, wherever they are."""
+
+    @pytest.mark.any_database
+    def test_nobody_but_their_owner_may_read_them(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.addCleanup(os.umask, os.umask(0o022))
+        app = databases.new_app(f"sqlite:///{folder}/users.sqlite")
+        with app.app_context():
+            db.session.execute(select(1))
+            reads.first(select(User.id))
+            modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+        names = ("users.sqlite", "users.sqlite-wal", "users.sqlite-shm")
+        self.assertEqual(modes, dict.fromkeys(names, 0o600))
+
+
+class TestLater(BaseTestCase):
+    """Time that the database reckons."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(self.app.app_context())
+
+    def test_it_is_so_many_seconds_later(self) -> None:
+        for moment, seconds in (
+            (datetime(2026, 2, 28, 23, 59, 59, 999_999, UTC), 1),
+            (datetime(2028, 2, 28, 23, 59, 30, 500_000, UTC), 86400),
+            (datetime(1999, 12, 31, 12, tzinfo=UTC), 100 * 365 * 86400),
+            (datetime(2026, 11, 23, 1, 2, 3, 4, UTC), 0),
+        ):
+            with self.subTest(moment=moment, seconds=seconds):
+                reckoned = db.session.scalar(select(later(literal(moment, Moment()), seconds)))
+                assert reckoned is not None
+                distance = abs(reckoned - moment - timedelta(seconds=seconds))
+                self.assertLessEqual(distance, MILLISECOND)  # SQLite knows no less
+
+    def test_it_sorts_among_what_was_written_by_the_service(self) -> None:
+        user_id = self.add_user()
+        written = select(User.id).where(User.id == user_id)
+        now = db.session.scalar(select(User.created_at).where(User.id == user_id))
+        for seconds, comes_later in ((1, True), (-1, False)):
+            is_after = later(literal(now, Moment()), seconds) > User.created_at
+            found = db.session.scalar(written.where(is_after)) is not None
+            self.assertEqual(found, comes_later)
+
+
+class TestPrepared(BaseTestCase):
+    """What is sent without SQLAlchemy's execution comes back as with it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.add_token(self.add_user())
+        self.enterContext(self.app.app_context())
+        self.session_id = db.session.scalars(select(Session.id)).one()
+
+    def test_it_shows_what_the_statement_does(self) -> None:
+        values = {"session_id": self.session_id, "key_id": None}
+        shown = reads.alone(SHOWN_BY_SESSION, **values)
+        assert shown is not None
+        ordinary = reads.first(SHOWN_BY_SESSION.statement, **values)
+        assert ordinary is not None
+        self.assertEqual(tuple(shown), tuple(ordinary))
+        self.assertEqual(shown.user_id, ordinary.user_id)
+        self.assertEqual(shown.created_at.tzinfo, UTC)
+
+    def test_no_row_is_none(self) -> None:
+        self.assertIsNone(reads.alone(SHOWN_BY_SESSION, session_id=uuid4(), key_id=None))
+
+    def test_a_value_is_never_part_of_the_text(self) -> None:
+        named = Prepared(select(User.id).where(User.username == bindparam("name")))
+        self.assertIsNone(reads.alone(named, name="' OR '1'='1"))
+
+    def test_a_connection_that_was_cut_is_not_noticed(self) -> None:
+        read = reads.alone(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        with reads.engine.connect() as connection:
+            driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.close()
+        again = reads.alone(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        self.assertEqual(again, read)
+        self.assertEqual(reads.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]

@@ -1,0 +1,399 @@
+"""When the database does not answer: 503 within two seconds, and no restart to recover."""
+
+import logging
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import mock
+
+import pytest
+from flask import Flask
+from sqlalchemy import (
+    Connection,
+    Engine,
+    NullPool,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from project.database.url import database_url
+from project.extensions import db, reads
+from project.models import User
+from project.tests.base import BaseTestCase, empty_tables
+from project.tests.support import databases, network, postgres
+from project.tests.utils import PASSWORD, InProcess, Reply, add_user
+
+UNAVAILABLE = "Service unavailable. Try again later."
+LONGEST = 2.5
+"""Seconds: two, and some for a machine that is busy."""
+RECOVERY = 3.0
+REQUEST_ID = {"X-Request-ID": "abcd-1234"}
+
+
+class OutageCase(BaseTestCase):
+    """Calls every route that needs the database."""
+
+    def assert_unavailable(self, reply: Reply) -> None:
+        """Hold a reply to be the 503 that says when to come back."""
+        self.assert_refused(reply, 503, UNAVAILABLE, "unavailable")
+        self.assertEqual(reply.headers["Retry-After"], "1")
+
+    def assert_nothing_works(self, token: str) -> None:
+        """Hold every route to answer 503 in time."""
+        calls: dict[str, Callable[[], Reply]] = {
+            "register": lambda: self.caller.register("new", "new@example.com"),
+            "login": self.caller.login,
+            "status": lambda: self.caller.status(token),
+            "logout": lambda: self.caller.logout(token),
+            "users": lambda: self.caller.get("/users", token),
+        }
+        for name, call in calls.items():
+            with self.subTest(name), self.assertLogs("project", logging.ERROR) as logs:
+                began = time.monotonic()
+                self.assert_unavailable(call())
+                self.assertLess(time.monotonic() - began, LONGEST)
+                self.assertEqual(len(logs.output[0].splitlines()), 1)
+        self.assert_success(self.caller.get("/ping"), 200, "pong!")
+
+    def app_on(self, url: str) -> InProcess:
+        """Return a caller of an app on this database, which need not exist."""
+        self.app = databases.bare_app(url)
+        return InProcess(self.app.test_client())
+
+
+class TestOutage(OutageCase):
+    """On this run's database."""
+
+    def test_a_locked_database_is_unavailable_and_then_is_not(self) -> None:
+        if databases.kind() == "postgresql":
+            return  # what is locked there, and how, is TestFaults' part
+        self.add_user()
+        with self.app.app_context(), db.engine.connect() as connection:
+            connection.execute(text("BEGIN EXCLUSIVE"))
+            for call in (self.caller.register, self.caller.login):
+                began = time.monotonic()
+                self.assert_unavailable(call())
+                self.assertLess(time.monotonic() - began, LONGEST)
+            connection.rollback()
+        self.assertEqual(self.caller.register().status, 201)
+
+    def test_a_database_that_is_not_there(self) -> None:
+        token = self.add_token(self.add_user())
+        if databases.kind() == "postgresql":
+            gone = make_url(databases.new_database()).set(port=postgres.free_port())
+            url = gone.render_as_string(hide_password=False)
+        else:
+            url = "sqlite:////nonexistent/folder/users.sqlite"
+        self.caller = self.app_on(url)
+        self.assert_nothing_works(token)
+
+    def test_a_database_without_its_schema(self) -> None:
+        token = self.add_token(self.add_user())
+        self.caller = self.app_on(databases.new_database())
+        self.assert_nothing_works(token)
+
+    def test_a_database_that_may_only_be_read(self) -> None:
+        url = databases.new_database()
+        databases.new_app(url)
+        if databases.kind() == "postgresql":
+            read_only = "-c default_transaction_read_only=on"
+            options = f"{make_url(url).query['options']} {read_only}"
+            url = make_url(url).update_query_dict({"options": options}).render_as_string()
+            self.caller = self.app_on(url)
+        else:
+            self.caller = self.app_on(url)
+            event.listen(Engine, "connect", forbid_writing)
+            self.addCleanup(event.remove, Engine, "connect", forbid_writing)
+        self.assert_unavailable(self.caller.register())
+        # What cannot be counted is not tried: else anybody could guess without end meanwhile.
+        self.assert_unavailable(self.caller.login())
+        self.assertEqual(self.caller.status("a.b.c").status, 401)
+
+    def test_a_file_that_is_no_database(self) -> None:
+        file = databases.folder() / "garbage.sqlite"
+        file.write_bytes(b"no database at all, " * 100)
+        token = self.add_token(self.add_user())
+        self.caller = self.app_on(f"sqlite:///{file}")
+        self.assert_nothing_works(token)
+
+    def test_an_outage_that_the_driver_says_nothing_of(self) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise OperationalError("SELECT", {}, Exception(""))
+
+        self.enterContext(mock.patch.object(reads, "alone", fail))
+        with self.assertLogs("project", logging.ERROR) as logs:
+            self.assert_unavailable(self.caller.login())
+        self.assertIn("database unavailable: OperationalError", logs.output[0])
+
+    def test_no_message_of_the_database_holds_a_hash(self) -> None:
+        self.add_user()
+        with self.app.app_context(), self.assertRaises(IntegrityError) as caught:
+            add_user()
+        self.assertNotIn("$2b$", str(caught.exception))
+
+    def test_a_fault_of_ours_is_a_500_in_the_envelope_and_in_the_log(self) -> None:
+        self.add_user()
+        lifetime = self.app.config.pop("TOKEN_LIFETIME")
+        self.addCleanup(self.app.config.update, TOKEN_LIFETIME=lifetime)
+        with self.assertLogs("project", logging.ERROR) as logs:
+            payload = {"email": "michael@example.com", "password": PASSWORD}
+            reply = self.caller.call(
+                "POST", "/auth/login", payload, **{"X-Request-ID": "abcd-1234"}
+            )
+        self.assert_refused(reply, 500, "Try again.", "internal_error")
+        self.assertIn("request abcd-1234 failed", logs.output[0])
+        self.assertIn("KeyError", logs.output[0])
+
+
+def forbid_writing(connection: sqlite3.Connection, _entry: object) -> None:
+    """Make a connection one that only reads."""
+    connection.execute("PRAGMA query_only = ON")
+
+
+@pytest.mark.any_database
+class TestFaults(OutageCase):
+    """On a PostgreSQL server that is there and does not do its part."""
+
+    server: ClassVar[postgres.Server]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.server = cls.enterClassContext(postgres.running(max_connections="20"))
+        databases.new_app(cls.server.url)
+
+    def setUp(self) -> None:
+        self.start(self.server.url)
+
+    def start(self, url: str) -> None:
+        """Make an app on this URL whose two pools have an open connection each."""
+        self.caller = self.app_on(url)
+        self.enterContext(closing_connections(self.app))
+        with self.app.app_context():
+            empty_tables()
+        self.token = self.add_token(self.add_user())
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.status(self.token).status, 200)
+
+    def assert_recovers(self) -> None:
+        """Hold the service to work again in time, and to have done nothing by halves meanwhile."""
+        began = time.monotonic()
+        while (reply := self.caller.status(self.token)).status == 503:
+            self.assertLess(time.monotonic() - began, RECOVERY)
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.count(User), 1)
+        self.assertLess(time.monotonic() - began, RECOVERY)
+
+    def test_a_server_whose_processes_are_stopped(self) -> None:
+        with self.server.frozen():
+            self.assert_nothing_works(self.token)
+        self.assert_recovers()
+
+    def test_a_silent_server_is_not_waited_for_by_everybody(self) -> None:
+        with self.server.frozen():
+            self.assert_unavailable(self.caller.status(self.token))
+            began = time.monotonic()
+            for _ in range(10):
+                self.assert_unavailable(self.caller.status(self.token))
+            self.assertLess(time.monotonic() - began, 0.5)
+        self.assert_recovers()
+
+    def test_a_network_that_swallows_everything(self) -> None:
+        with network.before(self.server.url) as (url, hole):
+            self.start(url)
+            with hole.swallowing():
+                self.assert_nothing_works(self.token)
+            self.assert_recovers()
+
+    def test_a_table_that_somebody_locks(self) -> None:
+        with self.other() as other:
+            other.execute(text("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"))
+            self.assert_nothing_works(self.token)
+        self.assert_recovers()
+
+    def test_a_row_that_somebody_locks(self) -> None:
+        with self.other() as other:
+            other.execute(text("SELECT id FROM sessions FOR UPDATE"))
+            began = time.monotonic()
+            self.assert_unavailable(self.caller.logout(self.token))
+            self.assertLess(time.monotonic() - began, LONGEST)
+            self.assertEqual(self.caller.status(self.token).status, 200)
+        self.assert_recovers()
+        self.assertEqual(self.caller.logout(self.token).status, 200)
+
+    def test_a_statement_that_is_cancelled_costs_no_connection(self) -> None:
+        with self.app.app_context():
+            before = connection_id()
+            with self.assertRaisesRegex(OperationalError, "statement timeout"):
+                reads.all(select(func.pg_sleep(5)))
+            self.assertEqual(connection_id(), before)
+
+    def test_a_server_that_has_no_connection_left(self) -> None:
+        with self.app.app_context():
+            db.engine.dispose()
+            reads.engine.dispose()
+        with self.every_connection_taken():
+            self.assert_nothing_works(self.token)
+        self.assert_recovers()
+
+    def test_a_database_that_becomes_one_that_may_only_be_read(self) -> None:
+        self.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+        self.disconnect()
+        try:
+            self.assert_unavailable(self.caller.register())
+            self.assert_unavailable(self.caller.login())
+            self.assertEqual(self.caller.status(self.token).status, 200)
+        finally:
+            self.execute(
+                "SET TRANSACTION READ WRITE; "
+                "ALTER DATABASE postgres RESET default_transaction_read_only"
+            )
+        self.disconnect()
+        self.assert_recovers()
+
+    def test_a_role_that_may_only_read(self) -> None:
+        self.execute("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "
+                     "reader")  # fmt: skip
+        self.caller = self.app_on(self.server.url.replace("postgres@", "reader@"))
+        self.assert_unavailable(self.caller.register())
+        self.assertEqual(self.caller.status(self.token).status, 200)
+
+    def test_an_outage_while_a_refusal_is_answered_changes_nothing_in_it(self) -> None:
+        def cut(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("INSERT INTO users"):
+                self.disconnect()
+
+        event.listen(Engine, "after_cursor_execute", cut)
+        self.addCleanup(event.remove, Engine, "after_cursor_execute", cut)
+        reply = self.caller.register("michael", "michael@example.com")
+        self.assert_refused(reply, 400, "Sorry. That user already exists.", "user_exists")
+
+    def test_a_transaction_that_its_client_has_left_ends(self) -> None:
+        with self.app.app_context():
+            self.assertEqual(self.shown("idle_in_transaction_session_timeout"), "2s")
+
+    def test_the_urls_own_options_have_the_last_word(self) -> None:
+        url = f"{self.server.url}?options=-c%20statement_timeout%3D7s&keepalives_idle=77"
+        self.caller = self.app_on(url)
+        self.enterContext(closing_connections(self.app))
+        with self.app.app_context():
+            self.assertEqual(self.shown("statement_timeout"), "7s")
+            self.assertEqual(self.shown("lock_timeout"), "1s")
+            with reads.engine.connect() as connection:
+                driver: Any = connection.connection.dbapi_connection
+                self.assertEqual(driver.get_dsn_parameters()["keepalives_idle"], "77")
+
+    def test_a_timeout_of_a_century_is_one_that_postgresql_takes(self) -> None:
+        settings = {"DATABASE_STATEMENT_TIMEOUT": "36500d", "DATABASE_CONNECT_TIMEOUT": "36500d"}
+        self.app = databases.bare_app(self.server.url, **settings)
+        self.enterContext(closing_connections(self.app))
+        with self.app.app_context():
+            self.assertEqual(self.shown("statement_timeout"), "1h")
+
+    def shown(self, setting: str) -> object:
+        """Return a setting of PostgreSQL as a connection of the service has it."""
+        return reads.all(select(func.current_setting(setting)))[0][0]
+
+    @contextmanager
+    def other(self) -> Iterator[Connection]:
+        """Yield somebody else's connection."""
+        engine = create_engine(database_url(self.server.url), poolclass=NullPool)
+        with engine.connect() as connection:
+            yield connection
+
+    def execute(self, statements: str) -> None:
+        """Do this as somebody else."""
+        with self.other() as other:
+            other.execute(text(statements))
+            other.commit()
+
+    def disconnect(self) -> None:
+        """Cut every connection of the service."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+
+    @contextmanager
+    def every_connection_taken(self) -> Iterator[None]:
+        """Hold as many connections as the server has."""
+        with ExitStack() as taken:
+            with suppress(OperationalError):
+                while True:
+                    taken.enter_context(self.other())
+            yield
+
+
+def connection_id() -> object:
+    """Return which process of the server answers the service's reads."""
+    return reads.all(select(func.pg_backend_pid()))[0][0]
+
+
+@contextmanager
+def closing_connections(app: Flask) -> Iterator[None]:
+    """Close the connections of an app after the block."""
+    yield
+    with app.app_context():
+        db.engine.dispose()
+        reads.engine.dispose()
+
+
+@pytest.mark.any_database
+class TestServerOutage(OutageCase):
+    """On a PostgreSQL server of its own, which is stopped and started."""
+
+    def setUp(self) -> None:
+        self.server = self.enterContext(postgres.running())
+        self.app = databases.new_app(self.server.url)
+        self.caller = InProcess(self.app.test_client())
+
+    def test_a_server_that_stops_and_comes_back(self) -> None:
+        token = self.add_token(self.add_user())
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.server.stop()
+        self.assert_nothing_works(token)
+        self.server.start()
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.logout(token).status, 200)
+
+    def test_a_taken_name_leaves_no_hash_in_the_servers_log(self) -> None:
+        for _ in range(2):
+            self.caller.register()
+        log = (self.server.data.parent / "log").read_text()
+        self.assertIn("ready to accept connections", log)
+        self.assertNotIn("$2b$", log)
+
+    def test_a_restart_between_two_requests_is_not_noticed(self) -> None:
+        token = self.add_token(self.add_user())
+        self.assertEqual(self.caller.login().status, 200)
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.server.stop()
+        self.server.start()
+        self.assertEqual(self.caller.status(token).status, 200)
+        self.assertEqual(self.caller.login().status, 200)
+
+    def test_a_server_that_accepts_and_never_answers(self) -> None:
+        token = self.add_token(self.add_user())
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            self.caller = self.app_on(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+            self.assert_nothing_works(token)
+
+
+def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
+    """Hold the runner of the tests' own server to clean up."""
+    with postgres.running() as server:
+        folder = server.data.parent
+    assert not folder.exists()

@@ -1,0 +1,73 @@
+"""HEAD and OPTIONS change nothing, on any route."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from project.extensions import db, reads
+from project.security import digests
+from project.tests.base import BaseTestCase
+from project.tests.support import databases
+from project.tests.utils import InProcess
+
+TOKEN = "of a service"
+
+
+class TestSafeMethods(BaseTestCase):
+    """On every route there is, with a token that each accepts; the first key is not made yet."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        url = self.app.config["SQLALCHEMY_DATABASE_URI"]
+        digest = digests.sha256(TOKEN)
+        self.app = databases.bare_app(
+            url, TOKEN_ALGORITHM="ES256", SERVICE_TOKENS=digest, METRICS_TOKEN=digest
+        )
+        self.caller = InProcess(self.app.test_client())
+        self.addCleanup(self.dispose)
+
+    def dispose(self) -> None:
+        """Close the app's connections."""
+        with self.app.app_context():
+            db.engine.dispose()
+            reads.engine.dispose()
+
+    def rows(self) -> Mapping[str, list[Any]]:
+        """Return all that the database holds, but when sessions were last seen."""
+        with self.app.app_context():
+            return {
+                name: sorted(
+                    db.session.execute(
+                        select(*(one for one in table.columns if one.name != "last_seen_at"))
+                    ).all(),
+                    key=str,
+                )
+                for name, table in db.metadata.tables.items()
+            }
+
+    def assert_nothing_changes(self, token: str) -> None:
+        """Hold HEAD and OPTIONS of every route to leave the rows as they are."""
+        before = self.rows()
+        for rule in self.app.url_map.iter_rules():
+            path = str(rule.rule).replace("<user_id>", "1").replace("<session_id>", "0" * 32)
+            for method in ("HEAD", "OPTIONS"):
+                reply = self.caller.call(method, path.partition("<")[0], token=token)
+                self.assertLess(reply.status, 500, path)
+                self.assertEqual(self.rows(), before, f"{method} {path}")
+
+    def test_before_there_is_a_key(self) -> None:
+        self.assert_nothing_changes(TOKEN)
+
+    def test_by_the_token_of_a_user(self) -> None:
+        token = self.add_token(self.add_user(admin=True))
+        self.assert_nothing_changes(token)
+        self.assertEqual(self.caller.status(token).status, 200)
+
+    def test_logout_answers_no_head(self) -> None:
+        token = self.add_token(self.add_user())
+        reply = self.caller.call("HEAD", "/auth/logout", token=token)
+        self.assertEqual((reply.status, reply.headers["Allow"]), (405, "GET, OPTIONS, POST"))
+        reply = self.caller.call("OPTIONS", "/auth/logout")
+        self.assertEqual(reply.headers["Allow"], "GET, OPTIONS, POST")
+        self.assertEqual(self.caller.logout(token).status, 200)

@@ -1,0 +1,125 @@
+"""What is there is documented: settings, codes, commands, routes, files."""
+
+import re
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from unittest import TestCase
+
+import pytest
+
+import manage
+from project import create_app
+from project.api.schemas import fields
+from project.config import CONFIGS, DEFAULT_CONFIG, BaseConfig
+from project.http import openapi, payload
+from project.security.passwords import Weakness
+from project.security.rate_limit import shortest
+from project.settings import SETTINGS, Setting
+from project.tests.support import databases
+from project.tests.support.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def shown(value: object) -> str:
+    """Return a default as the README shows it."""
+    if value in (None, []):
+        return "none"
+    if isinstance(value, timedelta):
+        return f"`{shortest(value)}`"
+    if isinstance(value, list):
+        return f"`{','.join(value)}`"
+    return f"`{str(value).lower()}`"
+
+
+def row(setting: Setting) -> str:
+    """Return a setting's row of the README's table."""
+    default = shown(setting.default)
+    others = [
+        f"{path.rpartition('.')[2].removesuffix('Config').lower()}: {shown(value)}"
+        for path, config in CONFIGS.items()
+        if (value := getattr(config, setting.name)) != getattr(BaseConfig, setting.name)
+    ]
+    told = f"{default} ({', '.join(others)})" if others else default
+    return f"| `{setting.name}` | {told} | {setting.sentence} |"
+
+
+def tracked_files() -> list[str]:
+    """Return every file of the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [file for file in listed.stdout.split() if (ROOT / file).exists()]
+
+
+@pytest.mark.any_database
+class TestDocumentation(TestCase):
+    """Fails with the line that is missing."""
+
+    def test_every_setting_is_in_the_readme(self) -> None:
+        self.assertIn(f"| `APP_SETTINGS` | `{DEFAULT_CONFIG}` |", README)
+        for setting in SETTINGS:
+            self.assertIn(row(setting), README)
+
+    def test_the_readme_names_no_setting_that_is_not_there(self) -> None:
+        table = README.split("| setting |")[1].split("\n\n")[0]
+        named = re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)
+        self.assertEqual(named, ["APP_SETTINGS", *(setting.name for setting in SETTINGS)])
+
+    def test_every_command_is_in_the_readme(self) -> None:
+        manage.manager.set_defaults()
+        for command in manage.manager._commands:
+            self.assertRegex(README, rf"(?m)^\|.* `{command}`.* \| ")
+
+    def test_every_route_is_in_the_readme(self) -> None:
+        with databases.bare_app("sqlite:////tmp/never.sqlite").app_context() as context:
+            rules = list(context.app.url_map.iter_rules())
+        for rule in rules:
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                self.assertIn(f"`{method} {rule.rule}`", README)
+
+    def test_every_code_is_in_the_docs_with_its_status(self) -> None:
+        for member in openapi.family():
+            line = next((line for line in API.splitlines() if f"| `{member.code}` |" in line), "")
+            self.assertIn(str(member.status), line, member.code)
+
+    def test_every_code_of_a_fault_is_in_the_docs(self) -> None:
+        source = Path(fields.__file__).read_text() + Path(payload.__file__).read_text()
+        codes = set(re.findall(r'PydanticCustomError\(\s*"(\w+)"', source))
+        codes |= set(re.findall(r'FieldError\("", "(\w+)"', source))
+        codes |= {code for code, _ in payload.FAULTS.values()}
+        codes |= {weakness.value for weakness in Weakness}
+        self.assertGreater(len(codes), 8)
+        for code in codes:
+            self.assertRegex(API.split("codes of `errors`")[1], rf"\| .*`{code}`.* \|")
+
+    def test_every_file_is_in_the_architecture_and_no_other(self) -> None:
+        tree = ARCHITECTURE.split("```")[1]
+        told, path = set(), [""] * 9
+        for line in tree.strip().splitlines():
+            depth = (len(line) - len(line.lstrip())) // 2
+            name = line.split()[0]
+            path[depth] = name
+            if not name.endswith("/"):
+                told.add("".join(path[: depth + 1]))
+            self.assertGreater(len(line.split()), 1, f"say what {name} is for")
+        self.assertEqual(told, set(tracked_files()))
+
+    def test_the_readmes_links_lead_somewhere(self) -> None:
+        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+            for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+                self.assertTrue((page.parent / link).exists(), f"{page.name}: {link}")
+
+    def test_the_tour_is_the_services(self) -> None:
+        tour = README.split("## A tour with curl")[1].split("```")[1]
+        app = create_app("project.config.TestingConfig", INSTANCE_PATH="/tmp")
+        served = {str(rule) for rule in app.url_map.iter_rules()}
+        for path in re.findall(r"\$url(/\S+)", tour):
+            self.assertIn(path, served)

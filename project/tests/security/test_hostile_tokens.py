@@ -1,0 +1,274 @@
+"""Hostile tokens, wholesale: whatever is done to a good token, the answer is the same refusal."""
+
+import http.client
+import socket
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from project.clock import utcnow
+from project.security.signing_keys import Algorithm
+from project.security.tokens import TokenRejected
+from project.tests import vectors
+from project.tests.accounts.test_signing_keys import SERVICE_TOKEN
+from project.tests.base import BaseTestCase
+from project.tests.support import attacks, databases, forge, forgeries, servers
+from project.tests.support.contract import EXPIRED_TOKEN, INVALID_TOKEN
+from project.tests.support.forge import Good
+from project.tests.support.token_attacks import DoorCase, read
+from project.tests.utils import OverHTTP, Reply
+from project.tests.vectors import edits
+
+WORKERS_TRIED = 8
+"""Connections, so that each of two workers gets one."""
+
+
+@pytest.mark.any_database
+class TestVectors(DoorCase):
+    """Project Wycheproof's vectors, and what was done to them done to tokens of ours."""
+
+    def test_every_edit_of_a_vector_on_a_token_of_ours(self) -> None:
+        for vector in vectors.read():
+            original = vectors.original_of(vector)
+            for good in self.good:
+                with self.subTest(vector.name, header=good.header, aud=good.payload["aud"]):
+                    token = edits.transposed(original, vector, good)
+                    if vectors.is_good(vector):
+                        self.assert_taken(token, good)
+                    else:
+                        self.assert_shut(token, good)
+
+    def test_the_vectors_themselves(self) -> None:
+        for vector in vectors.read():
+            for good in self.good[:2]:
+                with self.subTest(vector.name):
+                    self.assert_shut(vector.text, good)
+
+    def test_the_labels_are_followed_but_for_texts_that_contradict_them(self) -> None:
+        unlike = [each for each in vectors.read() if each.is_valid != vectors.is_good(each)]
+        for vector in unlike:
+            same = [each for each in vectors.read() if each.text == vector.text and each.is_valid]
+            self.assertTrue("?" in vector.text if vector.is_valid else same, vector.name)
+        self.assertEqual(len(unlike), 6)
+
+
+@pytest.mark.any_database
+class TestAttacks(DoorCase):
+    """What is known to have been tried on services like this one."""
+
+    def test_the_tokens_that_are_spoiled_here_are_good(self) -> None:
+        self.assertEqual(len(self.good), 6)
+        self.assert_nothing_happened()
+
+    def test_headers(self) -> None:
+        self.assert_all_shut(attacks.headers)
+
+    def test_payloads(self) -> None:
+        self.assert_all_shut(attacks.payloads)
+
+    def test_containers(self) -> None:
+        self.assert_all_shut(attacks.containers)
+
+    def test_spellings(self) -> None:
+        self.assert_all_shut(forgeries.spellings)
+
+    def test_signatures(self) -> None:
+        self.assert_all_shut(forgeries.signatures)
+
+    def test_any_one_letter(self) -> None:
+        for good in self.good[::2]:
+            for position, letter in enumerate(good.text):
+                before, after = good.text[:position], good.text[position + 1 :]
+                for put in ("", letter * 2, "B" if letter == "A" else "A", f"{letter}."):
+                    with self.assertRaises(TokenRejected, msg=(position, put)):
+                        read(before + put + after, good)
+
+    def test_a_key_signs_for_no_other_key(self) -> None:
+        for good in self.good:
+            for other in self.good:
+                if other.key != good.key:
+                    forged = forge.signed(
+                        other.header, other.payload, good.key.algorithm.value, good.signing
+                    )
+                    self.assert_shut(forged, other)
+
+    def test_a_good_signature_opens_no_session_but_the_users_own(self) -> None:
+        for good in self.good:
+            for claim in (
+                {"sub": "888888888"},
+                {"sub": "9" * 18},
+                {"sid": "0" * 32},
+                {"sid": "f" * 32},
+            ):
+                token = good.resigned(payload=good.payload | claim)
+                for reply in self.replies(token, str(good.payload["aud"])):
+                    self.assert_refused(reply, 401, INVALID_TOKEN, "session_ended")
+
+    def test_a_time_that_has_passed_is_told_to_who_has_a_good_signature_alone(self) -> None:
+        for good in self.good:
+            now = int(utcnow().timestamp())
+            for exp in (0, 1, now - 1, now):
+                old = good.payload | {"iat": 0, "exp": exp}
+                for reply in self.replies(good.resigned(payload=old), str(good.payload["aud"])):
+                    self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+                head, _, signature = good.parts
+                self.assert_shut(f"{head}.{forge.segment(old)}.{signature}", good)
+
+    def test_a_clock_that_is_a_minute_ahead_is_no_attack_and_one_that_is_more_is(self) -> None:
+        for good in self.good:
+            minute = int(utcnow().timestamp()) + 60
+            self.assert_taken(good.resigned(payload=good.payload | {"iat": minute}), good)
+            self.assert_shut(good.resigned(payload=good.payload | {"iat": minute + 1}), good)
+
+    def test_a_token_before_its_time(self) -> None:
+        for good in self.good:
+            now = int(utcnow().timestamp())
+            self.assert_taken(good.resigned(payload=good.payload | {"nbf": now}), good)
+            for nbf in (now + 1, 10**18, str(now), None, [now], float(now), True):
+                self.assert_shut(good.resigned(payload=good.payload | {"nbf": nbf}), good)
+
+    def test_another_scheme(self) -> None:
+        token = self.good[0].text
+        for field in (
+            token, f"Basic {token}", f"Token {token}", f"JWT {token}", f"DPoP {token}",
+            f"Bearer\t{token}", f"Bearer:{token}", f"Bearer={token}", f"Bearer{token}",
+            f"Bearer,{token}", f"Bearers {token}", f'Bearer "{token}"', f'Bearer token="{token}"',
+            f"Bearer realm=x {token}", "Bearer", "Bearer ", f"Basic x, Bearer {token}",
+            f"Bearer {token}, Bearer {token}", f"Bearer {token} {token}", f"Bearer \t{token}",
+            f"Bearer \xa0{token}", f"\xa0Bearer {token}", f"Be\xe4rer {token}", "", " ",
+            f"Bearer {token}\xa0", f"B\u00b4earer {token}",
+        ):  # fmt: skip
+            with self.subTest(field.replace(token, "…")):
+                reply = self.caller.get("/auth/status", Authorization=field)
+                self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+
+    def test_the_scheme_as_http_lets_it_be_spelled(self) -> None:
+        for scheme in ("Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer   "):
+            for blank in ("", " "):
+                field = f"{scheme}{self.good[0].text}{blank}"
+                self.assertEqual(self.caller.get("/auth/status", Authorization=field).status, 200)
+
+    def test_a_token_that_no_body_holds(self) -> None:
+        for path, name in (("/auth/refresh", "refresh_token"), ("/auth/introspect", "token")):
+            for spoiled in ("\0", "\ud800"):
+                for token in (spoiled, self.good[1].text + spoiled):
+                    reply = self.caller.post(path, {name: token}, SERVICE_TOKEN)
+                    self.assert_faults(reply, (name, "invalid_text"))
+            reply = self.caller.post(path, {name: "A" * 100_000}, SERVICE_TOKEN)
+            self.assertEqual(reply.status, 413)
+            for value in (None, 7, True, [self.good[1].text], {"token": self.good[1].text}):
+                reply = self.caller.post(path, {name: value}, SERVICE_TOKEN)
+                self.assert_faults(reply, (name, "wrong_type"))
+
+    def test_a_token_of_absurd_length(self) -> None:
+        good = self.good[0]
+        for token in ("A" * 100_000, "." * 100_000, f"{good.text}A" * 200, "A." * 50_000):
+            self.assert_refused(self.caller.status(token), 401, INVALID_TOKEN, "token_invalid")
+
+
+class TestTwin(DoorCase):
+    """ECDSA has two signatures for each: whoever sees (r, s) can write (r, n - s)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        place = [good.key.algorithm for good in self.good].index(Algorithm.ES256)
+        self.access, refresh = self.good[place : place + 2]
+        # From before refresh tokens had a key of their own.
+        text = self.access.resigned(payload=refresh.payload)
+        self.refresh = replace(self.access, payload=refresh.payload, text=text)
+
+    def twin(self, good: Good) -> str:
+        """Return the token under the other signature."""
+        return good.with_signature(forge.twin(good.raw_signature))
+
+    def test_logout_by_the_original_refuses_the_twin(self) -> None:
+        self.assert_ends_both(self.access.text)
+
+    def test_logout_by_the_twin_refuses_the_original(self) -> None:
+        self.assert_ends_both(self.twin(self.access))
+
+    def assert_ends_both(self, token: str) -> None:
+        """Hold both spellings to be good until one logs out, and then neither."""
+        both = (self.access.text, self.twin(self.access))
+        self.assert_good(both[0])
+        self.assert_good(both[1])
+        self.assertEqual(self.caller.logout(token).status, 200)
+        for spelling in both:
+            reply = self.caller.status(spelling)
+            self.assert_refused(reply, 401, INVALID_TOKEN, "session_ended")
+
+    def test_a_refresh_token_that_was_used_is_used_in_either_spelling(self) -> None:
+        path = "/auth/refresh"
+        first = self.caller.post(path, {"refresh_token": self.refresh.text}).body
+        self.caller.post(path, {"refresh_token": first["refresh_token"]})
+        reply = self.caller.post(path, {"refresh_token": self.twin(self.refresh)})
+        self.assert_refused(reply, 401, INVALID_TOKEN, "refresh_reused")
+        reply = self.caller.status(self.access.text)
+        self.assert_refused(reply, 401, INVALID_TOKEN, "session_ended")
+
+
+class TestServed(BaseTestCase):
+    """Through two workers of the server that is shipped, byte by byte."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        url = databases.new_database()
+        self.app = databases.new_app(url, TOKEN_ALGORITHM="ES256")
+        self.add_user()
+        self.url = self.enterContext(servers.running("granian", url, TOKEN_ALGORITHM="ES256"))
+        self.caller = OverHTTP(self.url)
+        self.token = self.caller.login().body["auth_token"]
+
+    def send(self, *fields: bytes) -> Reply:
+        """Ask for the status with these lines as header fields."""
+        address = urlsplit(self.url)
+        lines = (b"GET /auth/status HTTP/1.1", b"Host: x", b"Connection: close", *fields, b"", b"")
+        with socket.create_connection((str(address.hostname), address.port), 30) as connection:
+            connection.sendall(b"\r\n".join(lines))
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return Reply(answer.status, Headers(answer.getheaders()), answer.read())
+
+    def assert_field_refused(self, *fields: bytes) -> None:
+        """Hold header fields to be refused: by the service, or by the server as no HTTP."""
+        with self.subTest([field[:40] for field in fields]):
+            reply = self.send(*fields)
+            if reply.status != 400:
+                self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+
+    def test_fields_of_bytes_and_logout_in_every_worker(self) -> None:
+        token = self.token.encode()
+        good = b"Authorization: Bearer " + token
+        self.assertEqual(self.send(good).status, 200)
+        self.assert_fields_refused(good, token)
+        self.assert_both_spellings_end_together()
+
+    def assert_fields_refused(self, good: bytes, token: bytes) -> None:
+        """Hold every spoiled field to a refusal."""
+        signs = [bytes([sign]) for sign in b"\xff\xe9\x80\xa0\0\x01\x0b\x1b\x7f=.,"]
+        for put in (*signs, b"\xc3\xa9", b"\xff\xfe", b"A" * 100_000):
+            self.assert_field_refused(good + put)
+            self.assert_field_refused(good[:40] + put + good[40:])
+        bad, basic = b"Authorization: Bearer x", b"Authorization: Basic eDp5"
+        for pair in ((good, good), (good, bad), (bad, good), (basic, good), (good, basic)):
+            self.assert_field_refused(*pair)
+        self.assert_field_refused(b"Authorization:", good)
+        self.assert_field_refused(b"Authorization: Bearer", b" " + token)
+        self.assert_field_refused(good[:40], b" " + good[40:])
+        self.assert_field_refused(b"Authorization : Bearer " + token)
+
+    def assert_both_spellings_end_together(self) -> None:
+        """Log out by one spelling of a signature; hold both to be refused by each worker."""
+        head, payload, signature = self.token.split(".")
+        twin = f"{head}.{payload}.{forge.segment(forge.twin(forge.opened(signature)))}"
+        for spelling in (self.token, twin):
+            self.assertEqual(self.statuses(spelling), {200})
+        self.assertEqual(self.caller.logout(self.token).status, 200)
+        for spelling in (self.token, twin):
+            self.assertEqual(self.statuses(spelling), {401})
+
+    def statuses(self, token: str) -> set[int]:
+        """Ask often enough that either worker gets to answer."""
+        return {self.caller.status(token).status for _ in range(WORKERS_TRIED)}

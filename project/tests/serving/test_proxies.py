@@ -1,0 +1,283 @@
+"""Forward auth and the client's address behind real proxies, as the docs set them up."""
+
+import http.client
+import itertools
+import json
+import select
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from typing import ClassVar
+from unittest import TestCase
+from urllib.parse import SplitResult, urlsplit
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from project.tests import utils
+from project.tests.base import BaseTestCase
+from project.tests.support import databases, proxies, servers
+from project.tests.support.postgres import free_port
+from project.tests.utils import PASSWORD, OverHTTP, Reply
+
+PAGE = "other-services.md"
+FIELDS = ("X-Auth-User-Id", "X-Auth-Username", "X-Auth-Email", "X-Auth-Admin")
+SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str.lower,
+    str.upper,
+    lambda name: name.replace("-", "_"),
+    lambda name: name.replace("-", "."),
+    lambda name: name.replace("-", "_", 1),
+    lambda name: name.replace("-", ".", 1),
+)
+CONNECTIONS = (
+    ", ".join(FIELDS).lower(),
+    *FIELDS,
+    "close, X-Auth-User-Id",
+    "keep-alive, x-auth-admin",
+    "Authorization",
+    "X-Auth-Admin, Upgrade",
+    ",,X-Auth-Admin ,",
+)
+"""What a client may write into `Connection`, to have a proxy remove the fields it names."""
+INVENTED = "198.51.100.9"
+SOURCE = "127.0.0.9"
+
+
+def connection_from(source: str, url: SplitResult) -> http.client.HTTPConnection:
+    """Return a connection from this address of the loopback interface."""
+    return http.client.HTTPConnection(str(url.hostname), url.port, 30, source_address=(source, 0))
+
+
+class ForwardAuthCase(BaseTestCase):
+    """What every proxy has to do."""
+
+    __test__ = False
+    when_away: ClassVar[int]
+    """The status that the docs promise while the service does not respond."""
+    on_its_database: ClassVar[Flask]
+    users: ClassVar[str]
+    user_id: ClassVar[int]
+    log: ClassVar[list[str]]
+    proxy: ClassVar[OverHTTP]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Run the service, an upstream and the proxy, for all tests of the class."""
+        super().setUpClass()
+        database = databases.new_database()
+        cls.on_its_database = databases.new_app(database)
+        settings = servers.environment(database, TRUSTED_PROXIES="127.0.0.1")
+        cls.users, cls.log = cls.enterClassContext(servers.started("granian", settings))
+        upstream = cls.enterClassContext(proxies.upstream())
+        cls.proxy = OverHTTP(cls.enterClassContext(cls.proxied(cls.users, upstream)))
+        with cls.on_its_database.app_context():
+            cls.user_id = utils.add_user("名", "ada@example.com").id
+
+    def setUp(self) -> None:
+        """Open a session."""
+        self.app, self.caller = self.on_its_database, OverHTTP(self.users)
+        self.token = self.add_token(self.user_id)
+
+    @classmethod
+    def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
+        """Run the proxy before the upstream."""
+        raise AssertionError("every kind has its own")
+
+    def assert_identified(self, response: Reply) -> None:
+        """Hold what reached the upstream to the four fields of the service, each once."""
+        self.assertEqual(response.status, 200)
+        self.assertEqual(
+            {name: value for name, value in response.body.items() if "auth" in name},
+            {
+                "x-auth-user-id": [str(self.user_id)],
+                "x-auth-username": ["%E5%90%8D"],
+                "x-auth-email": ["ada@example.com"],
+                "x-auth-admin": ["false"],
+            },
+        )
+
+    def test_the_upstream_gets_the_services_fields_and_no_token(self) -> None:
+        self.assert_identified(self.proxy.get("/anything?x=1", self.token))
+
+    def test_what_a_client_sends_itself_does_not_arrive_however_it_is_spelled(self) -> None:
+        for spelled in SPELLINGS:
+            forged = {spelled(name): "forged" for name in FIELDS}
+            self.assert_identified(self.proxy.get("/", self.token, **forged))
+        several = {spelled(name): "forged" for spelled in SPELLINGS[2:] for name in FIELDS}
+        self.assert_identified(self.proxy.get("/", self.token, **several))
+
+    def test_connection_removes_no_field_or_the_request_does_not_arrive(self) -> None:
+        forged: tuple[dict[str, str], ...] = ({}, dict.fromkeys(FIELDS, "forged"))
+        for value, fields in itertools.product(CONNECTIONS, forged):
+            response = self.proxy.get("/", self.token, Connection=value, **fields)
+            if response.status not in {400, 401}:
+                self.assert_identified(response)
+                self.assertNotIn("auth", str(response.body.get("connection")).lower())
+
+    def test_a_request_without_a_good_token_is_stopped_with_the_challenge(self) -> None:
+        stopped = self.proxy.get("/anything", **dict.fromkeys(FIELDS, "forged"))
+        self.assertEqual(stopped.status, 401)
+        self.assertEqual(stopped.headers["WWW-Authenticate"], 'Bearer realm="users"')
+        self.caller.logout(self.token)
+        stopped = self.proxy.get("/anything", self.token)
+        self.assertEqual(stopped.status, 401)
+        self.assertIn('error="invalid_token"', stopped.headers["WWW-Authenticate"])
+
+    def test_the_service_sees_the_address_that_the_proxy_saw(self) -> None:
+        for spelled, named in itertools.product(SPELLINGS, ("close", "X-Forwarded-For")):
+            request_id = uuid4().hex
+            fields = {
+                spelled("X-Forwarded-For"): INVENTED,
+                "X-Request-ID": request_id,
+                "Authorization": "Bearer no-token",
+                "Connection": named,
+            }
+            with closing(connection_from(SOURCE, self.proxy.address)) as connection:
+                connection.request("GET", "/", headers=fields)
+                self.assertEqual(connection.getresponse().status, 401)
+            self.assertIn(f"address={SOURCE} ", f"{self.line_of(request_id)} ")
+        self.assertNotIn(INVENTED, "".join(self.log))
+
+    def test_a_request_with_a_body_arrives_whole(self) -> None:
+        response = self.proxy.post("/", {"text": "x" * 1000}, self.token)
+        self.assert_identified(response)
+        self.assertEqual(response.body["content-length"], ["1012"])
+
+    def test_no_request_arrives_while_the_service_is_away(self) -> None:
+        nobody = f"http://127.0.0.1:{free_port()}"
+        with proxies.upstream() as upstream, self.proxied(nobody, upstream) as url:
+            status = OverHTTP(url).get("/", self.token).status
+        self.assertEqual(status, self.when_away)
+
+    def line_of(self, request_id: str) -> str:
+        """Return the service's log line of a request."""
+        for _ in range(500):
+            for line in self.log:
+                if request_id in line:
+                    return line
+            select.select([], [], [], 0.01)
+        raise AssertionError("the service has logged no such request")
+
+
+@pytest.mark.any_database
+class TestNginx(ForwardAuthCase):
+    """`auth_request`."""
+
+    __test__ = True
+    when_away = 500
+
+    @classmethod
+    def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
+        """Run nginx."""
+        return proxies.nginx(proxies.documented(PAGE, users, "nginx", upstream))
+
+    def test_the_way_to_the_service_is_not_for_clients(self) -> None:
+        self.assertEqual(self.proxy.get("/_users_forward", self.token).status, 404)
+
+
+@pytest.mark.any_database
+class TestCaddy(ForwardAuthCase):
+    """`forward_auth`, in the version that Debian has."""
+
+    __test__ = True
+    when_away = 502
+    program = proxies.DISTRIBUTIONS_CADDY
+
+    @classmethod
+    def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
+        """Run Caddy."""
+        return proxies.caddy(proxies.documented(PAGE, users, "caddy", upstream), cls.program)
+
+
+@pytest.mark.any_database
+class TestNewestCaddy(TestCaddy):
+    """`forward_auth`, in the newest version."""
+
+    program = proxies.NEWEST_CADDY
+
+
+@pytest.mark.any_database
+class TestTraefik(ForwardAuthCase):
+    """`ForwardAuth`."""
+
+    __test__ = True
+    when_away = 500
+
+    @classmethod
+    def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
+        """Run Traefik."""
+        static, dynamic = (
+            proxies.documented(PAGE, users, f"yaml\n# {name}", upstream)
+            for name in ("traefik.yaml", "services.yaml")
+        )
+        return proxies.traefik(static, dynamic)
+
+
+@pytest.mark.any_database
+class TestHAProxy(ForwardAuthCase):
+    """A script in Lua."""
+
+    __test__ = True
+    when_away = 503
+
+    @classmethod
+    def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
+        """Run HAProxy."""
+        configuration = proxies.documented(PAGE, users, "haproxy", upstream)
+        return proxies.haproxy(configuration, proxies.documented(PAGE, users, "lua"))
+
+
+@pytest.mark.any_database
+class TestClientAddress(BaseTestCase):
+    """The server that is shipped, behind nginx as the docs set it up."""
+
+    def setUp(self) -> None:
+        database = databases.new_database()
+        self.app = databases.new_app(database)
+        users = self.enterContext(servers.running("granian", database, TRUSTED_PROXIES="127.0.0.1"))
+        locations = proxies.documented("deployment.md", users)
+        self.proxy = urlsplit(self.enterContext(proxies.nginx(locations)))
+        self.add_user()
+
+    def test_the_address_is_the_one_that_nginx_saw_whatever_the_client_says(self) -> None:
+        for name in ("X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_Forwarded-For"):
+            self.assertEqual(self.address_kept(SOURCE, name), SOURCE)
+
+    def address_kept(self, source: str, name: str) -> str:
+        """Log in from this address, with an invented one in the field; return what is kept."""
+        connection = connection_from(source, self.proxy)
+        body = json.dumps({"email": "michael@example.com", "password": PASSWORD})
+        fields = {"Content-Type": "application/json", name: INVENTED}
+        with closing(connection):
+            connection.request("POST", "/auth/login", body, fields)
+            token = json.loads(connection.getresponse().read())["auth_token"]
+            connection.request(
+                "GET", "/auth/sessions", headers={"Authorization": f"Bearer {token}"}
+            )
+            listed = json.loads(connection.getresponse().read())["data"]["sessions"]
+        return str(next(session["address"] for session in listed if session["current"]))
+
+
+@pytest.mark.any_database
+class TestLimits(TestCase):
+    """nginx limits how many requests of one address are under way, as the docs set it up."""
+
+    def test_the_fifty_first_request_of_an_address_is_rejected_and_no_other_address(self) -> None:
+        nobody = f"http://127.0.0.1:{free_port()}"
+        limits = proxies.documented("deployment.md", nobody, "nginx\n# in the http block")
+        url = urlsplit(self.enterContext(proxies.nginx_with(limits)))
+        for _ in range(50):
+            slow = self.enterContext(closing(connection_from(SOURCE, url)))
+            slow.putrequest("POST", "/auth/login")
+            slow.putheader("Content-Length", "2")
+            slow.endheaders()
+        self.assertEqual(self.status_from(SOURCE, url), 503)
+        # There is no server behind it.
+        self.assertEqual(self.status_from("127.0.0.1", url), 502)
+
+    def status_from(self, source: str, url: SplitResult) -> int:
+        """Return the status of a request from this address."""
+        with closing(connection_from(source, url)) as connection:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status

@@ -1,0 +1,244 @@
+"""The service as it is shipped: through a real server process of each kind."""
+
+import http.client
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.datastructures import Headers
+
+from project.extensions import db
+from project.models import Session, User
+from project.security.addresses import UNKNOWN
+from project.tests.base import empty_tables
+from project.tests.support import databases, servers
+from project.tests.support.bad_input import BadInput
+from project.tests.support.contract import USER_EXISTS, AuthContract
+from project.tests.utils import PASSWORD, OverHTTP, Reply
+
+CROWD = 50
+WITHIN = 1.0
+"""Seconds in which an honest request is answered beside clients that are not."""
+UNCLOSED = 12
+CLIENT = "203.0.113.7"
+SPOOFED = "198.51.100.9"
+
+
+class ServedCase(AuthContract, BadInput):
+    """The contract and the bad input, over HTTP, against two workers on one database."""
+
+    __test__ = False
+    kind: ClassVar[str]
+    url: ClassVar[str]
+    served_app: ClassVar[Flask]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        database = databases.new_database()
+        cls.served_app = databases.new_app(database)
+        cls.url = cls.enterClassContext(
+            servers.running(cls.kind, database, TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8")
+        )
+
+    def setUp(self) -> None:
+        self.app = self.served_app
+        self.caller: OverHTTP = OverHTTP(self.url)
+        with self.app.app_context():
+            empty_tables()
+
+    def test_a_logout_is_a_refusal_in_every_worker(self) -> None:
+        user_id = self.add_user()
+        for _ in range(5):
+            token = self.add_token(user_id)
+            self.assertEqual(self.caller.logout(token).status, 200)
+            replies = [self.caller.status(token) for _ in range(8)]
+            self.assertEqual({reply.status for reply in replies}, {401})
+
+    def test_bodies_in_chunks(self) -> None:
+        good = json.dumps({"email": "a@b.c", "password": "x"}).encode()
+        whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(good), good)
+        for body, status in (
+            (whole, 404),
+            (b"zz\r\n" + good + b"\r\n0\r\n\r\n", 400),
+            (b"5\r\n" + good + b"\r\n0\r\n\r\n", 400),
+            (b"-5\r\n" + good + b"\r\n0\r\n\r\n", 400),
+            (b"fff\r\n" + good[:-1], 400),
+            ((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 5 + b"0\r\n\r\n", 413),
+            ((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 250 + b"0\r\n\r\n", 413),
+        ):
+            with self.subTest(body[:40]):
+                reply = self.send_raw(b"Transfer-Encoding: chunked\r\n\r\n" + body)
+                self.assertEqual((reply.status, reply.body["status"]), (status, "error"))
+                self.assertEqual(reply.headers["Content-Type"], "application/json")
+
+    def test_a_body_that_ends_too_soon_is_not_acted_on(self) -> None:
+        body = json.dumps({"email": "a@b.c", "password": "x"}).encode()
+        reply = self.send_raw(b"Content-Length: 100\r\n\r\n" + body)
+        self.assert_refused(reply, 400, "Bad request.", "bad_request")
+
+    def test_a_body_that_is_far_too_large_is_not_even_read(self) -> None:
+        reply = self.send_raw(b"Content-Length: 99999999\r\n\r\n")
+        self.assert_refused(reply, 413, "Payload too large.", "payload_too_large")
+
+    def send_raw(self, rest: bytes) -> Reply:
+        """Send a login whose last header field and body are these bytes, and nothing more."""
+        address = urlsplit(self.url)
+        head = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        with socket.create_connection((str(address.hostname), address.port), 30) as connection:
+            connection.sendall(head + b"Connection: close\r\n" + rest)
+            if not rest.endswith(b"0\r\n\r\n"):  # a server may take this for the client's end
+                connection.shutdown(socket.SHUT_WR)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return Reply(answer.status, Headers(answer.getheaders()), answer.read())
+
+    def test_every_line_of_a_forwarding_field_arrives_and_in_order(self) -> None:
+        for lines, expected in (
+            ((SPOOFED, CLIENT), CLIENT),
+            ((SPOOFED, CLIENT, "10.0.0.2"), CLIENT),
+            ((SPOOFED, f"{CLIENT}, 10.0.0.3", "10.0.0.2"), CLIENT),
+            ((CLIENT, "", "10.0.0.2"), UNKNOWN),
+        ):
+            kept = self.address_kept(*(("X-Forwarded-For", line) for line in lines))
+            self.assertEqual(kept, expected)
+
+    def address_kept(self, *fields: tuple[str, str]) -> str:
+        """Log in with these header fields; return the address that the session keeps."""
+        with self.app.app_context():
+            empty_tables()
+        self.add_user()
+        payload = json.dumps({"email": "michael@example.com", "password": PASSWORD}).encode()
+        lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in fields)
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(payload), payload)
+        reply = self.send_raw(lines + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        self.assertEqual(reply.status, 200)
+        with self.app.app_context():
+            return db.session.scalars(select(Session.address)).one()
+
+    def test_of_fifty_equal_registrations_at_once_one_wins(self) -> None:
+        with ThreadPoolExecutor(CROWD) as crowd:
+            replies = list(crowd.map(lambda _: self.caller.register(), range(CROWD)))
+        won = [reply for reply in replies if reply.status == 201]
+        self.assertEqual(len(won), 1)
+        for reply in replies:
+            if reply.status == 503:
+                self.assertEqual(reply.body["code"], "overloaded")
+                self.assertIn("Retry-After", reply.headers)
+            elif reply is not won[0]:
+                self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+        self.assertEqual((self.count(User), self.count(Session)), (1, 1))
+
+    def connect(self) -> socket.socket:
+        """Open a connection, which is closed when the test ends."""
+        address = (str(self.caller.address.hostname), self.caller.address.port)
+        return self.enterContext(socket.create_connection(address, 10))
+
+    def test_a_request_rejected_before_its_body_has_come_keeps_its_connection(self) -> None:
+        connection = self.connect()
+        for status, path, extra, body in (
+            (401, "/users", "", b"x" * 200),
+            (404, "/nope", "", b"x" * 200),
+            (405, "/ping", "", b"x" * 200),
+            (415, "/auth/login", "Content-Encoding: gzip\r\n", b"x" * 200),
+            (413, "/auth/login", "", b"x" * 20_000),
+            (401, "/users", "", b"x" * 500_000),
+        ):
+            connection.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
+                f"Content-Length: {len(body)}\r\n\r\n".encode()
+            )
+            for _ in range(4):  # long enough for a response that does not wait for the body
+                self.assertEqual(self.caller.get("/ping").status, 200)
+            connection.sendall(body)
+            self.assert_kept(connection, status)
+
+    def test_a_rejected_body_in_chunks_keeps_its_connection(self) -> None:
+        connection = self.connect()
+        connection.sendall(b"POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.caller.get("/ping")
+        connection.sendall((b"1000\r\n" + b"x" * 4096 + b"\r\n") * 9 + b"0\r\n\r\n")
+        self.assert_kept(connection, 404)
+
+    def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(self) -> None:
+        connection = self.connect()
+        connection.sendall(
+            b"POST /nope HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        )
+        self.assertRegex(connection.recv(65536), rb"^HTTP/1.1 100 ")
+        connection.sendall(b"12345")
+        self.assert_kept(connection, 404)
+
+    def assert_kept(self, connection: socket.socket, status: int) -> None:
+        """Hold a response to come, and the connection to live on."""
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        self.assertEqual(answer.read()[:18], b'{"status":"error",')
+        self.assertEqual((answer.status, answer.will_close), (status, False))
+        connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        following = http.client.HTTPResponse(connection)
+        following.begin()
+        self.assertEqual((following.status, following.will_close), (200, False))
+        following.read()
+
+    def test_clients_that_ask_to_close_and_do_not_keep_nobody_waiting(self) -> None:
+        for _ in range(UNCLOSED):
+            connection = self.connect()
+            connection.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            self.assertRegex(connection.recv(65536), rb"^HTTP/1.1 200 ")
+        began = time.monotonic()
+        for _ in range(8):
+            self.assertEqual(self.caller.get("/ping").status, 200)
+        self.assertLess(time.monotonic() - began, WITHIN)
+
+    def test_header_fields_are_bounded_all_together(self) -> None:
+        for fields in (("X-A: " + "x" * 8000 + "\r\n") * 12, "X-A: x\r\n" * 101):
+            connection, response = self.connect(), b""
+            with suppress(ConnectionError):  # the server does not read to the end
+                connection.sendall(f"GET /ping HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+            with suppress(ConnectionError):
+                response = connection.recv(65536)
+            self.assertRegex(response, rb"^(HTTP/1.1 4|$)")
+
+    def test_slashes_too_many_are_another_path(self) -> None:
+        for path in ("//ping", "///ping", "//auth/status", "//"):
+            self.assertEqual(self.send_head(path), 404, path)
+        self.assertEqual(self.send_head("/ping"), 200)
+
+    def send_head(self, path: str) -> int:
+        """Send a GET for this path as it stands; return the status."""
+        connection = self.connect()
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status
+
+
+class TestGranian(ServedCase):
+    """The server that is shipped."""
+
+    __test__ = True
+    kind = "granian"
+
+    def test_a_byte_outside_of_ascii_hides_the_client_and_shows_no_other(self) -> None:
+        chain = f"\xe9, {CLIENT}"  # as a proxy appends to what the client sent
+        self.assertEqual(self.address_kept(("X-Forwarded-For", chain)), UNKNOWN)
+
+
+class TestGunicorn(ServedCase):
+    """The server that old compose files start."""
+
+    __test__ = True
+    kind = "gunicorn"
+
+    def test_a_name_with_an_underscore_is_not_taken_for_the_one_with_a_hyphen(self) -> None:
+        real, look_alike = ("X-Forwarded-For", CLIENT), ("X_Forwarded_For", SPOOFED)
+        for fields in ((real, look_alike), (look_alike, real)):
+            self.assertEqual(self.address_kept(*fields), CLIENT)
+        self.assertEqual(self.address_kept(look_alike), "127.0.0.1")

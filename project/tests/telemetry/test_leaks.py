@@ -1,0 +1,172 @@
+"""No secret and no injected line: whatever is sent, and whatever comes of it."""
+
+import json
+from collections.abc import Iterator
+from typing import ClassVar
+
+from sqlalchemy import select
+
+from project.accounts import lifecycle, signing_keys, throttle
+from project.accounts.actors import COMMAND
+from project.accounts.signing_keys import source
+from project.clock import utcnow
+from project.extensions import db
+from project.models import AuditEvent, SigningKey, User
+from project.security import digests
+from project.tests.base import BaseTestCase
+from project.tests.support import captured_logs, databases
+from project.tests.support.bad_input import GOOD, BadInput
+from project.tests.utils import PASSWORD, Reply
+
+SERVICE_TOKEN = "the-token-of-another-service"
+WRONG = "hunter2 is not the password"
+EMAIL = "ada.lovelace@example.com"
+LINE = '{"time": "x", "level": "INFO", "logger": "x", "message": "forged"}'
+HOSTILE_AGENTS = (
+    f"a\r\n{LINE}\r\n",
+    f"\x1b[2J\x1b[31m{LINE}",
+    "NUL\x00NUL",
+    f'", "message": "forged", "x": "{LINE}',
+    "\u2028\u202e\x85\x9b" + "x" * 10_000,
+    "%s %d %(message)s {message}",
+)
+
+
+class Secrets(set[str]):
+    """What must be found nowhere."""
+
+    def add_tokens(self, reply: Reply) -> None:
+        """Add the tokens of an answer, and what a token is made of."""
+        for name in ("auth_token", "refresh_token"):
+            token = reply.body[name]
+            self.update({token, *token.split(".")[1:]})
+
+    def add_kept(self) -> None:
+        """Add what the current app's database keeps secret."""
+        self.update(db.session.scalars(select(User.password)))
+        self.update(db.session.scalars(select(SigningKey.private_key)))
+
+
+class TestLeaks(BaseTestCase):
+    """A broad traffic at DEBUG, and then a look at every line and every row."""
+
+    overrides: ClassVar[dict[str, object]] = {
+        "TOKEN_ALGORITHM": "ES256",
+        "SERVICE_TOKENS": (digests.sha256(SERVICE_TOKEN),),
+    }
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.written = self.enterContext(captured_logs.caught())
+        self.secrets = Secrets({PASSWORD, WRONG, EMAIL, SERVICE_TOKEN, databases.SECRET_KEY})
+        self.secrets.add(digests.sha256(SERVICE_TOKEN))
+
+    def rows(self) -> list[str]:
+        """Return every row of the audit trail as a text."""
+        with self.app.app_context():
+            self.secrets.add_kept()
+            rows = db.session.execute(select(AuditEvent.__table__)).all()
+            return [json.dumps(tuple(row), default=str, ensure_ascii=False) for row in rows]
+
+    def assert_nothing_leaked(self) -> None:
+        """Hold every line and every row to be whole, and free of secrets."""
+        rows, said = self.rows(), self.written.getvalue()
+        self.assertGreater(len(self.written.objects), len(rows))
+        self.assertEqual(self.written.said("forged"), [])
+        for text in (said, json.dumps(self.written.objects, ensure_ascii=False), *rows):
+            for secret in self.secrets:
+                self.assertNotIn(secret, text)
+            self.assertNotIn("$2b$", text)
+
+    def test_traffic(self) -> None:
+        first = self.caller.register("ada", EMAIL, PASSWORD)
+        self.secrets.add_tokens(first)
+        for email, password in ((EMAIL, WRONG), (WRONG, PASSWORD), (EMAIL, PASSWORD)):
+            reply = self.caller.login(email, password)
+        self.secrets.add_tokens(reply)
+        self.introspect(reply.body["auth_token"])
+        self.refresh_until_reused(first.body["refresh_token"])
+        for path in ("/auth/status", "/auth/sessions", "/auth/forward", f"/users/{WRONG}"):
+            self.caller.get(f"{path}?token={reply.body['auth_token']}", reply.body["auth_token"])
+        self.caller.status(f"{reply.body['auth_token']}x")
+        self.caller.logout(reply.body["auth_token"])
+        self.command_everything()
+        self.assert_nothing_leaked()
+        told = {line["message"] for line in self.written.objects}
+        self.assertLessEqual({"login.failed", "refresh_token.reused", "user.deleted"}, told)
+
+    def introspect(self, token: str) -> None:
+        """Ask about a token by a service's token, a wrong one and none."""
+        for shown in (SERVICE_TOKEN, WRONG, None):
+            self.caller.post("/auth/introspect", {"token": token}, shown)
+            self.caller.get("/auth/revocations", shown)
+
+    def refresh_until_reused(self, stale: str) -> None:
+        """Refresh until a token that is too old is shown."""
+        token = stale
+        for _ in range(2):
+            reply = self.caller.post("/auth/refresh", {"refresh_token": token})
+            self.secrets.add_tokens(reply)
+            token = reply.body["refresh_token"]
+        self.caller.post("/auth/refresh", {"refresh_token": stale})
+
+    def command_everything(self) -> None:
+        """Do what commands do."""
+        with self.app.app_context():
+            made = source.current().rotate(utcnow(), COMMAND)
+            self.secrets.add_kept()
+            signing_keys.retire(str(made))
+            throttle.clear(EMAIL)
+            lifecycle.deactivate(EMAIL)
+            lifecycle.remove(EMAIL)
+
+    def test_throttled_guesses(self) -> None:
+        self.caller.register("ada", EMAIL, PASSWORD)
+        replies = [self.caller.login(EMAIL, f"{WRONG} {guess}").status for guess in range(7)]
+        self.assertEqual(replies[-1], 429)
+        self.assertEqual(len(self.written.said("attempt.throttled")), 1)
+        self.assert_nothing_leaked()
+
+    def test_hostile_fields(self) -> None:
+        self.caller.register("ada", EMAIL, PASSWORD)
+        for hostile in HOSTILE_AGENTS:
+            fields = ("HTTP_USER_AGENT", "HTTP_X_REQUEST_ID", "HTTP_X_FORWARDED_FOR")
+            environ = dict.fromkeys(fields, hostile) | {"REMOTE_ADDR": hostile}
+            payload = {"email": EMAIL, "password": PASSWORD}
+            answer = self.app.test_client().post(
+                "/auth/login", json=payload, environ_overrides=environ
+            )
+            self.assertEqual(answer.status_code, 200)
+        self.assert_nothing_leaked()
+        for row in self.rows():
+            self.assertTrue(row.isprintable(), row)
+
+    def test_hostile_methods_and_paths(self) -> None:
+        for method, path in self.hostile_requests():
+            self.app.test_client().open(path, method=method)
+        self.assertEqual(len(self.written.objects), 3 * len(HOSTILE_AGENTS))
+        self.assertEqual(self.written.said("forged"), [])
+
+    def hostile_requests(self) -> Iterator[tuple[str, str]]:
+        """Yield methods and paths that would be lines."""
+        for hostile in HOSTILE_AGENTS:
+            yield hostile, "/ping"
+            yield "GET", f"/{hostile}"
+            yield "GET", f"/users/{hostile}"
+
+
+class TestBadInputLeaks(BadInput):
+    """Nothing of a body that is refused, whatever is wrong with it."""
+
+    __test__ = True
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.assert_nothing_leaked, self.enterContext(captured_logs.caught()))
+
+    def assert_nothing_leaked(self, written: captured_logs.Lines) -> None:
+        """Hold every line to be an object, and to hold nothing that was sent."""
+        said = written.getvalue()
+        self.assertTrue(written.objects)
+        for sent in (PASSWORD, f'"{GOOD["password"]}"', GOOD["email"], "@b.c", "OR 1=1", "secret"):
+            self.assertNotIn(sent, said)

@@ -1,0 +1,220 @@
+"""What is logged: one event a line, whoever says it and whatever a client sends."""
+
+import errno
+import logging
+import subprocess
+import sys
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import TextIO
+from unittest import TestCase
+
+import jwt
+import pytest
+import time_machine
+
+from project.telemetry import logs
+from project.telemetry.logs import JSONFormatter, ReadableFormatter
+from project.tests.base import BaseTestCase
+from project.tests.support import captured_logs, databases, servers
+from project.tests.support.paths import ROOT
+from project.tests.utils import OverHTTP
+
+HOSTILE = 'a\n{"level": "INFO"}\r\x1b[31m\x00\x85\u2028\u202e\x9b31m\ud800"'
+ANSWERED = "answered"
+REQUEST_ID = "abcd-1234"
+
+
+class Full(StringIO):
+    """A file on a disk that is full."""
+
+    def flush(self) -> None:
+        """Fail."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def record(message: str, *args: object, **given: object) -> logging.LogRecord:
+    """Return a record as a logger makes it."""
+    made = logging.LogRecord("project.x", logging.INFO, __file__, 1, message, args, None)
+    vars(made).update(given)
+    return made
+
+
+@pytest.mark.any_database
+class TestFormatters(TestCase):
+    """A line is a line."""
+
+    def test_a_line_of_json(self) -> None:
+        made = record("hello %s", "you", status=200, user_id=None)
+        made.created = 1_767_225_600.1239
+        self.assertEqual(
+            captured_logs.object_of(JSONFormatter().format(made)),
+            {
+                "time": "2026-01-01T00:00:00.123Z",
+                "level": "INFO",
+                "logger": "project.x",
+                "message": "hello you",
+                "status": 200,
+                "user_id": None,
+            },
+        )
+
+    def test_a_readable_line(self) -> None:
+        made = record("hello %s", "you", status=200, user_id=None)
+        made.created = 0
+        line = ReadableFormatter().format(made)
+        self.assertEqual(line, "1970-01-01T00:00:00.000Z INFO    project.x hello you status=200")
+
+    def test_nothing_that_is_sent_ends_a_line_or_moves_the_cursor(self) -> None:
+        for formatter in (JSONFormatter(), ReadableFormatter()):
+            line = formatter.format(record("%s", HOSTILE, method=HOSTILE))
+            self.assertTrue(line.isprintable(), line)
+            self.assertIn("\\u202e", line)
+
+    def test_nor_does_a_traceback(self) -> None:
+        try:
+            raise ValueError(HOSTILE)
+        except ValueError:
+            made = record("failed", exc_info=sys.exc_info())
+        self.assertIn(
+            "ValueError", captured_logs.object_of(JSONFormatter().format(made))["exc_info"]
+        )
+        first, *others = ReadableFormatter().format(made).split("\n")
+        self.assertTrue(first.endswith("failed"))
+        for line in others:
+            self.assertRegex(line, "^    ")
+            self.assertTrue(line.isprintable(), line)
+
+
+class TestAccess(BaseTestCase):
+    """One line a request."""
+
+    def test_a_request_is_told(self) -> None:
+        user_id = self.add_user()
+        token = self.add_token(user_id)
+        with captured_logs.caught() as written:
+            self.caller.get(f"/users/{user_id}?q=secret", token, **{"X-Request-ID": REQUEST_ID})
+        (line,) = written.said(ANSWERED)
+        self.assertLess(line.pop("duration_ms"), 10_000)
+        self.assertRegex(line.pop("time"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertEqual(
+            line,
+            {
+                "level": "INFO",
+                "logger": "project.http.access_log",
+                "message": ANSWERED,
+                "method": "GET",
+                "route": "/users/<user_id>",
+                "status": 200,
+                "user_id": user_id,
+                "session_id": jwt.decode(token, options={"verify_signature": False})["sid"],
+                "address": "127.0.0.1",
+                "request_id": REQUEST_ID,
+            },
+        )
+
+    def test_a_path_that_is_none_of_ours_is_not_told(self) -> None:
+        with captured_logs.caught() as written:
+            self.caller.get("/secret")
+        (line,) = written.said(ANSWERED)
+        self.assertEqual((line["route"], line["status"], line["user_id"]), (None, 404, None))
+        self.assertNotIn("secret", written.getvalue())
+
+    def test_what_is_asked_all_the_time_is_told_where_it_fails(self) -> None:
+        token = self.add_token(self.add_user())
+        with captured_logs.caught(level=logging.INFO) as written:
+            for path in ("/auth/status", "/auth/forward", "/ping", "/health/live"):
+                self.assertEqual(self.caller.get(path, token).status, 200)
+            self.assertEqual(written.objects, [])
+            self.caller.status("a.b.c")
+        self.assertEqual([line["status"] for line in written.said(ANSWERED)], [401])
+
+    def test_at_debug_all_is_told(self) -> None:
+        with captured_logs.caught() as written:
+            self.caller.get("/ping")
+        (line,) = written.said(ANSWERED)
+        self.assertEqual((line["level"], line["route"]), ("DEBUG", "/ping"))
+
+    def test_a_duration_is_measured(self) -> None:
+        with captured_logs.caught() as written, time_machine.travel(0, tick=False):
+            self.caller.register()
+        self.assertGreater(written.said(ANSWERED)[0]["duration_ms"], 0.5)
+
+    def test_a_fault_of_ours_has_the_id_of_its_request(self) -> None:
+        self.add_user()
+        lifetime = self.app.config.pop("TOKEN_LIFETIME")
+        self.addCleanup(self.app.config.update, TOKEN_LIFETIME=lifetime)
+        with captured_logs.caught() as written:
+            reply = self.caller.login()
+        failed, answered = written.objects
+        self.assertEqual((failed["level"], answered["status"]), ("ERROR", 500))
+        for line in (failed, answered):
+            self.assertEqual(line["request_id"], reply.headers["X-Request-ID"])
+        self.assertIn("KeyError", failed["exc_info"])
+
+    def test_an_output_that_cannot_be_written_breaks_no_request(self) -> None:
+        self.addCleanup(logs.write_to, sys.stdout)
+        closed = StringIO()
+        closed.close()
+        for output in (Full(), closed, None):
+            self.assert_served_in_silence(output)
+
+    def assert_served_in_silence(self, output: TextIO | None) -> None:
+        """Hold a request to be answered, and nothing to be said of its lines elsewhere."""
+        logs.write_to(output)
+        with redirect_stderr(StringIO()) as said:
+            self.assertEqual(self.caller.get("/users").status, 401)
+        self.assertEqual(said.getvalue(), "")
+
+
+@pytest.mark.any_database
+class TestServers(TestCase):
+    """Everything that the service writes in production, whoever says it."""
+
+    def setUp(self) -> None:
+        self.settings = servers.environment(
+            "",
+            APP_SETTINGS="project.config.ProductionConfig",
+            DATABASE_URL=databases.new_database(),
+            BCRYPT_LOG_ROUNDS="4",
+        )
+
+    def test_every_line_is_an_object(self) -> None:
+        for kind in ("granian", "gunicorn"):
+            with self.subTest(kind), servers.started(kind, self.settings) as (url, said):
+                caller = OverHTTP(url)
+                caller.get("/users/x")
+                caller.register(password="correct horse battery")  # there is no schema: an outage
+            told = [captured_logs.object_of(line) for line in said]
+            access = [line for line in told if line["message"] == ANSWERED]
+            self.assertEqual([line["status"] for line in access], [401, 503], kind)
+            server = "_granian" if kind == "granian" else "gunicorn.error"
+            self.assertIn(server, {line["logger"] for line in told})
+
+    def test_the_migrations_lines_are_objects_too(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "db", "upgrade"],
+            cwd=ROOT,
+            env=self.settings,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        *applied, answer = done.stdout.splitlines()
+        self.assertEqual(
+            {captured_logs.object_of(line)["logger"] for line in applied}, {"migrations"}
+        )
+        self.assertIn("is at revision", answer)
+        self.assertEqual(done.stderr, "")
+
+    def test_a_command_logs_warnings_alone_and_beside_its_answer(self) -> None:
+        settings = self.settings | {"THROTTLE_ENABLED": "false", "LOG_LEVEL": "DEBUG"}
+        done = subprocess.run(
+            [sys.executable, "manage.py", "make_service_token"],
+            cwd=ROOT,
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(len(done.stdout.splitlines()), 3)

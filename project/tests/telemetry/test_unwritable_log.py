@@ -1,0 +1,92 @@
+"""Servers whose lines nobody can read: they serve, and say nothing false."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import TestCase
+
+import psutil
+import pytest
+
+from project.tests.support import databases, servers
+from project.tests.support.paths import ROOT
+from project.tests.support.postgres import free_port
+from project.tests.utils import OverHTTP
+
+KINDS = ("granian", "gunicorn")
+STANDARD_STREAMS = range(3)
+LOOK_SECONDS = 0.5
+MOST_PERCENT = 50.0
+"""Of a core, used by a process that nobody asks anything."""
+
+
+@pytest.mark.any_database
+class TestUnwritableLog(TestCase):
+    """Both servers, each with its outputs directed by a shell, as one types it."""
+
+    def setUp(self) -> None:
+        url = databases.new_database()
+        databases.new_app(url)
+        self.settings = servers.environment(url)
+
+    @contextmanager
+    def serving(
+        self, kind: str, outputs: str, output: int | None = None
+    ) -> Iterator[psutil.Process]:
+        """Serve with these outputs for as long as the block lasts; the server answers by then."""
+        port = free_port()
+        typed = f"exec {shlex.join(servers.command(kind, port))} {outputs}"
+        server = subprocess.Popen(
+            ["/bin/sh", "-c", typed], cwd=ROOT, env=self.settings, stdout=output
+        )
+        self.caller = OverHTTP(f"http://127.0.0.1:{port}")
+        try:
+            servers.wait_until_open(port)
+            yield psutil.Process(server.pid)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+    def assert_serves(self, name: str) -> None:
+        """Hold requests to be answered as ever, also those that are told as events."""
+        for _ in range(3):
+            self.assertEqual(self.caller.get("/users").status, 401)
+        reply = self.caller.register(name, f"{name}@example.com")
+        self.assertEqual(reply.status, 201)
+        self.assertEqual(self.caller.status(reply.body["auth_token"]).status, 200)
+
+    def test_a_full_disk_costs_the_lines_and_is_told_at_the_start(self) -> None:
+        said = databases.folder() / "said"
+        for kind in KINDS:
+            with self.subTest(kind), self.serving(kind, f">/dev/full 2>{said}"):
+                self.assert_serves(kind)
+            (line,) = said.read_text().splitlines()
+            self.assertRegex(line, "^warning: the log cannot be written.*No space left on device")
+
+    def test_a_full_disk_of_both_outputs_holds_nothing_up(self) -> None:
+        for kind in KINDS:
+            with self.subTest(kind), self.serving(kind, ">/dev/full 2>&1"):
+                self.assert_serves(kind)
+
+    def test_no_socket_and_no_file_takes_the_place_of_a_closed_output(self) -> None:
+        for kind in KINDS:
+            with self.subTest(kind), self.serving(kind, "<&- >&- 2>&-") as server:
+                self.assert_serves(kind)
+                for process in (server, *server.children()):
+                    held = [Path(f"/proc/{process.pid}/fd/{each}") for each in STANDARD_STREAMS]
+                    self.assertEqual({str(file.readlink()) for file in held}, {os.devnull})
+
+    def test_a_reader_that_has_died_is_not_missed(self) -> None:
+        for kind in KINDS:
+            with self.subTest(kind):
+                reading, writing = os.pipe()
+                with self.serving(kind, "2>&1", writing) as server:
+                    os.close(writing)
+                    self.assert_serves(f"{kind}-read")
+                    os.close(reading)
+                    self.assert_serves(kind)
+                    for process in (server, *server.children()):
+                        self.assertLess(process.cpu_percent(LOOK_SECONDS), MOST_PERCENT)
