@@ -8,7 +8,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from project.config import ConfigError, is_strict, load, share_cores
-from project.limits import CONNECTIONS, FINISHING_SECONDS, THREADS
+from project.limits import MAX_CONNECTIONS, MAX_THREADS, SHUTDOWN_GRACE
 from project.serving import draining, gunicorn_worker, shared_secret
 from project.telemetry import logs, metrics_folder
 
@@ -21,11 +21,11 @@ control_socket_disable = True
 # One login's hash must not keep everybody else waiting, and no slow client: they can hold a thread
 # for each connection. gunicorn keeps as many connections alive as there are more than threads, and
 # these hold none.
-threads = THREADS
-worker_connections = THREADS + CONNECTIONS
+threads = MAX_THREADS
+worker_connections = MAX_THREADS + MAX_CONNECTIONS
 
 # After the draining, and before a container is killed.
-graceful_timeout = FINISHING_SECONDS
+graceful_timeout = SHUTDOWN_GRACE
 
 # Its words are lines of the same log; the access log is the service's own.
 logconfig_dict = logs.of_server(readable=not is_strict())

@@ -11,7 +11,7 @@ import psycopg2
 from bench import processes
 from project.tests.support import postgres
 
-MOST_CONNECTIONS = "400"
+MAX_CONNECTIONS = "400"
 
 
 class Database:
@@ -39,5 +39,5 @@ class Database:
 @contextmanager
 def running() -> Iterator[Database]:
     """Run a server for as long as the block lasts."""
-    with postgres.running(max_connections=MOST_CONNECTIONS) as server:
+    with postgres.running(max_connections=MAX_CONNECTIONS) as server:
         yield Database(server)

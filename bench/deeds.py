@@ -16,11 +16,11 @@ from bench.measuring import by_turns, measure
 from bench.results import Figures, Row
 from bench.served import Served, accounts
 
-LEAST_COST = 4
+MIN_COST = 4
 FULL_COST = 12
 FEW = 4
 """Accounts that log in at the full cost."""
-CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 CHECKS = 1000
 LOGIN = "login_cost_4"
 FULL_LOGIN = "login_cost_12"
@@ -70,7 +70,7 @@ class Deeds:
 
     def _measure(self, calls: Sequence[Call]) -> Figures:
         def work() -> Load:
-            return send_all(self.server.port, calls, CONNECTIONS)[0]
+            return send_all(self.server.port, calls, MAX_CONNECTIONS)[0]
 
         return measure(self.server.process, self.bench.database.process, work).figures()
 
@@ -84,11 +84,9 @@ def run(bench: Bench) -> None:
 def at_least_cost(bench: Bench) -> None:
     """Measure every deed, with what a login costs beside its hash."""
     on, plan = cores.apart(), bench.plan
-    with bench.all_served(LOGIN, on, cost=LEAST_COST, without=(FLOOR,)) as running:
+    with bench.all_served(LOGIN, on, cost=MIN_COST, without=(FLOOR,)) as running:
         ready = _ready(bench, LOGIN, running, plan.accounts)
-        floor = partial(
-            floors.check_passwords, LEAST_COST, CHECKS, on.server, bench.database.process
-        )
+        floor = partial(floors.check_passwords, MIN_COST, CHECKS, on.server, bench.database.process)
         logins = {name: partial(deeds.login, 2 * plan.accounts) for name, deeds in ready.items()}
         _put(bench, LOGIN, {floors.BCRYPT: floor, **logins})
         _put(bench, "register", {name: deeds.register for name, deeds in ready.items()})

@@ -5,7 +5,7 @@ from functools import partial
 from bench import cores, processes, wrk
 from bench.bench import SETTINGS, Bench
 from bench.contestants import Contestant
-from bench.deeds import LEAST_COST
+from bench.deeds import MIN_COST
 from bench.load import Failed
 from bench.measuring import by_turns, foreign_share, usage
 from bench.results import Figures, Row
@@ -13,7 +13,7 @@ from bench.served import prepare, served
 from bench.status import calls
 
 WORKERS = 2
-CONNECTIONS = 8
+MAX_CONNECTIONS = 8
 LOAD_SECONDS = 2.0
 
 
@@ -32,10 +32,10 @@ def memory(bench: Bench) -> None:
 def _held(bench: Bench, contestant: Contestant) -> Figures:
     """Serve alone, so that what two servers share is not counted in half."""
     everywhere, url = cores.together().server, bench.database.new()
-    prepare(contestant, url, LEAST_COST, SETTINGS)
+    prepare(contestant, url, MIN_COST, SETTINGS)
     with served(contestant, url, everywhere, WORKERS) as server:
         before = usage(server.process, bench.database.process)
-        wrk.run(server.port, calls(server), LOAD_SECONDS, CONNECTIONS)
+        wrk.run(server.port, calls(server), LOAD_SECONDS, MAX_CONNECTIONS)
         after = usage(server.process, bench.database.process)
         held = processes.memory(server.process, WORKERS)
     return {
@@ -58,7 +58,7 @@ def start(bench: Bench) -> None:
         for contestant in bench.contestants:
             url = bench.database.new()
             try:
-                prepare(contestant, url, LEAST_COST, SETTINGS)
+                prepare(contestant, url, MIN_COST, SETTINGS)
                 started_in(bench, contestant, url, on.server)
             except Failed as error:
                 failures[contestant.name] = str(error)

@@ -19,14 +19,14 @@ from bench import cores, wrk
 from bench.bench import OURS, SETTINGS, Bench
 from bench.contestants import CONTESTANTS, Account, Call, Tokens
 from bench.contestants.contestant import SECRET
-from bench.deeds import LEAST_COST
+from bench.deeds import MIN_COST
 from bench.load import Load, send_all
 from bench.measuring import by_turns, measure
 from bench.results import Figures
 from bench.served import Served, prepare, served
 from project import create_app
-from project.accounts.directory import Position
-from project.api.schemas.fields import position_text
+from project.accounts.directory import Cursor
+from project.api.schemas.fields import format_cursor
 from project.clock import utcnow
 from project.config import TestingConfig
 from project.security import signing_keys, tokens
@@ -37,7 +37,7 @@ from project.tests.utils import PASSWORD
 SECTION = "growth"
 CHOSEN = 256
 """Users of the crowd who ask."""
-CONNECTIONS = 1
+MAX_CONNECTIONS = 1
 
 SESSIONS = """
     SELECT sessions.id::text, user_id, email FROM sessions JOIN users ON users.id = user_id
@@ -77,7 +77,7 @@ def run(bench: Bench) -> None:
 def gathered(bench: Bench, size: int, on: frozenset[int]) -> Iterator[Crowd]:
     """Fill a database with so many users, and serve it for as long as the block lasts."""
     url = bench.database.new()
-    prepare(CONTESTANTS[OURS], url, LEAST_COST, SETTINGS)
+    prepare(CONTESTANTS[OURS], url, MIN_COST, SETTINGS)
     settings = {"SECRET_KEY": SECRET, "INSTANCE_PATH": tempfile.gettempdir()}
     crowd.fill(create_app(TestingConfig, DATABASE_TEST_URL=url, **settings), size)
     with served(CONTESTANTS[OURS], url, on) as server:
@@ -94,7 +94,7 @@ def asking(server: Served) -> Crowd:
         chosen = cursor.fetchall()
         cursor.execute(PROMOTE, [chosen[0][1]])
         cursor.execute(MIDDLE)
-        middle = Position(*cursor.fetchone())
+        middle = Cursor(*cursor.fetchone())
         connection.commit()
     contestant = server.contestant
     statuses = [
@@ -106,7 +106,7 @@ def asking(server: Served) -> Crowd:
         statuses=statuses,
         logins=[contestant.login(Account("", email, PASSWORD)) for *_, email in chosen],
         first_page=Call("GET", "/users?limit=50", headers),
-        middle_page=Call("GET", f"/users?limit=50&after={position_text(middle)}", headers),
+        middle_page=Call("GET", f"/users?limit=50&after={format_cursor(middle)}", headers),
     )
 
 
@@ -114,17 +114,17 @@ def token(session_id: UUID, user_id: int) -> Tokens:
     """Return what the service would have given for a session."""
     now = utcnow()
     claims = Claims(user_id, session_id, Purpose.ACCESS, now, now + timedelta(days=1))
-    return Tokens(tokens.encode(claims, signing_keys.of_secret(SECRET)))
+    return Tokens(tokens.encode(claims, signing_keys.from_secret(SECRET)))
 
 
 def measuring(bench: Bench, asked: Crowd) -> Callable[[], Figures]:
     """Return what measures every kind of request once, and tells their waits in milliseconds."""
     port, seconds = asked.server.port, bench.plan.seconds / 2
     works: dict[str, Callable[[], Load]] = {
-        "status": lambda: wrk.run(port, asked.statuses, seconds, CONNECTIONS),
-        "login": lambda: send_all(port, asked.logins, CONNECTIONS)[0],
-        "list": lambda: wrk.run(port, [asked.first_page], seconds, CONNECTIONS),
-        "deep_list": lambda: wrk.run(port, [asked.middle_page], seconds, CONNECTIONS),
+        "status": lambda: wrk.run(port, asked.statuses, seconds, MAX_CONNECTIONS),
+        "login": lambda: send_all(port, asked.logins, MAX_CONNECTIONS)[0],
+        "list": lambda: wrk.run(port, [asked.first_page], seconds, MAX_CONNECTIONS),
+        "deep_list": lambda: wrk.run(port, [asked.middle_page], seconds, MAX_CONNECTIONS),
     }
 
     def work() -> Figures:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from bench.attackers import post
 
 REQUESTS = 1000
-CONNECTIONS = 8
+MAX_CONNECTIONS = 8
 LATE = 0.002
 """Seconds between a head and its body, as many HTTP clients have it."""
-PATIENCE = 10.0
+MAX_RETRIES = 10.0
 REJECTED = (
     ("/users", "Accept: */*", 200),
     ("/nope", "Accept: */*", 200),
@@ -34,8 +34,8 @@ class Fates:
 async def measure(port: int, requests: int = REQUESTS) -> Fates:
     """Send so many requests over some connections that are kept; return what became of them."""
     fates = Fates()
-    each = requests // CONNECTIONS
-    await asyncio.gather(*(_send(port, each, number, fates) for number in range(CONNECTIONS)))
+    each = requests // MAX_CONNECTIONS
+    await asyncio.gather(*(_send(port, each, number, fates) for number in range(MAX_CONNECTIONS)))
     return fates
 
 
@@ -44,7 +44,7 @@ async def _send(port: int, requests: int, first: int, fates: Fates) -> None:
     for number in range(first, first + requests):
         kept = False
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(MAX_RETRIES):
                 kept = await _reject(reader, writer, number, fates)
         except (OSError, asyncio.IncompleteReadError):
             fates.lost_responses += 1

@@ -15,7 +15,7 @@ from bench import processes
 from bench.load import Failed, Load
 from bench.results import Figures, Row
 
-MOST_FOREIGN = 0.15
+MAX_FOREIGN = 0.15
 """Share of the machine that others may take during a measurement before it is made again."""
 
 
@@ -116,7 +116,7 @@ def compared(load: Load, before: Usage, after: Usage) -> Measurement:
 def quietest(work: Callable[[], Figures], tries: int) -> Figures:
     """Measure until nobody else is busy, so often at the most; return the quietest measurement."""
     found = work()
-    while found["foreign"] > MOST_FOREIGN and tries > 1:
+    while found["foreign"] > MAX_FOREIGN and tries > 1:
         tries -= 1
         found = min(found, work(), key=lambda one: one["foreign"])
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 RATE = 20
 """Requests a second, each on a connection of its own."""
-PATIENCE = 15.0
+MAX_RETRIES = 15.0
 """Seconds after which a request counts as lost, with a latency as long."""
 
 
@@ -43,7 +43,7 @@ async def measure(port: int, token: str, seconds: float) -> Latencies:
 
 async def _ask(port: int, token: str, due: float, found: Latencies) -> None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_RETRIES):
             status = await _status(port, token)
         if status != b"200":
             found.failed[status.decode() or "no response"] += 1

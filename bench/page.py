@@ -7,7 +7,7 @@ from bench import bars
 from bench.bars import BARS, NOTHING, TIMES
 from bench.chapters import CHAPTERS, Chapter, Column
 from bench.contestants import CONTESTANTS
-from bench.measuring import MOST_FOREIGN
+from bench.measuring import MAX_FOREIGN
 from bench.results import FOLDER, Figures, Results
 
 FILE = FOLDER / "README.md"
@@ -125,7 +125,7 @@ def _place(results: Results, chapter: Chapter, name: str) -> float:
 def _cell(figures: Figures, column: Column) -> str:
     value = figures.get(column.figure)
     text = _number(None if value is None else value * column.scale, column.decimals)
-    is_foreign = column.figure == "foreign" and value is not None and value > MOST_FOREIGN
+    is_foreign = column.figure == "foreign" and value is not None and value > MAX_FOREIGN
     return f"**{text}**" if is_foreign else text
 
 

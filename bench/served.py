@@ -21,7 +21,7 @@ STARTING_SECONDS = 60.0
 ENDING_SECONDS = 30.0
 STEP_SECONDS = 0.002
 PASSWORD = "correct horse battery staple"
-CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Served:
 
     def register(self, accounts: Sequence[Account]) -> None:
         """Make these accounts."""
-        send_all(self.port, [self.contestant.register(one) for one in accounts], CONNECTIONS)
+        send_all(self.port, [self.contestant.register(one) for one in accounts], MAX_CONNECTIONS)
 
     def log_in(self, accounts: Sequence[Account]) -> list[Tokens]:
         """Log each account in; return their tokens."""
         calls = [self.contestant.login(one) for one in accounts]
-        _, replies = send_all(self.port, calls, CONNECTIONS)
+        _, replies = send_all(self.port, calls, MAX_CONNECTIONS)
         return [
             self.contestant.tokens(reply.status, reply.headers, reply.body) for reply in replies
         ]

@@ -25,7 +25,7 @@ from bench.served import Served, accounts, prepare, served
 
 ROUNDS = 7
 COST = 4
-CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 
 
 class Checkout(Users):
@@ -82,7 +82,7 @@ def cost(service: Served, call: Call, postgres: psutil.Process) -> float:
     """Return the microseconds of processor time that a request costs."""
 
     def work() -> Load:
-        return wrk.run(service.port, [call], Plan.seconds, CONNECTIONS)
+        return wrk.run(service.port, [call], Plan.seconds, MAX_CONNECTIONS)
 
     return measure(service.process, postgres, work).server_us
 

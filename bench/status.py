@@ -19,7 +19,7 @@ from bench.served import Served, accounts
 ONE_CORE = "status"
 TWO_WORKERS = "status_two_workers"
 TOKENS = 32
-CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 WARMING_SECONDS = 1.0
 
 
@@ -64,7 +64,7 @@ def calls(server: Served) -> list[Call]:
 
 def asking(bench: Bench, server: Served, asked: list[Call], workers: int) -> Callable[[], Figures]:
     """Return what measures these calls, sent by turns, on a server that is warm."""
-    connections, seconds = CONNECTIONS * workers, bench.plan.seconds / workers
+    connections, seconds = MAX_CONNECTIONS * workers, bench.plan.seconds / workers
     wrk.run(server.port, asked, WARMING_SECONDS, connections)
 
     def ask() -> Figures:

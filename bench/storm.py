@@ -97,18 +97,18 @@ class Storm:
                 await asyncio.sleep(float(head["retry-after"]))
 
     async def _readers(self, deadline: float) -> Answers:
-        answers = Answers()
-        await asyncio.gather(*(self._reader(call, answers, deadline) for call in self.readers))
-        return answers
+        responds = Answers()
+        await asyncio.gather(*(self._reader(call, responds, deadline) for call in self.readers))
+        return responds
 
-    async def _reader(self, call: Call, answers: Answers, deadline: float) -> None:
+    async def _reader(self, call: Call, responds: Answers, deadline: float) -> None:
         """Ask in even steps; a step that an answer was late for is left out."""
         while (began := time.monotonic()) < deadline:
-            await asked(self.server.port, call, answers)
+            await asked(self.server.port, call, responds)
             await asyncio.sleep(max(0.0, began + STEP_SECONDS - time.monotonic()))
 
 
-async def asked(port: int, call: Call, answers: Answers) -> Mapping[str, str]:
+async def asked(port: int, call: Call, responds: Answers) -> Mapping[str, str]:
     """Send a call on a connection of its own; note the wait, and return the header fields."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -116,7 +116,7 @@ async def asked(port: int, call: Call, answers: Answers) -> Mapping[str, str]:
     writer.write(raw(port, closing))
     head, *fields = (await reader.read()).partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     writer.close()
-    answers.note(int(head.split()[1]), time.monotonic() - began)
+    responds.note(int(head.split()[1]), time.monotonic() - began)
     named = (one.partition(":") for one in fields)
     return {name.lower(): value.strip() for name, _, value in named}
 

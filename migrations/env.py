@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import Connection
 
 from project.database import migration
-from project.database.base import Moment
+from project.database.base import UTCDateTime
 from project.extensions import db
 
 log = logging.getLogger("migrations")
@@ -23,7 +23,9 @@ def report(*, step: Any, **_: Any) -> None:
 
 def render(kind: str, item: Any, _context: Any) -> str | bool:
     """Write the service's column of time as what it is in the database."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
+    return (
+        "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
+    )
 
 
 def keep_if_it_changes_something(_context: Any, _revision: Any, directives: list[Any]) -> None:

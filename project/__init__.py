@@ -15,7 +15,7 @@ from project.api.system import system_blueprint
 from project.api.users import users_blueprint
 from project.config import BaseConfig
 from project.database import deadline, timeouts
-from project.extensions import bcrypt, db, end_transaction, migrate, reads
+from project.extensions import autocommit, bcrypt, db, end_transaction, migrate
 from project.http import access_log, cors, error_handler, headers
 from project.http.app import UsersService
 from project.serving import concurrency, shared_secret
@@ -66,7 +66,7 @@ def _init_extensions(app: Flask) -> None:
     if longest := timeouts.of(app.config).request:
         deadline.init_app(app, longest.total_seconds())
     db.init_app(app)
-    reads.init_app(app)
+    autocommit.init_app(app)
     app.teardown_request(end_transaction)
     bcrypt.init_app(app)
     migrate.init_app(app, db)
@@ -81,6 +81,6 @@ def _init_extensions(app: Flask) -> None:
         app.config["HASH_THREADS"],
         app.config["HASH_QUEUE"],
         app.config["HASH_NICENESS"],
-        while_waiting=app.extensions["places"].lent,
+        while_waiting=app.extensions["places"].released,
     )
     metrics.init_app(app)

@@ -18,8 +18,8 @@ from project.serving.cores import available_cores
 from project.settings import SETTINGS, Setting
 from project.settings import environment as surroundings
 
-SHORTEST_LEAD = timedelta(seconds=10)
-LONGEST_WAIT = timedelta(days=1)
+MIN_LEAD = timedelta(seconds=10)
+MAX_WAIT = timedelta(days=1)
 
 
 class ConfigError(Exception):
@@ -170,12 +170,12 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
             "SESSION_LIFETIME is shorter than the life of a token: make it longer, or "
             "TOKEN_EXPIRATION_DAYS less."
         )
-    if not config["THROTTLE_FIRST_WAIT"] <= config["THROTTLE_LONGEST_WAIT"] <= LONGEST_WAIT:
-        faults["THROTTLE_LONGEST_WAIT"] = (
-            "THROTTLE_LONGEST_WAIT is shorter than THROTTLE_FIRST_WAIT or longer than a day: set "
-            "it between the two."
+    if not config["THROTTLE_INITIAL_BACKOFF"] <= config["THROTTLE_MAX_BACKOFF"] <= MAX_WAIT:
+        faults["THROTTLE_MAX_BACKOFF"] = (
+            "THROTTLE_MAX_BACKOFF is shorter than THROTTLE_INITIAL_BACKOFF or longer than a day: "
+            "set it between the two."
         )
-    if config["KEY_PUBLICATION_LEAD"] < SHORTEST_LEAD:
+    if config["KEY_PUBLICATION_LEAD"] < MIN_LEAD:
         faults["KEY_PUBLICATION_LEAD"] = (
             "KEY_PUBLICATION_LEAD is too short: make it 10s or longer, or a key would sign before "
             "every process can know it."

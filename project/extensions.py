@@ -11,14 +11,14 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.database.autocommit import ReadEngine
+from project.database.autocommit import AutocommitEngine
 from project.database.base import Base
 from project.database.writes import reserve
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 db = SQLAlchemy(model_class=Base)
-reads = ReadEngine()
+autocommit = AutocommitEngine()
 bcrypt = Bcrypt()
 migrate = Migrate(directory=str(MIGRATIONS))
 cors = CORS()
@@ -26,7 +26,7 @@ cors = CORS()
 IN_OPERATION = "operation"
 
 
-def writing() -> Connection:
+def write_connection() -> Connection:
     """Return the connection of the request's transaction: for statements that need no ORM."""
     return db.session.connection()
 
@@ -42,7 +42,7 @@ def transaction(*recorded: type[Exception]) -> Iterator[None]:
         raise RuntimeError("an operation cannot run inside another: its steps never commit")
     db.session.info[IN_OPERATION] = True
     try:
-        reserve(writing())
+        reserve(write_connection())
         yield
         db.session.commit()
     except recorded:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from project.security import addresses
 
-LONGEST_USER_AGENT = 200
+MAX_USER_AGENT = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class Actor:
     """Who asks: the address, what the client calls itself, and whose token it has shown."""
 
     address: str
@@ -26,8 +26,8 @@ class Client:
         return addresses.site(self.address)
 
 
-COMMAND = Client(address="", user_agent="command")
+COMMAND = Actor(address="", user_agent="command")
 """Whoever may type a command of `manage.py`."""
 
-SERVICE = Client(address="", user_agent="service")
+SERVICE = Actor(address="", user_agent="service")
 """The service itself, when something is due."""

@@ -17,13 +17,13 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import insert
 from sqlalchemy.orm import Session as DatabaseSession
 
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.clock import utcnow
 from project.database.base import table_of
-from project.extensions import db, writing
+from project.extensions import db, write_connection
 from project.models import AuditEvent
 
-UNTOLD = "audit.untold"
+PENDING = "audit.untold"
 OBSERVERS = "audit.observers"
 INSERTING = insert(table_of(AuditEvent))
 
@@ -61,7 +61,7 @@ def observe(app: Flask, observer: Observer) -> None:
 
 def record(
     event: Event,
-    client: Client,
+    actor: Actor,
     *,
     user_id: int | None = None,
     session_id: UUID | None = None,
@@ -71,28 +71,28 @@ def record(
 
     `by` is added to the details where somebody else than the user did it.
     """
-    if client.user_id not in (None, user_id):
-        details["by"] = client.user_id
+    if actor.user_id not in (None, user_id):
+        details["by"] = actor.user_id
     row = {
         "at": utcnow(),
         "event": event.value,
         "user_id": user_id,
         "session_id": session_id,
-        "address": client.address,
-        "user_agent": client.user_agent,
+        "address": actor.address,
+        "user_agent": actor.user_agent,
         "details": details,
     }
-    writing().execute(INSERTING, row)
+    write_connection().execute(INSERTING, row)
     told = {"user_id": user_id, "session_id": session_id and session_id.hex}
-    line = {**told, "address": client.address, **details}
-    db.session.info.setdefault(UNTOLD, []).append((event, line))
+    line = {**told, "address": actor.address, **details}
+    db.session.info.setdefault(PENDING, []).append((event, line))
 
 
 @sqlalchemy_event.listens_for(db.session, "after_commit")
 def tell(session: DatabaseSession) -> None:
     """Log what the transaction has recorded that has just been committed; inform the observers."""
     observers = current_app.extensions.get(OBSERVERS, ())
-    for event, line in session.info.pop(UNTOLD, ()):
+    for event, line in session.info.pop(PENDING, ()):
         logger.info(event.value, extra=line)
         for observer in observers:
             observer(event, line)
@@ -101,4 +101,4 @@ def tell(session: DatabaseSession) -> None:
 @sqlalchemy_event.listens_for(db.session, "after_rollback")
 def forget(session: DatabaseSession) -> None:
     """Drop what was recorded in a transaction that came to nothing."""
-    session.info.pop(UNTOLD, None)
+    session.info.pop(PENDING, None)

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import Row, bindparam, select, tuple_
 
-from project.database.base import Moment
+from project.database.base import UTCDateTime
 from project.errors import UserNotFound
-from project.extensions import reads
+from project.extensions import autocommit
 from project.models import User
 from project.security import identifiers
 
-LARGEST_ID = 2**31 - 1
+MAX_ID = 2**31 - 1
 
 USERS = select(User.id, User.username, User.email, User.active, User.admin, User.created_at)
 BY_EMAIL = select(User.id).where(User.email_key == bindparam("email_key"))
@@ -21,7 +21,7 @@ BY_ID = USERS.where(User.id == bindparam("id"))
 FIRST_PAGE = NEWEST_FIRST.limit(bindparam("rows"))
 NEXT_PAGE = FIRST_PAGE.where(
     tuple_(User.created_at, User.id)
-    < tuple_(bindparam("created_at", type_=Moment), bindparam("id"))
+    < tuple_(bindparam("created_at", type_=UTCDateTime), bindparam("id"))
 )
 
 
@@ -29,7 +29,7 @@ Account = Row[int, str, str, bool, bool, datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class Cursor:
     """A place in the list, newest first: behind the user with this time and id."""
 
     created_at: datetime
@@ -38,7 +38,7 @@ class Position:
 
 def get(user_id: int) -> Account:
     """Return one user. Raises UserNotFound."""
-    user = reads.first(BY_ID, id=user_id) if 0 < user_id <= LARGEST_ID else None
+    user = autocommit.first(BY_ID, id=user_id) if 0 < user_id <= MAX_ID else None
     if user is None:
         raise UserNotFound
     return user
@@ -46,25 +46,25 @@ def get(user_id: int) -> Account:
 
 def id_of(email: str) -> int | None:
     """Return the id of the account with this address, or None."""
-    user = reads.first(BY_EMAIL, email_key=identifiers.email_key(email))
+    user = autocommit.first(BY_EMAIL, email_key=identifiers.email_key(email))
     return user.id if user else None
 
 
 def all_users() -> Sequence[Account]:
     """Return every user, newest first."""
-    return reads.all(NEWEST_FIRST)
+    return autocommit.all(NEWEST_FIRST)
 
 
-def page(limit: int, after: Position | None = None) -> tuple[Sequence[Account], Position | None]:
+def page(limit: int, after: Cursor | None = None) -> tuple[Sequence[Account], Cursor | None]:
     """Return up to `limit` users behind a position, newest first, and where the next page begins.
 
     By keyset: a page deep in the list costs what the first one costs, and a user who registers
     meanwhile shifts nothing.
     """
     if after is None:
-        found = reads.all(FIRST_PAGE, rows=limit + 1)
+        found = autocommit.all(FIRST_PAGE, rows=limit + 1)
     else:
-        found = reads.all(NEXT_PAGE, rows=limit + 1, created_at=after.created_at, id=after.id)
+        found = autocommit.all(NEXT_PAGE, rows=limit + 1, created_at=after.created_at, id=after.id)
     users = found[:limit]
     last = users[-1] if len(found) > limit else None
-    return users, last and Position(last.created_at, last.id)
+    return users, last and Cursor(last.created_at, last.id)

@@ -3,33 +3,33 @@
 from sqlalchemy import delete, select, update
 
 from project.accounts import audit, directory, sessions
-from project.accounts.actors import COMMAND, Client
+from project.accounts.actors import COMMAND, Actor
 from project.accounts.audit import Event
 from project.errors import UserNotFound
 from project.extensions import db, transaction
 from project.models import User
 
 
-def deactivate(email: str, client: Client = COMMAND) -> int:
+def deactivate(email: str, actor: Actor = COMMAND) -> int:
     """Deactivate an account; return how many sessions ended. Raises UserNotFound."""
     user_id = _id_of(email)
     with transaction():
         changed = _set_active(user_id, active=False)
         ended = sessions.end_every(user_id)
         if changed or ended:
-            audit.record(Event.USER_DEACTIVATED, client, user_id=user_id, sessions_ended=ended)
+            audit.record(Event.USER_DEACTIVATED, actor, user_id=user_id, sessions_ended=ended)
     return ended
 
 
-def activate(email: str, client: Client = COMMAND) -> None:
+def activate(email: str, actor: Actor = COMMAND) -> None:
     """Activate an account again. Raises UserNotFound."""
     user_id = _id_of(email)
     with transaction():
         if _set_active(user_id, active=True):
-            audit.record(Event.USER_ACTIVATED, client, user_id=user_id)
+            audit.record(Event.USER_ACTIVATED, actor, user_id=user_id)
 
 
-def remove(email: str, client: Client = COMMAND) -> int:
+def remove(email: str, actor: Actor = COMMAND) -> int:
     """Delete an account with its sessions; return how many ended. Raises UserNotFound."""
     user_id = _id_of(email)
     with transaction():
@@ -39,7 +39,7 @@ def remove(email: str, client: Client = COMMAND) -> int:
         deleting = delete(User).where(User.id == user_id).returning(User.id)
         if db.session.scalar(deleting) is None:  # by another command meanwhile
             raise UserNotFound
-        audit.record(Event.USER_DELETED, client, user_id=user_id, sessions_ended=ended)
+        audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
     return ended
 
 

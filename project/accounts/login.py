@@ -7,19 +7,19 @@ from typing import NoReturn
 from sqlalchemy import and_, bindparam, select
 
 from project.accounts import audit, devices, passwords, sessions, throttle
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.sessions.tokens import DeviceGrant, Grant
+from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle import Attempt
 from project.accounts.throttle.policies import BY_DEVICE, BY_NETWORK, Subjects
-from project.database.compiled import Prepared
+from project.database.compiled import CompiledQuery
 from project.errors import InvalidCredentials
-from project.extensions import reads, transaction
+from project.extensions import autocommit, transaction
 from project.models import KnownNetwork, User
 from project.security import identifiers
 
-BY_EMAIL = Prepared(
+BY_EMAIL = CompiledQuery(
     select(User.id, User.password, KnownNetwork.last_login_at)
     .outerjoin(
         KnownNetwork,
@@ -30,43 +30,41 @@ BY_EMAIL = Prepared(
 """With when the network that asks has logged in to the account, if it ever has."""
 
 
-def login(
-    email: str, password: str, client: Client, device_token: str | None = None
-) -> DeviceGrant:
+def login(email: str, password: str, actor: Actor, device_token: str | None = None) -> LoginTokens:
     """Open a session where the password is the account's.
 
     Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address counts and costs
     what a known one does, and the database's connection is given back before hashing begins.
     """
-    User.refuse_if_overloaded(client.site)
+    User.refuse_if_overloaded(actor.site)
     email_key = identifiers.email_key(email)
-    found = reads.alone(BY_EMAIL, email_key=email_key, network=client.network)
+    found = autocommit.fetch_one(BY_EMAIL, email_key=email_key, network=actor.network)
     device = found and devices.recognize(device_token, found.id, found.password)
     last_login_at = found and found.last_login_at
-    subjects = Subjects(client, email_key, last_login_at is not None, device)
+    subjects = Subjects(actor, email_key, last_login_at is not None, device)
     groups = (BY_DEVICE, BY_NETWORK) if device else (BY_NETWORK,)
     with throttle.attempt(*groups, subjects=subjects) as attempt:
-        is_valid = User.check_password(found and found.password, password, client.site)
+        is_valid = User.check_password(found and found.password, password, actor.site)
         if found is None or not is_valid:
             attempt.failed()
-            _refuse(found.id if found else None, client)
-        kept_hash = passwords.renew(found.id, found.password, password, client.site)
-        grant = _open_session(found.id, client, attempt, last_login_at)
-    return DeviceGrant(**asdict(grant), device_token=devices.issue(found.id, kept_hash, device))
+            _refuse(found.id if found else None, actor)
+        kept_hash = passwords.renew(found.id, found.password, password, actor.site)
+        grant = _open_session(found.id, actor, attempt, last_login_at)
+    return LoginTokens(**asdict(grant), device_token=devices.issue(found.id, kept_hash, device))
 
 
 def _open_session(
-    user_id: int, client: Client, attempt: Attempt, last_login_at: datetime | None
-) -> Grant:
+    user_id: int, actor: Actor, attempt: Attempt, last_login_at: datetime | None
+) -> IssuedTokens:
     key = source.current().signing_key()
     with transaction(InvalidCredentials):
-        grant = sessions.start(user_id, client, Event.LOGIN_SUCCEEDED, key, last_login_at)
+        grant = sessions.start(user_id, actor, Event.LOGIN_SUCCEEDED, key, last_login_at)
         attempt.succeeded()
         return grant
 
 
-def _refuse(user_id: int | None, client: Client) -> NoReturn:
+def _refuse(user_id: int | None, actor: Actor) -> NoReturn:
     """Record the failure, of an unknown address too. Raises InvalidCredentials."""
     with transaction(InvalidCredentials):
-        audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
+        audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials

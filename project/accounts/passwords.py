@@ -39,7 +39,11 @@ def check_choice(password: str, *, username: str, email: str) -> None:
         log.error("BREACHED_PASSWORDS_FILE %s", error)
         raise Unavailable from None
     faults = [
-        FieldError("password", weakness.value, MESSAGES[weakness].format(shortest=policy.shortest))
+        FieldError(
+            "password",
+            weakness.value,
+            MESSAGES[weakness].format(format_duration=policy.format_duration),
+        )
         for weakness in weaknesses
     ]
     if faults:
@@ -66,7 +70,7 @@ def renew(user_id: int, kept_hash: str, password: str, network: str | None = Non
 
 def _policy() -> Policy:
     return Policy(
-        shortest=current_app.config["PASSWORD_MIN_LENGTH"],
+        format_duration=current_app.config["PASSWORD_MIN_LENGTH"],
         service_name=current_app.config["SERVICE_NAME"],
         breaches_file=current_app.config["BREACHED_PASSWORDS_FILE"],
     )

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from project.accounts import audit, devices, directory, passwords, sessions, throttle
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.sessions.tokens import DeviceGrant
+from project.accounts.sessions.tokens import LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle.policies import REGISTERING, Subjects
 from project.database.writes import insert_new
@@ -14,28 +14,26 @@ from project.extensions import db, transaction
 from project.models import User
 
 
-def register(username: str, email: str, password: str, client: Client) -> DeviceGrant:
+def register(username: str, email: str, password: str, actor: Actor) -> LoginTokens:
     """Make an account and log it in.
 
     Raises TooManyAttempts, InvalidPayload for a weak password, Overloaded, or UserExists, whichever
     of the two is taken. It is counted before the password is looked at, which costs as well.
     """
-    User.refuse_if_overloaded(client.site)
-    with throttle.attempt(REGISTERING, subjects=Subjects(client)):
+    User.refuse_if_overloaded(actor.site)
+    with throttle.attempt(REGISTERING, subjects=Subjects(actor)):
         passwords.check_choice(password, username=username, email=email)
-        row = User.new_row(username, email, password, client.site)
+        row = User.new_row(username, email, password, actor.site)
     key = source.current().signing_key()
     with transaction():
         user_id = insert_new(db.session(), User, row)
         if user_id is None:
             raise UserExists
-        grant = sessions.start(user_id, client, Event.USER_REGISTERED, key)
-    return DeviceGrant(**asdict(grant), device_token=devices.issue(user_id, row["password"]))
+        grant = sessions.start(user_id, actor, Event.USER_REGISTERED, key)
+    return LoginTokens(**asdict(grant), device_token=devices.issue(user_id, row["password"]))
 
 
-def add_user(
-    username: str, email: str, password: str, client: Client, *, admin: bool = False
-) -> int:
+def add_user(username: str, email: str, password: str, actor: Actor, *, admin: bool = False) -> int:
     """Make an account for somebody else.
 
     Raises InvalidPayload for a weak password, Overloaded, EmailExists, or UserExists for the
@@ -46,7 +44,7 @@ def add_user(
     with transaction():
         user_id = insert_new(db.session(), User, row)
         if user_id is not None:
-            audit.record(Event.USER_CREATED, client, user_id=user_id, admin=admin)
+            audit.record(Event.USER_CREATED, actor, user_id=user_id, admin=admin)
     if user_id is None:
         raise UserExists if directory.id_of(email) is None else EmailExists
     return user_id

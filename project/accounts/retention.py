@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 from project.accounts import signing_keys
 from project.clock import utcnow
 from project.database.base import Base
-from project.extensions import db, reads, transaction
+from project.extensions import autocommit, db, transaction
 from project.models import (
     AuditEvent,
     KnownNetwork,
@@ -33,10 +33,10 @@ from project.models import (
 
 Value = TypeVar("Value")
 
-ROWS_AT_ONCE = 500
+BATCH_SIZE = 500
 """Rows of one transaction: few enough that nobody has to wait for it."""
 
-PATIENCE = 20
+MAX_RETRIES = 20
 """How often a batch may fail to get its turn to write to SQLite, each time after waiting for it."""
 
 MARGIN = timedelta(days=1)
@@ -44,7 +44,7 @@ MARGIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Perishable:
+class RetentionRule:
     """Rows that are of no use when a moment of theirs is this long ago.
 
     The column is indexed, or every batch would read the whole table; where it is NULL, the row
@@ -57,7 +57,7 @@ class Perishable:
     kept_for: Callable[[], timedelta] = timedelta
 
 
-REMEMBERED = timedelta(days=365)
+KNOWN_NETWORK_RETENTION = timedelta(days=365)
 """How long a network that has logged in to an account is let in while others guess at it."""
 
 
@@ -66,16 +66,18 @@ def retention() -> timedelta:
     return timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"])
 
 
-PERISHABLES = (
-    Perishable("expired sessions", Session, Session.expires_at),
-    Perishable("ended sessions", Session, Session.ended_at, signing_keys.longest_lifetime),
-    Perishable("revocations", Revocation, Revocation.expires_at),
-    Perishable("attempts", Throttle, Throttle.expires_at),
-    Perishable("networks", KnownNetwork, KnownNetwork.last_login_at, lambda: REMEMBERED),
-    Perishable("audit events", AuditEvent, AuditEvent.at, retention),
+RETENTION_RULES = (
+    RetentionRule("expired sessions", Session, Session.expires_at),
+    RetentionRule("ended sessions", Session, Session.ended_at, signing_keys.longest_lifetime),
+    RetentionRule("revocations", Revocation, Revocation.expires_at),
+    RetentionRule("attempts", Throttle, Throttle.expires_at),
+    RetentionRule(
+        "networks", KnownNetwork, KnownNetwork.last_login_at, lambda: KNOWN_NETWORK_RETENTION
+    ),
+    RetentionRule("audit events", AuditEvent, AuditEvent.at, retention),
 )
 PRIVATE_KEYS = "private keys"
-NAMES = (*(perishable.name for perishable in PERISHABLES), PRIVATE_KEYS)
+NAMES = (*(perishable.name for perishable in RETENTION_RULES), PRIVATE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def purge() -> Iterator[Batch]:
 
     Safe in many processes at once: what one is deleting, the others pass over.
     """
-    for perishable in PERISHABLES:
+    for perishable in RETENTION_RULES:
         for rows in _delete(perishable):
             yield Batch(perishable.name, rows)
     yield Batch(PRIVATE_KEYS, _erase_private_keys())
@@ -100,14 +102,14 @@ def purge() -> Iterator[Batch]:
 def batches_due() -> int:
     """Return how many batches a purge would have now, or a few more."""
     batches = 1
-    for perishable in PERISHABLES:
+    for perishable in RETENTION_RULES:
         rows = select(func.count()).select_from(perishable.table)
-        counted = reads.first(rows.where(perishable.column <= _cutoff(perishable)))
-        batches += 1 + (counted[0] if counted else 0) // ROWS_AT_ONCE
+        counted = autocommit.first(rows.where(perishable.column <= _cutoff(perishable)))
+        batches += 1 + (counted[0] if counted else 0) // BATCH_SIZE
     return batches
 
 
-def _delete(perishable: Perishable) -> Iterator[int]:
+def _delete(perishable: RetentionRule) -> Iterator[int]:
     """Delete the rows batch by batch, the oldest first; yield how many each batch had.
 
     Each begins where the one before has ended: PostgreSQL would else pass by all that was deleted
@@ -115,17 +117,17 @@ def _delete(perishable: Perishable) -> Iterator[int]:
     """
     cutoff = _cutoff(perishable)
     reached = datetime.min.replace(tzinfo=UTC)
-    deleted = ROWS_AT_ONCE
-    while deleted == ROWS_AT_ONCE:
+    deleted = BATCH_SIZE
+    while deleted == BATCH_SIZE:
         began = time.monotonic()
-        moments = _in_turn(_batch(perishable, reached, cutoff))
+        moments = _with_retry(_batch(perishable, reached, cutoff))
         deleted, reached = len(moments), max(moments, default=reached)
         yield deleted
-        _let_others_write(time.monotonic() - began)
+        _yield_to_writers(time.monotonic() - began)
 
 
 def _batch(
-    perishable: Perishable, reached: datetime, cutoff: datetime
+    perishable: RetentionRule, reached: datetime, cutoff: datetime
 ) -> ReturningDelete[datetime]:
     """Return the statement that deletes the next rows, but those that somebody holds."""
     key = list(perishable.table.__table__.primary_key)
@@ -133,7 +135,7 @@ def _batch(
         select(*key)
         .where(perishable.column.between(reached, cutoff))
         .order_by(perishable.column)
-        .limit(ROWS_AT_ONCE)
+        .limit(BATCH_SIZE)
         .with_for_update(skip_locked=True)
         .cte("oldest")
     )
@@ -141,12 +143,12 @@ def _batch(
     return delete(perishable.table).where(these).returning(perishable.column)
 
 
-def _in_turn(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
+def _with_retry(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
     """Execute and commit a statement; return what it returns.
 
     A request that cannot write to SQLite in time is told so; an upkeep can wait for its turn.
     """
-    for _ in range(PATIENCE):
+    for _ in range(MAX_RETRIES):
         try:
             return _committed(statement)
         except exc.OperationalError as error:
@@ -160,7 +162,7 @@ def _committed(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Se
         return db.session.scalars(statement).all()
 
 
-def _let_others_write(seconds: float) -> None:
+def _yield_to_writers(seconds: float) -> None:
     """Rest for as long as this on SQLite, which has one writer at a time and no queue of them.
 
     Whoever waits looks again and again whether it is free, and would find it taken every time.
@@ -169,7 +171,7 @@ def _let_others_write(seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _cutoff(perishable: Perishable) -> datetime:
+def _cutoff(perishable: RetentionRule) -> datetime:
     return utcnow() - perishable.kept_for() - MARGIN
 
 
@@ -178,4 +180,4 @@ def _erase_private_keys() -> int:
     expired = SigningKey.expires_at <= utcnow() - MARGIN
     kept = SigningKey.private_key != signing_keys.ERASED
     erasing = update(SigningKey).where(expired, kept).values(private_key=signing_keys.ERASED)
-    return len(_in_turn(erasing.returning(SigningKey.id)))
+    return len(_with_retry(erasing.returning(SigningKey.id)))

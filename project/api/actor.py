@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import g, request
 
-from project.accounts.actors import LONGEST_USER_AGENT, Client
+from project.accounts.actors import MAX_USER_AGENT, Actor
 from project.http.client_address import address
 
 
@@ -13,8 +13,8 @@ def identified(user_id: int, session_id: UUID) -> None:
     g.user_id, g.session_id = user_id, session_id
 
 
-def client() -> Client:
+def actor() -> Actor:
     """Return the request's client; what it says of itself is cut and cleaned, not believed."""
-    said = request.headers.get("User-Agent", "")[:LONGEST_USER_AGENT]
+    said = request.headers.get("User-Agent", "")[:MAX_USER_AGENT]
     visible = "".join(character for character in said if character.isprintable())
-    return Client(address=address(), user_agent=visible, user_id=g.get("user_id"))
+    return Actor(address=address(), user_agent=visible, user_id=g.get("user_id"))

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from flask import Blueprint
 
 from project.accounts import login, registration, sessions, throttle
-from project.accounts.sessions import Identity, refresh
-from project.api.actor import client, identified
-from project.api.guard import TOKEN_REFUSALS, authenticate
+from project.accounts.sessions import Principal, refresh
+from project.api.actor import actor, identified
+from project.api.guard import TOKEN_ERRORS, authenticate
 from project.api.schemas import (
     LoginRequest,
     LoginResponse,
@@ -31,35 +31,35 @@ from project.errors import (
     Unavailable,
     UserExists,
 )
-from project.http.contract import accepts, accepts_optional, answers
+from project.http.contract import accepts, accepts_optional, responds
 
 auth_blueprint = Blueprint("auth", __name__)
 auth_blueprint.register_blueprint(sessions_blueprint)
 
 
 @auth_blueprint.post("/auth/register")
-@answers(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
+@responds(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisterResponse:
     """Create an account and log it in."""
-    grant = registration.register(payload.username, payload.email, payload.password, client())
+    grant = registration.register(payload.username, payload.email, payload.password, actor())
     return RegisterResponse(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/login")
-@answers(LoginResponse, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
+@responds(LoginResponse, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
 @accepts(LoginRequest)
 def login_user(payload: LoginRequest) -> LoginResponse:
     """Log in with e-mail address and password.
 
     An unknown address and a wrong password are the same error, after the same time.
     """
-    grant = login.login(payload.email, payload.password, client(), payload.device_token)
+    grant = login.login(payload.email, payload.password, actor(), payload.device_token)
     return LoginResponse(**asdict(grant))
 
 
 @auth_blueprint.post("/auth/refresh")
-@answers(RefreshResponse, *TOKEN_REFUSALS, RefreshReused, RefreshSuperseded, TooManyAttempts)
+@responds(RefreshResponse, *TOKEN_ERRORS, RefreshReused, RefreshSuperseded, TooManyAttempts)
 @accepts(RefreshRequest)
 def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     """Exchange a refresh token for a new pair of tokens.
@@ -69,36 +69,36 @@ def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     """
     claims = refresh.claims_of(payload.refresh_token)
     identified(claims.user_id, claims.session_id)
-    return RefreshResponse(**asdict(refresh.refresh(claims, client())))
+    return RefreshResponse(**asdict(refresh.refresh(claims, actor())))
 
 
 @auth_blueprint.get("/auth/logout", head=False)
-@answers(LogoutResponse)
+@responds(LogoutResponse)
 @authenticate(missing=LogoutTokenMissing)
-def logout_user(identity: Identity) -> LogoutResponse:
+def logout_user(principal: Principal) -> LogoutResponse:
     """Log out: end the session of the token, which is rejected from then on."""
-    sessions.end(identity.id, identity.session_id, client())
+    sessions.end(principal.id, principal.session_id, actor())
     return LogoutResponse()
 
 
 @auth_blueprint.post("/auth/logout")
-@answers(LogoutResponse, TooManyAttempts)
+@responds(LogoutResponse, TooManyAttempts)
 @authenticate(missing=LogoutTokenMissing)
 @accepts_optional(LogoutRequest)
-def logout_sessions(identity: Identity, payload: LogoutRequest) -> LogoutResponse:
+def logout_sessions(principal: Principal, payload: LogoutRequest) -> LogoutResponse:
     """Log out of this session, of all others of the user, or of all."""
     if payload.scope == "local":
-        sessions.end(identity.id, identity.session_id, client())
+        sessions.end(principal.id, principal.session_id, actor())
     else:
-        throttle.count_write(identity.id, client())
-        kept = identity.session_id if payload.scope == "others" else None
-        sessions.end_all(identity.id, client(), but=kept)
+        throttle.count_write(principal.id, actor())
+        kept = principal.session_id if payload.scope == "others" else None
+        sessions.end_all(principal.id, actor(), but=kept)
     return LogoutResponse()
 
 
 @auth_blueprint.get("/auth/status")
-@answers(StatusResponse)
+@responds(StatusResponse)
 @authenticate()
-def get_user_status(identity: Identity) -> StatusResponse:
+def get_user_status(principal: Principal) -> StatusResponse:
     """Return the authenticated user."""
-    return StatusResponse(admin=identity.admin, data=UserData.model_validate(identity))
+    return StatusResponse(admin=principal.admin, data=UserData.model_validate(principal))

@@ -86,7 +86,7 @@ class TooManyTransfers(Overloaded):
 
 
 @docs_blueprint.get("/")
-@serves(MEDIA_TYPE, status=302, refusals=(NotFound,))
+@serves(MEDIA_TYPE, status=302, errors=(NotFound,))
 def get_root() -> Response:
     """Redirect a browser to the documentation page; any other client gets 404."""
     if request.accept_mimetypes.best_match((MEDIA_TYPE, "text/html")) != "text/html":
@@ -109,7 +109,7 @@ def get_docs_page() -> Response:
     "text/css",
     "text/javascript",
     "image/png",
-    refusals=(NotFound, TooManyTransfers),
+    errors=(NotFound, TooManyTransfers),
     revalidated=True,
 )
 def get_docs_asset(asset: str) -> Response:

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from flask import current_app, g, request
 
 from project.accounts import sessions
-from project.accounts.sessions import Identity
+from project.accounts.sessions import Principal
 from project.api.actor import identified
 from project.api.schemas import ServiceForm
 from project.errors import (
@@ -28,7 +28,7 @@ from project.errors import (
 from project.http.contract import View, accepts_form, describe
 from project.security import digests
 
-TOKEN_REFUSALS = (TokenInvalid, TokenExpired, SessionEnded, UserInactive, Unavailable)
+TOKEN_ERRORS = (TokenInvalid, TokenExpired, SessionEnded, UserInactive, Unavailable)
 SERVICE_ERRORS = (TokenMissing, ServiceTokenInvalid, Unavailable)
 SERVICE_SCHEMES = ("service_token", "client_secret_basic")
 
@@ -41,7 +41,7 @@ def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View],
         def authenticated(*args: Any, **kwargs: Any) -> Any:
             return view(_identify(missing), *args, **kwargs)
 
-        return describe(authenticated, (missing, *TOKEN_REFUSALS), secured=("auth_token",))
+        return describe(authenticated, (missing, *TOKEN_ERRORS), secured=("auth_token",))
 
     return decorate
 
@@ -56,7 +56,7 @@ def require_admin(view: View) -> View:
         return view(*args, **kwargs)
 
     return describe(
-        administered, (TokenMissing, *TOKEN_REFUSALS, NotPermitted), secured=("auth_token",)
+        administered, (TokenMissing, *TOKEN_ERRORS, NotPermitted), secured=("auth_token",)
     )
 
 
@@ -70,7 +70,7 @@ def authenticate_unless_public(view: View) -> View:
 
     return describe(
         admitted,
-        (TokenMissing, *TOKEN_REFUSALS, NotPermitted),
+        (TokenMissing, *TOKEN_ERRORS, NotPermitted),
         secured=("auth_token",),
         public_where="USERS_PUBLIC",
     )
@@ -172,10 +172,10 @@ def _service_token() -> str:
         raise ServiceTokenInvalid from None
 
 
-def _identify(missing: type[TokenMissing] = TokenMissing) -> Identity:
-    identity = sessions.identify(_bearer_token(missing))
-    identified(identity.id, identity.session_id)
-    return identity
+def _identify(missing: type[TokenMissing] = TokenMissing) -> Principal:
+    principal = sessions.identify(_bearer_token(missing))
+    identified(principal.id, principal.session_id)
+    return principal
 
 
 def _bearer_token(missing: type[TokenMissing]) -> str:

@@ -4,21 +4,21 @@ from flask import Blueprint
 
 from project.api.schemas import AliveResponse, ReadyResponse
 from project.errors import NotReady
-from project.http.contract import answers
+from project.http.contract import responds
 from project.serving import readiness
 
 health_blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 
 @health_blueprint.get("/live")
-@answers(AliveResponse)
+@responds(AliveResponse)
 def get_liveness() -> AliveResponse:
     """Return 200 as long as the process responds; the database is not checked."""
     return AliveResponse()
 
 
 @health_blueprint.get("/ready")
-@answers(ReadyResponse, NotReady)
+@responds(ReadyResponse, NotReady)
 def get_readiness() -> ReadyResponse:
     """Return 200 where the process accepts requests, else 503.
 

@@ -19,9 +19,9 @@ from project.accounts.audit import Event
 from project.accounts.throttle.policies import POLICIES
 from project.api.guard import authenticate_scraper
 from project.clock import utcnow
-from project.extensions import db, reads
+from project.extensions import autocommit, db
 from project.http.contract import serves
-from project.http.openapi import family
+from project.http.openapi import error_classes
 from project.http.request_counter import RequestCounter
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
 from project.version import VERSION
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 metrics_blueprint = Blueprint("metrics", __name__)
 
 
-class Census:
+class OpenSessionCount:
     """How many sessions are open, counted once a minute at the most: it is a long read."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Census:
 @authenticate_scraper
 def get_metrics() -> Response:
     """Return the metrics of all processes of the service, for Prometheus."""
-    census: Census = current_app.extensions["census"]
+    census: OpenSessionCount = current_app.extensions["census"]
     sampler: ConnectionSampler = current_app.extensions["connection_sampler"]
     sampler.sample()
     body = _metrics().exposition(Facts(VERSION, census.number()))
@@ -94,13 +94,15 @@ def init_app(app: Flask) -> None:
     if not app.config["METRICS_TOKEN"]:
         return
     metrics = app.extensions["metrics"] = Metrics()
-    app.extensions["census"] = Census()
+    app.extensions["census"] = OpenSessionCount()
     _begin_at_zero(metrics)
     pool = app.extensions["hashing_pool"]
     pool.watch = metrics
     metrics.hashing_threads.set(pool.size)
     with app.app_context():
-        sampler = ConnectionSampler(metrics, {"reads": reads.engine, "writes": db.engine})
+        sampler = ConnectionSampler(
+            metrics, {"autocommit": autocommit.engine, "transaction": db.engine}
+        )
     app.extensions["connection_sampler"] = sampler
     audit.observe(app, metrics_of_sessions(metrics))
     app.wsgi_app = RequestCounter(app.wsgi_app, metrics, sampler)  # type: ignore[method-assign]
@@ -114,8 +116,8 @@ def _metrics() -> Metrics:
 
 def _begin_at_zero(metrics: Metrics) -> None:
     """Make the series that alerts look at: what appears with 1 has not grown, to Prometheus."""
-    for member in family():
-        metrics.refusals.labels(member.code)
+    for member in error_classes():
+        metrics.errors.labels(member.code)
     for policy in POLICIES:
         metrics.throttled.labels(policy.name)
     for outcome in ("succeeded", "failed", "throttled", "overloaded", "invalid", "unavailable"):

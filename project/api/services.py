@@ -3,7 +3,7 @@
 from flask import Blueprint, current_app, request
 
 from project.accounts import sessions, signing_keys
-from project.accounts.sessions import Identity, revocations
+from project.accounts.sessions import Principal, revocations
 from project.accounts.signing_keys import source
 from project.api.guard import accepts_from_service, authenticate, authenticate_service
 from project.api.schemas import (
@@ -18,14 +18,14 @@ from project.api.schemas import (
     ServerMetadata,
 )
 from project.errors import NotFound, Unauthorized, Unavailable
-from project.http.contract import accepts_query, answers
+from project.http.contract import accepts_query, responds
 from project.security import identifiers
 
 services_blueprint = Blueprint("services", __name__)
 
 
 @services_blueprint.post("/auth/introspect")
-@answers(IntrospectionResponse, sparse=True)
+@responds(IntrospectionResponse, sparse=True)
 @accepts_from_service(IntrospectionRequest)
 def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
     """Return whether an access token is active, and its user (RFC 7662).
@@ -35,27 +35,27 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
     active is not disclosed.
     """
     try:
-        identity = sessions.identify(payload.token)
+        principal = sessions.identify(payload.token)
     except Unauthorized:
         return IntrospectionResponse(active=False)
     return IntrospectionResponse(
         active=True,
-        sub=str(identity.id),
-        username=identity.username,
-        email=identity.email,
-        admin=identity.admin,
+        sub=str(principal.id),
+        username=principal.username,
+        email=principal.email,
+        admin=principal.admin,
         iss=current_app.config["TOKEN_ISSUER"],
-        sid=identity.session_id,
+        sid=principal.session_id,
         token_type="Bearer",
-        iat=int(identity.issued_at.timestamp()),
-        exp=int(identity.expires_at.timestamp()),
+        iat=int(principal.issued_at.timestamp()),
+        exp=int(principal.expires_at.timestamp()),
     )
 
 
 @services_blueprint.get("/auth/forward")
-@answers(ForwardResponse)
+@responds(ForwardResponse)
 @authenticate()
-def forward_request(identity: Identity) -> tuple[ForwardResponse, dict[str, str]]:
+def forward_request(principal: Principal) -> tuple[ForwardResponse, dict[str, str]]:
     """Authenticate a request for a proxy, and return its user in header fields.
 
     For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy: 200 with
@@ -63,16 +63,16 @@ def forward_request(identity: Identity) -> tuple[ForwardResponse, dict[str, str]
     challenge. Non-ASCII characters in a name are percent-encoded UTF-8.
     """
     fields = {
-        "X-Auth-User-Id": str(identity.id),
-        "X-Auth-Username": identifiers.field_value(identity.username),
-        "X-Auth-Email": identifiers.field_value(identity.email),
-        "X-Auth-Admin": str(identity.admin).lower(),
+        "X-Auth-User-Id": str(principal.id),
+        "X-Auth-Username": identifiers.field_value(principal.username),
+        "X-Auth-Email": identifiers.field_value(principal.email),
+        "X-Auth-Admin": str(principal.admin).lower(),
     }
     return ForwardResponse(), fields
 
 
 @services_blueprint.get("/.well-known/jwks.json")
-@answers(KeySetResponse, Unavailable, sparse=True, revalidated=True)
+@responds(KeySetResponse, Unavailable, sparse=True, revalidated=True)
 def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     """Return the public keys that verify access tokens (RFC 7517); none where those are HS256.
 
@@ -86,7 +86,7 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
 
 
 @services_blueprint.get("/.well-known/oauth-authorization-server")
-@answers(ServerMetadata, NotFound, revalidated=True)
+@responds(ServerMetadata, NotFound, revalidated=True)
 def get_server_metadata() -> tuple[ServerMetadata, dict[str, str]]:
     """Return where tokens are verified and introspected (RFC 8414); 404 without TOKEN_ISSUER."""
     issuer: str | None = current_app.config["TOKEN_ISSUER"]
@@ -109,7 +109,7 @@ def get_server_metadata() -> tuple[ServerMetadata, dict[str, str]]:
 
 
 @services_blueprint.get("/auth/revocations")
-@answers(RevocationListResponse, revalidated=True)
+@responds(RevocationListResponse, revalidated=True)
 @authenticate_service
 @accepts_query(FeedRequest)
 def list_revocations(feed: FeedRequest) -> RevocationListResponse:

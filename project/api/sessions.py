@@ -5,45 +5,45 @@ from uuid import UUID
 from flask import Blueprint
 
 from project.accounts import sessions, throttle
-from project.accounts.sessions import Identity, OpenSession
-from project.api.actor import client
+from project.accounts.sessions import OpenSession, Principal
+from project.api.actor import actor
 from project.api.guard import authenticate
 from project.api.schemas import EndSessionResponse, SessionData, SessionList, SessionListResponse
 from project.errors import SessionNotFound, TooManyAttempts
-from project.http.contract import answers
+from project.http.contract import responds
 
 sessions_blueprint = Blueprint("sessions", __name__)
 
 
 @sessions_blueprint.get("/auth/sessions")
-@answers(SessionListResponse)
+@responds(SessionListResponse)
 @authenticate()
-def list_sessions(identity: Identity) -> SessionListResponse:
+def list_sessions(principal: Principal) -> SessionListResponse:
     """List the caller's open sessions, the most recently seen first."""
-    shown = [_shown(session, identity) for session in sessions.of_user(identity.id)]
+    shown = [_shown(session, principal) for session in sessions.of_user(principal.id)]
     return SessionListResponse(data=SessionList(sessions=shown))
 
 
 @sessions_blueprint.delete("/auth/sessions/<session_id>")
-@answers(EndSessionResponse, SessionNotFound, TooManyAttempts)
+@responds(EndSessionResponse, SessionNotFound, TooManyAttempts)
 @authenticate()
-def end_session(identity: Identity, session_id: str) -> EndSessionResponse:
+def end_session(principal: Principal, session_id: str) -> EndSessionResponse:
     """End one of the caller's sessions; its tokens are rejected from then on."""
     try:
         named = UUID(session_id)
     except ValueError:
         raise SessionNotFound from None
-    throttle.count_write(identity.id, client())
-    sessions.end_one_of(identity.id, named, client())
+    throttle.count_write(principal.id, actor())
+    sessions.end_one_of(principal.id, named, actor())
     return EndSessionResponse()
 
 
-def _shown(session: OpenSession, identity: Identity) -> SessionData:
+def _shown(session: OpenSession, principal: Principal) -> SessionData:
     return SessionData(
         id=session.id,
         created_at=session.created_at,
         last_seen_at=session.last_seen_at.replace(second=0),
         address=session.address,
         user_agent=session.user_agent,
-        current=session.id == identity.session_id,
+        current=session.id == principal.session_id,
     )

@@ -5,8 +5,8 @@ import re
 from flask import Blueprint
 
 from project.accounts import directory, registration
-from project.accounts.sessions import Identity
-from project.api.actor import client
+from project.accounts.sessions import Principal
+from project.api.actor import actor
 from project.api.guard import authenticate_unless_public, require_admin
 from project.api.schemas import (
     AddUserResponse,
@@ -19,9 +19,9 @@ from project.api.schemas import (
     UserListResponse,
     UserResponse,
 )
-from project.api.schemas.fields import position_text
+from project.api.schemas.fields import format_cursor
 from project.errors import EmailExists, NotPermitted, UserExists, UserNotFound
-from project.http.contract import accepts, accepts_query, answers
+from project.http.contract import accepts, accepts_query, responds
 
 DEFAULT_PAGE = 50
 USER_ID = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
@@ -30,17 +30,17 @@ users_blueprint = Blueprint("users", __name__)
 
 
 @users_blueprint.get("/ping")
-@answers(PongResponse)
+@responds(PongResponse)
 def ping_pong() -> PongResponse:
     """Return "pong!"."""
     return PongResponse()
 
 
 @users_blueprint.get("/users")
-@answers(UserListResponse)
+@responds(UserListResponse)
 @authenticate_unless_public
 @accepts_query(PageRequest)
-def get_all_users(caller: Identity | None, page: PageRequest) -> UserListResponse:
+def get_all_users(caller: Principal | None, page: PageRequest) -> UserListResponse:
     """List the accounts, newest first.
 
     For administrators, or without authentication where USERS_PUBLIC is set. The response is a page;
@@ -53,14 +53,14 @@ def get_all_users(caller: Identity | None, page: PageRequest) -> UserListRespons
     else:
         users, next_position = directory.page(page.limit or DEFAULT_PAGE, page.after)
     shown = [UserData.model_validate(user) for user in users]
-    after = position_text(next_position) if next_position else None
+    after = format_cursor(next_position) if next_position else None
     return UserListResponse(data=UserList(users=shown, next=after))
 
 
 @users_blueprint.get("/users/<user_id>")
-@answers(UserResponse, UserNotFound)
+@responds(UserResponse, UserNotFound)
 @authenticate_unless_public
-def get_single_user(caller: Identity | None, user_id: str) -> UserResponse:
+def get_single_user(caller: Principal | None, user_id: str) -> UserResponse:
     """Return one account.
 
     For its owner and administrators, or without authentication where USERS_PUBLIC is set.
@@ -73,11 +73,11 @@ def get_single_user(caller: Identity | None, user_id: str) -> UserResponse:
 
 
 @users_blueprint.post("/users")
-@answers(AddUserResponse, EmailExists, UserExists, status=201)
+@responds(AddUserResponse, EmailExists, UserExists, status=201)
 @require_admin
 @accepts(RegisterRequest)
 def add_user(payload: RegisterRequest) -> AddUserResponse:
     """Create an account for another person; for administrators."""
-    user_id = registration.add_user(payload.username, payload.email, payload.password, client())
+    user_id = registration.add_user(payload.username, payload.email, payload.password, actor())
     created = NewUserData(id=user_id, username=payload.username, email=payload.email)
     return AddUserResponse(message=f"{payload.email} was added!", data=created)

@@ -40,8 +40,8 @@ class Database(Command):  # type: ignore[misc]  # the library has no types
         migrations = flask_migrate.cli.db
         try:
             code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)
-        except click.ClickException as refusal:
-            raise CommandFailed(refusal.format_message()) from None
+        except click.ClickException as error:
+            raise CommandFailed(error.format_message()) from None
         # --help ends with a code; a command that was run ends with nothing.
         if code is None and {"upgrade", "downgrade", "stamp"} & set(arguments):
             print(f"{database_name()} is at revision {', '.join(applied_revisions()) or 'none'}.")

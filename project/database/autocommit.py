@@ -6,11 +6,11 @@ from flask import Flask, current_app
 from sqlalchemy import Engine, Row, create_engine, exc
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from project.database.compiled import Columns, ConnectionLost, Prepared
+from project.database.compiled import Columns, CompiledQuery, ConnectionLost
 from project.database.connections import engine_options
 
 
-class ReadEngine:
+class AutocommitEngine:
     """An engine for statements that stand alone, which sends them and nothing around them.
 
     A default transaction costs BEGIN, SELECT and ROLLBACK on the wire, and a ping before use one
@@ -38,7 +38,9 @@ class ReadEngine:
         rows = self.all(statement, **values)
         return rows[0] if rows else None
 
-    def alone(self, statement: Prepared[*Columns], **values: object) -> Row[*Columns] | None:
+    def fetch_one(
+        self, statement: CompiledQuery[*Columns], **values: object
+    ) -> Row[*Columns] | None:
         """Return the row of a prepared statement, or None.
 
         Where there is no connection the ordinary way is gone, once. So a statement that writes may

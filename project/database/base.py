@@ -30,7 +30,7 @@ def table_of(model: type[Base]) -> Table:
     return model.__table__
 
 
-class Moment(TypeDecorator[datetime]):
+class UTCDateTime(TypeDecorator[datetime]):
     """A point in time: aware UTC in Python on every database (SQLite keeps no time zone)."""
 
     impl = DateTime(timezone=True)
@@ -51,21 +51,21 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class later(FunctionElement[datetime]):  # noqa: N801  # read as a function of SQL
+class add_seconds(FunctionElement[datetime]):  # noqa: N801  # read as a function of SQL
     """The point in time so many seconds after another, reckoned by the database."""
 
-    type = Moment()
+    type = UTCDateTime()
     inherit_cache = True
 
 
-@compiles(later, "postgresql")
-def _by_interval(element: later, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(add_seconds, "postgresql")
+def _by_interval(element: add_seconds, compiler: SQLCompiler, **options: Any) -> str:
     moment, seconds = (compiler.process(clause, **options) for clause in element.clauses)
     return f"({moment} + make_interval(secs => {seconds}))"
 
 
-@compiles(later, "sqlite")
-def _by_modifier(element: later, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(add_seconds, "sqlite")
+def _by_modifier(element: add_seconds, compiler: SQLCompiler, **options: Any) -> str:
     """Write it as a Moment is kept, with six digits of a second, of which SQLite knows three."""
     moment, seconds = (compiler.process(clause, **options) for clause in element.clauses)
     form = "'%Y-%m-%d %H:%M:%f'"

@@ -48,7 +48,7 @@ class Plan:
         return self.row(*(processed(value) if processed else value for processed, value in pairs))
 
 
-class Prepared(Generic[*Columns]):
+class CompiledQuery(Generic[*Columns]):
     """A statement with named parameters and nothing else, which gives one row or none."""
 
     def __init__(self, statement: TypedReturnsRows[*Columns]) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import URL, Dialect, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from project.database import timeouts
-from project.limits import PLACES
+from project.limits import MAX_CONCURRENT_REQUESTS
 
-POOL = {"pool_size": 5, "max_overflow": PLACES - 5}
+POOL = {"pool_size": 5, "max_overflow": MAX_CONCURRENT_REQUESTS - 5}
 """Together as many connections as requests are worked at: none waits for another's."""
 
 

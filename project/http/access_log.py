@@ -18,8 +18,8 @@ ASKED_ALL_THE_TIME = frozenset(
 """What others ask at every request of their own, and every few seconds. That it went well is no
 news, and a line would cost more than some of these answers do."""
 
-LONGEST_METHOD = 16
-LONGEST_CLIENT_ID = 64
+MAX_METHOD = 16
+MAX_CLIENT_ID = 64
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +42,20 @@ def note(response: Response) -> Response:
     is_news = route not in ASKED_ALL_THE_TIME or response.status_code >= 300
     level = logging.INFO if is_news else logging.DEBUG
     if logger.isEnabledFor(level):
-        logger.log(level, "answered", extra=_told(route, response.status_code))
+        logger.log(level, "request completed", extra=_told(route, response.status_code))
     return response
 
 
 def _client_id() -> dict[str, str]:
     """Return the name that a service gave itself, if any."""
     name: str | None = g.get("client_id")
-    return {"client_id": name[:LONGEST_CLIENT_ID]} if name else {}
+    return {"client_id": name[:MAX_CLIENT_ID]} if name else {}
 
 
 def _told(route: str | None, status: int) -> dict[str, object]:
     session_id: UUID | None = g.get("session_id")
     return {
-        "method": request.method[:LONGEST_METHOD],
+        "method": request.method[:MAX_METHOD],
         "route": route,
         "status": status,
         "duration_ms": round((perf_counter() - g.began) * 1000, 1),

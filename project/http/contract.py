@@ -29,8 +29,8 @@ from project.http.payload import (
 )
 
 View = Callable[..., Any]
-BODY_REFUSALS = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
-Refusals = tuple[type[ServiceError], ...]
+BODY_ERRORS = (InvalidPayload, BadRequest, PayloadTooLarge, UnsupportedMediaType)
+Errors = tuple[type[ServiceError], ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Operation:
     answer: type[BaseModel] | None = None
     status: int = 200
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
-    refusals: Refusals = ()
+    errors: Errors = ()
     public_where: str = ""
     """The setting that makes the operation public; empty for none."""
     secured: tuple[str, ...] = ()
@@ -58,29 +58,29 @@ def operation_of(view: View) -> Operation:
     return operation
 
 
-def describe(view: View, refusals: Refusals = (), **changes: Any) -> View:
+def describe(view: View, errors: Errors = (), **changes: Any) -> View:
     """Add to a view's description."""
     known = operation_of(view)
-    changes["refusals"] = known.refusals + refusals
+    changes["refusals"] = known.errors + errors
     view.operation = replace(known, **changes)  # type: ignore[attr-defined]  # a function takes any
     return view
 
 
 def accepts(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body to the view as this model."""
-    return _passes(partial(read_json, model), BODY_REFUSALS, body=model)
+    return _passes(partial(read_json, model), BODY_ERRORS, body=model)
 
 
 def accepts_optional(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body to the view as this model; no body is an empty object."""
     read = partial(read_optional_json, model)
-    return _passes(read, BODY_REFUSALS, body=model, body_required=False)
+    return _passes(read, BODY_ERRORS, body=model, body_required=False)
 
 
 def accepts_form(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body, form-encoded or JSON, to the view as this model."""
     read = partial(read_form_or_json, model)
-    return _passes(read, BODY_REFUSALS, body=model, body_types=(FORM, MEDIA_TYPE))
+    return _passes(read, BODY_ERRORS, body=model, body_types=(FORM, MEDIA_TYPE))
 
 
 def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:
@@ -89,21 +89,21 @@ def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:
 
 
 def _passes(
-    read: Callable[[], BaseModel], refusals: Refusals, **described: Any
+    read: Callable[[], BaseModel], errors: Errors, **described: Any
 ) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def accept(*args: Any, **kwargs: Any) -> Any:
             return view(*args, read(), **kwargs)
 
-        return describe(accept, refusals, **described)
+        return describe(accept, errors, **described)
 
     return decorate
 
 
-def answers(
+def responds(
     model: type[BaseModel],
-    *refusals: type[ServiceError],
+    *errors: type[ServiceError],
     status: int = 200,
     sparse: bool = False,
     revalidated: bool = False,
@@ -126,7 +126,7 @@ def answers(
                 return revalidate(response)
             return response
 
-        return describe(answer, refusals, answer=model, status=status, revalidated=revalidated)
+        return describe(answer, errors, answer=model, status=status, revalidated=revalidated)
 
     return decorate
 
@@ -139,12 +139,12 @@ def revalidate(response: Response) -> Response:
 
 
 def serves(
-    *media_types: str, refusals: Refusals = (), status: int = 200, revalidated: bool = False
+    *media_types: str, errors: Errors = (), status: int = 200, revalidated: bool = False
 ) -> Callable[[View], View]:
     """Say that the view answers something else than the envelope."""
 
     def decorate(view: View) -> View:
         changes = {"media_types": media_types, "status": status, "revalidated": revalidated}
-        return describe(view, refusals, **changes)
+        return describe(view, errors, **changes)
 
     return decorate

@@ -23,9 +23,9 @@ def init_app(app: Flask) -> None:
 
 def answer(error: Exception) -> Response:
     """Return the answer to whatever was raised; `g.refusal` is what it has become."""
-    g.refusal = refusal = _refusal_of(error)
-    body = current_app.json.dumps(refusal.body(), separators=(",", ":"))
-    return Response(body, refusal.status, refusal.headers(), mimetype="application/json")
+    g.error = error = _refusal_of(error)
+    body = current_app.json.dumps(error.body(), separators=(",", ":"))
+    return Response(body, error.status, error.headers(), mimetype="application/json")
 
 
 def _refusal_of(error: Exception) -> ServiceError:

@@ -85,12 +85,12 @@ def build(app: Flask) -> Schema:
     }
 
 
-def family(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+def error_classes(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
     """Yield every class of error that the service knows."""
     for member in root.__subclasses__():
         if hasattr(member, "code"):
             yield member
-        yield from family(member)
+        yield from error_classes(member)
 
 
 def _tags(paths: Schema) -> list[Schema]:
@@ -165,11 +165,11 @@ def _success(operation: Operation) -> Schema:
 
 def _refusals(operation: Operation) -> Schema:
     """Return an answer a status, with an example a code."""
-    known: set[type[ServiceError]] = {*operation.refusals, InternalError}
-    refusals = sorted(known, key=lambda error: (error.status, error.code))
+    known: set[type[ServiceError]] = {*operation.errors, InternalError}
+    errors = sorted(known, key=lambda error: (error.status, error.code))
     return {
         str(status): _refusal(HTTPStatus(status).phrase, list(members))
-        for status, members in groupby(refusals, key=lambda error: error.status)
+        for status, members in groupby(errors, key=lambda error: error.status)
     }
 
 
@@ -201,14 +201,16 @@ REFUSAL = _reference(ErrorResponse)
 def _schemas(app: Flask) -> Schema:
     operations = [operation_of(view) for view in app.view_functions.values()]
     requests = {operation.body for operation in operations if operation.body}
-    answers = {operation.answer for operation in operations if operation.answer} | {ErrorResponse}
+    responds = {operation.answer for operation in operations if operation.answer} | {ErrorResponse}
     _, document = models_json_schema(
         [(model, "validation") for model in sorted(requests, key=lambda model: model.__name__)]
-        + [(model, "serialization") for model in sorted(answers, key=lambda model: model.__name__)],
+        + [
+            (model, "serialization") for model in sorted(responds, key=lambda model: model.__name__)
+        ],
         ref_template=REF_TEMPLATE,
     )
     schemas: Schema = document["$defs"]
     schemas["ErrorResponse"]["properties"]["code"]["enum"] = sorted(
-        {error.code for error in family()}
+        {error.code for error in error_classes()}
     )
     return schemas

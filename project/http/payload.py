@@ -20,7 +20,7 @@ from project.serving.broken_bodies import raised_as
 
 MEDIA_TYPE = "application/json"
 FORM = "application/x-www-form-urlencoded"
-LARGEST_BODY = 16 * 1024
+MAX_BODY = 16 * 1024
 """Bytes; the largest request of ours has a few hundred."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,7 +28,7 @@ Model = TypeVar("Model", bound=BaseModel)
 # What pydantic calls a fault, in the words of this service's contract. A fault that is not here was
 # raised by a rule of ours and brings its own.
 INVALID_TEXT = "This contains a NUL or an unpaired surrogate."
-FAULTS = {
+FIELD_ERRORS = {
     "missing": ("missing", "This field is required."),
     "string_type": ("wrong_type", "This must be a string."),
     "string_unicode": ("invalid_text", INVALID_TEXT),
@@ -98,9 +98,9 @@ def validate(model: type[Model], values: dict[str, Any]) -> Model:
 
 def _fault(fault: Any) -> FieldError:
     field = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] not in FAULTS:
+    if fault["type"] not in FIELD_ERRORS:
         return FieldError(field, fault["type"], fault["msg"])
-    code, message = FAULTS[fault["type"]]
+    code, message = FIELD_ERRORS[fault["type"]]
     return FieldError(field, code, message.format(**fault.get("ctx", {})))
 
 
@@ -122,11 +122,11 @@ def _read_object() -> dict[str, Any]:
 def _read_body() -> bytes:
     """Return the whole body. Raises PayloadTooLarge, or BadRequest where it ends too soon."""
     declared = request.content_length or 0
-    if declared > LARGEST_BODY:
+    if declared > MAX_BODY:
         raise PayloadTooLarge
-    with concurrency.places().lent(), raised_as(BadRequest):
-        body = _read(LARGEST_BODY + 1)
-    if len(body) > LARGEST_BODY:
+    with concurrency.places().released(), raised_as(BadRequest):
+        body = _read(MAX_BODY + 1)
+    if len(body) > MAX_BODY:
         raise PayloadTooLarge
     if len(body) < declared:
         raise BadRequest

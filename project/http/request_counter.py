@@ -58,11 +58,11 @@ class RequestCounter:
         route = asked.url_rule.rule if asked.url_rule else UNMATCHED
         kind = (route, asked.method, status)
         (self._series.get(kind) or self._find(*kind)).observe(seconds)
-        refusal: ServiceError | None = g.get("refusal") if status >= "400" else None
-        if refusal is not None:
-            _count_refusal(self._metrics, refusal)
+        error: ServiceError | None = g.get("refusal") if status >= "400" else None
+        if error is not None:
+            _count_refusal(self._metrics, error)
         if asked.method == "POST" and route in TRIED:
-            TRIED[route](self._metrics).labels(_outcome(refusal)).inc()
+            TRIED[route](self._metrics).labels(_outcome(error)).inc()
 
     def _find(self, route: str, method: str, status: str) -> Histogram:
         """Return the series of a kind of answer; a client must not make ever new ones."""
@@ -74,13 +74,13 @@ class RequestCounter:
         return series
 
 
-def _count_refusal(metrics: Metrics, refusal: ServiceError) -> None:
-    metrics.refusals.labels(refusal.code).inc()
-    if isinstance(refusal, TooManyAttempts):
-        metrics.throttled.labels(refusal.policy).inc()
+def _count_refusal(metrics: Metrics, error: ServiceError) -> None:
+    metrics.errors.labels(error.code).inc()
+    if isinstance(error, TooManyAttempts):
+        metrics.throttled.labels(error.policy).inc()
 
 
-def _outcome(refusal: ServiceError | None) -> str:
-    if refusal is None:
+def _outcome(error: ServiceError | None) -> str:
+    if error is None:
         return "succeeded"
-    return OUTCOMES.get(refusal.code) or ("unavailable" if refusal.status >= 500 else "invalid")
+    return OUTCOMES.get(error.code) or ("unavailable" if error.status >= 500 else "invalid")

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from project.database.base import Base, Moment
+from project.database.base import Base, UTCDateTime
 
 ENDED = text("ended_at IS NOT NULL")
 """Most sessions are open: the index of the others is small."""
@@ -30,16 +30,16 @@ class Session(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    expires_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     generation: Mapped[int] = mapped_column(default=0)
-    refreshed_at: Mapped[datetime] = mapped_column(Moment)
+    refreshed_at: Mapped[datetime] = mapped_column(UTCDateTime)
     refreshed_network: Mapped[str | None] = mapped_column(String(45))
     grace_responses: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    last_seen_at: Mapped[datetime] = mapped_column(Moment)
+    last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     address: Mapped[str] = mapped_column(String(45))
     user_agent: Mapped[str] = mapped_column(String(200))
-    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Revocation(Base):
@@ -50,5 +50,5 @@ class Revocation(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     session_id: Mapped[UUID]
-    ended_at: Mapped[datetime] = mapped_column(Moment)
-    expires_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

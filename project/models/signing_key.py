@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from project.database.base import Base, Moment
+from project.database.base import Base, UTCDateTime
 
 
 class SigningKey(Base):
@@ -24,8 +24,8 @@ class SigningKey(Base):
     algorithm: Mapped[str] = mapped_column(String(8))
     jwk: Mapped[str] = mapped_column(Text)
     private_key: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    signs_at: Mapped[datetime] = mapped_column(Moment)
-    signs_until: Mapped[datetime | None] = mapped_column(Moment)
-    expires_at: Mapped[datetime | None] = mapped_column(Moment)
-    retired_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    signs_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    signs_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -5,13 +5,13 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from project.database.base import Base, Moment
+from project.database.base import Base, UTCDateTime
 
 
 class Throttle(Base):
     """How many attempts a limit has counted for a subject, and until when it lets no more in.
 
-    `told_until` is the end of the last wait of which the audit trail knows.
+    `audited_until` is the end of the last wait of which the audit trail knows.
     """
 
     __tablename__ = "throttle"
@@ -19,9 +19,9 @@ class Throttle(Base):
     scope: Mapped[str] = mapped_column(String(20), primary_key=True)
     subject: Mapped[str] = mapped_column(String(320), primary_key=True)
     count: Mapped[int]
-    blocked_until: Mapped[datetime] = mapped_column(Moment)
-    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
-    told_until: Mapped[datetime | None] = mapped_column(Moment)
+    blocked_until: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    audited_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class KnownNetwork(Base):
@@ -33,4 +33,4 @@ class KnownNetwork(Base):
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
     network: Mapped[str] = mapped_column(String(45), primary_key=True)
-    last_login_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    last_login_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

@@ -10,13 +10,13 @@ from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
-from project.database.base import Base, Moment
+from project.database.base import Base, UTCDateTime
 from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
 from project.security import identifiers, tokens
 from project.security.passwords import hashing
 from project.security.signing_keys import Key
-from project.security.tokens import Claims, Keyring, Purpose, TokenDecoder
+from project.security.tokens import Claims, KeySource, Purpose, TokenDecoder
 from project.serving.hashing_pool import HashingPool, PoolFull
 
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class User(Base):
     password: Mapped[str] = mapped_column(String(128))
     active: Mapped[bool] = mapped_column(default=True)
     admin: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(Moment, default=utcnow)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
     def __init__(self, *, username: str, email: str, password: str, **columns: Any) -> None:
         super().__init__(**self.new_row(username, email, password), **columns)
@@ -76,8 +76,8 @@ class User(Base):
         that bcrypt did not make: against those nothing opens.
         """
         cost = hashing.cost_of(kept_hash or "")
-        checked = kept_hash if kept_hash and cost else hashing.decoy_hash(_rounds())
-        hashes = [checked, *hashing.decoys_up_to(cost or _rounds(), _rounds())]
+        checked = kept_hash if kept_hash and cost else hashing.dummy_hash(_rounds())
+        hashes = [checked, *hashing.dummy_hashes_up_to(cost or _rounds(), _rounds())]
         # A lone surrogate, which no client can send, must be a wrong password and not an error.
         typed = hashing.normalize(password).encode("utf-8", "surrogatepass")
         opened = _in_hashing_pool(partial(_check_all, hashes, typed), network)
@@ -132,8 +132,8 @@ def _check_all(hashes: list[str], password: bytes) -> list[bool]:
     return [bcrypt.check_password_hash(kept_hash, password) for kept_hash in hashes]
 
 
-def _keyring() -> Keyring:
-    keyring: Keyring = current_app.extensions["keyring"]
+def _keyring() -> KeySource:
+    keyring: KeySource = current_app.extensions["keyring"]
     return keyring
 
 

@@ -16,10 +16,10 @@ Network = IPv4Network | IPv6Network
 UNKNOWN = "unknown"
 """Stands for every address that cannot be told, like that of a Unix socket; one shared client."""
 
-MOST_REMEMBERED = 4096
+MAX_REMEMBERED = 4096
 """Spellings of addresses that are remembered: a client comes more than once, and reading costs."""
 
-MOST_HOPS = 100
+MAX_HOPS = 100
 """How many elements of a chain are read: no product has so many proxies."""
 
 SPELLING = re.compile(
@@ -55,7 +55,7 @@ def client_address(peer: str, chain: Sequence[str], trusted: Sequence[Network]) 
     client = _parse(peer)
     if client is None:
         return UNKNOWN
-    hops = islice(_from_the_right(chain), MOST_HOPS)
+    hops = islice(_from_the_right(chain), MAX_HOPS)
     while _is_in(client, trusted) and (element := next(hops, None)) is not None:
         if not element.strip(" \t"):
             return UNKNOWN
@@ -70,7 +70,7 @@ def is_address(text: str) -> bool:
     return _parse(text) is not None
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def network(address: str) -> str:
     """Return what this address is counted as: an IPv4 address by itself, of IPv6 its /64.
 
@@ -83,7 +83,7 @@ def network(address: str) -> str:
     return UNKNOWN if counted is None else str(counted)
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def wider_network(address: str, length: int) -> str | None:
     """Return the network of this prefix length that an IPv6 address is in; None for any other."""
     counted = _counted(address)
@@ -109,7 +109,7 @@ def _from_the_right(chain: Sequence[str]) -> Iterator[str]:
         yield from reversed(value.split(","))
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(MAX_REMEMBERED)
 def _parse(text: str) -> Address | None:
     """Return the address without port and zone, IPv4 where it is mapped; None where it is none."""
     form = SPELLING.fullmatch(text.strip(" \t"))

@@ -6,7 +6,7 @@ from datetime import timedelta
 SIZES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-def shortest(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """Return a duration as it is set: in the largest unit that fits."""
     seconds = int(length.total_seconds())
     size, unit = next(unit for unit in SIZES if seconds % unit[0] == 0)
@@ -22,4 +22,4 @@ class Limit:
 
     def __str__(self) -> str:
         """Return the limit as it is set."""
-        return f"{self.quota}/{shortest(self.window)}"
+        return f"{self.quota}/{format_duration(self.window)}"

@@ -87,12 +87,12 @@ class Key:
         return {"alg": self.algorithm.value, "typ": token_type, **known}
 
 
-def of_secret(secret: str) -> Key:
+def from_secret(secret: str) -> Key:
     """Return the symmetric key that the secret is."""
     return Key(Algorithm.HS256, verifying=secret.encode(), signing=secret.encode())
 
 
-def of_refresh_tokens(secret: str) -> Key:
+def refresh_key_from_secret(secret: str) -> Key:
     """Return the key of refresh tokens: derived from the secret, and known to this service alone.
 
     Other services hold a public key, or under HS256 the secret itself, to verify access tokens.
@@ -114,7 +114,7 @@ def generate(algorithm: Algorithm) -> PrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def published(private: PrivateKey, algorithm: Algorithm) -> dict[str, str]:
+def public_jwk(private: PrivateKey, algorithm: Algorithm) -> dict[str, str]:
     """Return the JWK of the public part, with its thumbprint as `kid`."""
     public = private.public_key()
     if isinstance(public, Ed25519PublicKey):

@@ -12,12 +12,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, current_app
 
-from project.limits import PLACES
+from project.limits import MAX_CONCURRENT_REQUESTS
 from project.serving import unread_body
-from project.serving.slow_clients import Watch
+from project.serving.slow_clients import IdleConnectionReaper
 
 
-class Places:
+class ConcurrencyLimiter:
     """The places; to enter is to take one."""
 
     def __init__(self, number: int) -> None:
@@ -33,7 +33,7 @@ class Places:
         self._free.put(None)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def released(self) -> Iterator[None]:
         """Lend one's place to others for as long as the block waits for the client."""
         self._free.put(None)
         try:
@@ -45,7 +45,9 @@ class Places:
 class Admission:
     """The app behind its places; the first request to a server also starts the watch."""
 
-    def __init__(self, app: WSGIApplication, places: Places, watch: Watch) -> None:
+    def __init__(
+        self, app: WSGIApplication, places: ConcurrencyLimiter, watch: IdleConnectionReaper
+    ) -> None:
         self._app = app
         self._places = places
         self._watch = watch
@@ -72,12 +74,12 @@ class Admission:
 
 def init_app(app: Flask) -> None:
     """Put the app behind its places."""
-    places = app.extensions["places"] = Places(PLACES)
-    watch = app.extensions["watch"] = Watch(app.config["CLIENT_TIMEOUT_SECONDS"])
+    places = app.extensions["places"] = ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS)
+    watch = app.extensions["watch"] = IdleConnectionReaper(app.config["CLIENT_TIMEOUT_SECONDS"])
     app.wsgi_app = Admission(app.wsgi_app, places, watch)  # type: ignore[method-assign]
 
 
-def places() -> Places:
+def places() -> ConcurrencyLimiter:
     """Return the current app's places."""
-    found: Places = current_app.extensions["places"]
+    found: ConcurrencyLimiter = current_app.extensions["places"]
     return found

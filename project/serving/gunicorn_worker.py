@@ -17,7 +17,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
-from project.limits import BODY_PIECE, CONNECTIONS, LARGEST_HEAD
+from project.limits import BODY_PIECE, MAX_CONNECTIONS, MAX_HEADER_BYTES
 
 LINGER_SECONDS = 2.0
 MAX_DRAINED = 64 * 1024
@@ -28,7 +28,7 @@ PIECE = 4096
 class Lingerer:
     """A thread that closes connections which have sent their last response."""
 
-    def __init__(self, most: int = CONNECTIONS, seconds: float = LINGER_SECONDS) -> None:
+    def __init__(self, most: int = MAX_CONNECTIONS, seconds: float = LINGER_SECONDS) -> None:
         self._most = most
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -120,7 +120,7 @@ def bound_heads() -> None:
     """Bound all header fields of a request together; gunicorn would take as many of full size."""
 
     def bound(_: Request) -> int:
-        return LARGEST_HEAD
+        return MAX_HEADER_BYTES
 
     def keep(_: Request, _computed: int) -> None:
         """Leave the bound as it is: gunicorn computes its own in each request."""

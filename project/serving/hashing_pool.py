@@ -17,7 +17,7 @@ class PoolFull(Exception):
     """All threads hash and the queue is full, or the network has its share of both."""
 
 
-class Places:
+class PoolSlots:
     """The places of a pool, of which one network gets no more than half.
 
     What has no network, as a command, may have all of them.
@@ -49,7 +49,7 @@ class Places:
                 self._taken += Counter()  # drops who holds none any more
 
 
-class Watch:
+class PoolObserver:
     """Is told what goes on in a pool, in the thread that does it; this one lets it pass."""
 
     def waits(self) -> None:
@@ -77,9 +77,9 @@ class HashingPool:
         niceness: int,
         while_waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self.watch = Watch()
+        self.watch = PoolObserver()
         self.size = threads
-        self._places = Places(threads + queue)
+        self._places = PoolSlots(threads + queue)
         self._while_waiting = while_waiting
         self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
 
@@ -105,7 +105,7 @@ def _be_nice(niceness: int) -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nicer)
 
 
-def _watched(work: Callable[[], Result], watch: Watch) -> Result:
+def _watched(work: Callable[[], Result], watch: PoolObserver) -> Result:
     watch.begins()
     began_at = time.perf_counter()
     try:

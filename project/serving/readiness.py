@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from project.database import deadline, failures
 from project.errors import Draining, NotReady, SchemaBehind, SecretDiffers
-from project.extensions import MIGRATIONS, reads
+from project.extensions import MIGRATIONS, autocommit
 from project.serving import draining, shared_secret
 from project.serving.shared_secret import ONLY
 
-LONGEST_WAIT = 1.0
+MAX_WAIT = 1.0
 """Seconds in which the database has to answer."""
 
 APPLIED = select(
@@ -52,7 +52,7 @@ def check() -> None:
     """
     if draining.is_on():
         raise Draining
-    deadline.begin(LONGEST_WAIT)
+    deadline.begin(MAX_WAIT)
     rows = _rows()
     if not _history().is_served_by({row.version_num for row in rows}):
         raise SchemaBehind
@@ -70,7 +70,7 @@ def _check_secret(salt: str | None, fingerprint: str | None) -> None:
 
 def _rows() -> Sequence[Row[str, str, str]]:
     with _reported_as_not_ready():
-        return reads.all(APPLIED)
+        return autocommit.all(APPLIED)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server.common import AbstractServer
 from granian.server.mp import MPServer
 
-from project.limits import CONNECTIONS, FINISHING_SECONDS, LARGEST_HEAD, THREADS
+from project.limits import MAX_CONNECTIONS, MAX_HEADER_BYTES, MAX_THREADS, SHUTDOWN_GRACE
 from project.serving import draining
 from project.telemetry import logs
 
@@ -60,12 +60,12 @@ def serve(
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
             header_read_timeout=1000 * config["CLIENT_TIMEOUT_SECONDS"],
-            max_buffer_size=LARGEST_HEAD,
+            max_buffer_size=MAX_HEADER_BYTES,
         ),
         workers=workers,
-        backpressure=CONNECTIONS,
-        blocking_threads=THREADS,
-        workers_kill_timeout=FINISHING_SECONDS,
+        backpressure=MAX_CONNECTIONS,
+        blocking_threads=MAX_THREADS,
+        workers_kill_timeout=SHUTDOWN_GRACE,
         # By itself it would end with the first worker that is killed.
         respawn_failed_workers=True,
         log_dictconfig=logs.of_server(readable=not config["STRICT"]),

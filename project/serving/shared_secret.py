@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from project.database import failures
 from project.database.writes import INSERTS
-from project.extensions import reads
+from project.extensions import autocommit
 from project.security import fingerprint
 
 RECORD = table(
@@ -65,13 +65,13 @@ class SharedSecret:
     def record(self, salt: str, replaced: str | None = None) -> None:
         """Record this app's secret, if the recorded one is still the one that it replaces."""
         made = fingerprint.of(self._current, salt)
-        insert = INSERTS[reads.engine.dialect.name](RECORD)
+        insert = INSERTS[autocommit.engine.dialect.name](RECORD)
         statement = insert.values(id=ONLY, salt=salt, fingerprint=made).on_conflict_do_update(
             index_elements=[RECORD.c.id],
             set_={"fingerprint": made},
             where=(RECORD.c.salt == salt) & (RECORD.c.fingerprint == literal(replaced or made)),
         )
-        with reads.engine.connect() as connection:
+        with autocommit.engine.connect() as connection:
             connection.execute(statement)
 
 
@@ -88,7 +88,7 @@ def current() -> SharedSecret:
 
 def recorded() -> tuple[str | None, str | None]:
     """Return salt and fingerprint as they are recorded; None where they are not."""
-    row = reads.first(RECORDED)
+    row = autocommit.first(RECORDED)
     return (row.salt, row.fingerprint) if row else (None, None)
 
 

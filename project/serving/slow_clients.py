@@ -29,7 +29,7 @@ KEEP_NOTHING = struct.pack("=ii", 1, 0)
 """A `struct linger` (socket(7)): on, for no seconds."""
 
 
-class Watch:
+class IdleConnectionReaper:
     """A thread that ends slow connections."""
 
     def __init__(self, client_timeout: int) -> None:

@@ -85,12 +85,12 @@ def _content(file: Path) -> str:
         content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
-    text = content.decode().removesuffix("\n").removesuffix("\r")
-    if not text:
+    string = content.decode().removesuffix("\n").removesuffix("\r")
+    if not string:
         raise ValueError("it is empty")
-    if "\0" in text:
+    if "\0" in string:
         raise ValueError("it holds a NUL")
-    return text
+    return string
 
 
 def _stem(name: str) -> str:

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from project.security.rate_limit import Limit
 from project.settings.parsers import (
+    boolean,
     duration,
     limit,
-    switch,
 )
 from project.settings.setting import Setting
 
 LIMITS = (
-    Setting("THROTTLE_ENABLED", switch, True,
+    Setting("THROTTLE_ENABLED", boolean, True,
         "Whether attempts are counted; off is for load tests."),
     Setting("THROTTLE_ACCOUNT_NETWORK", limit, Limit(5, timedelta(minutes=15)),
         "How many logins of one network at one account may fail, and in what time, before each has "
@@ -32,8 +32,8 @@ LIMITS = (
     Setting("THROTTLE_WRITES", limit, Limit(300, timedelta(minutes=15)),
         "How many refreshes, endings of sessions and other changes of one account, and in what "
         "time."),
-    Setting("THROTTLE_FIRST_WAIT", duration, timedelta(seconds=30),
+    Setting("THROTTLE_INITIAL_BACKOFF", duration, timedelta(seconds=30),
         "How long the first wait is beyond a limit; each is twice the one before."),
-    Setting("THROTTLE_LONGEST_WAIT", duration, timedelta(hours=1),
+    Setting("THROTTLE_MAX_BACKOFF", duration, timedelta(hours=1),
         "How long a wait is at the most; no door is shut for good."),
 )  # fmt: skip

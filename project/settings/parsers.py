@@ -7,11 +7,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from project.security.rate_limit import Limit
 
-LONGEST_ISSUER = 200
+MAX_ISSUER = 200
 """Characters; every access token holds them."""
 
 
-LONGEST_DURATION = timedelta(days=36500)
+MAX_DURATION = timedelta(days=36500)
 
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
@@ -24,21 +24,21 @@ MAPPED = IPv6Network("::ffff:0:0/96")
 """IPv4 as an IPv6 socket shows it (RFC 4291, section 2.5.5.2)."""
 
 
-def text(value: str) -> str:
+def string(value: str) -> str:
     """Read a text as it stands."""
     return value
 
 
-def switch(value: str) -> bool:
+def boolean(value: str) -> bool:
     """Read a yes or a no."""
-    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    responds = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     try:
-        return answers[value.lower()]
+        return responds[value.lower()]
     except KeyError:
         raise ValueError("must be true or false") from None
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
+def choice(*choices: str) -> Callable[[str], str]:
     """Return a reader of one of these words, written in any case."""
 
     def read(value: str) -> str:
@@ -50,7 +50,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
+def integer(least: int, most: int) -> Callable[[str], int]:
     """Return a reader of whole numbers within these bounds."""
 
     def read(value: str) -> int:
@@ -67,14 +67,14 @@ def duration(value: str) -> timedelta:
     if form is None:
         raise ValueError("must be a duration like 90d, 12h, 30m or 45s")
     units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-    return min(timedelta(**{units[form[2]]: int(form[1])}), LONGEST_DURATION)
+    return min(timedelta(**{units[form[2]]: int(form[1])}), MAX_DURATION)
 
 
 def limit(value: str) -> Limit:
     """Read a limit like `5/15m`: the attempts, and the time in which they are counted."""
     quota, _, window = value.partition("/")
     try:
-        return Limit(whole(1, 1_000_000)(quota), duration(window))
+        return Limit(integer(1, 1_000_000)(quota), duration(window))
     except ValueError:
         raise ValueError("must be a number of attempts and a time, like 5/15m") from None
 
@@ -89,7 +89,7 @@ def origins(value: str) -> list[str]:
 
 def issuer(value: str) -> str:
     """Read the URL of an issuer (RFC 8414, section 2): https, no user, query or fragment."""
-    if not ISSUER.fullmatch(value) or len(value) > LONGEST_ISSUER:
+    if not ISSUER.fullmatch(value) or len(value) > MAX_ISSUER:
         raise ValueError("must be a URL like https://users.example.com, without user or query")
     return value
 

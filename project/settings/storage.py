@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from project.database.url import database_url
 from project.settings.parsers import (
+    choice,
     duration,
-    one_of,
-    text,
-    whole,
+    integer,
+    string,
 )
 from project.settings.setting import Setting
 
@@ -25,14 +25,14 @@ STORAGE = (
         "second longer in all."),
     Setting("DATABASE_POOL_TIMEOUT", duration, timedelta(seconds=1),
         "How long to wait for one of the worker's own connections, where all are in use."),
-    Setting("DRAIN_SECONDS", whole(0, 60), 2,
+    Setting("DRAIN_SECONDS", integer(0, 60), 2,
         "How long a server that is told to end still serves, saying at `/health/ready` that it is "
         "not ready."),
-    Setting("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING"), "INFO",
+    Setting("LOG_LEVEL", choice("DEBUG", "INFO", "WARNING"), "INFO",
         "From which level on the service's lines are logged; see docs/logs.md."),
-    Setting("INSTANCE_PATH", text, None,
+    Setting("INSTANCE_PATH", string, None,
         "The folder for what belongs to this installation alone. Without one: `instance/` beside "
         "`project/`."),
-    Setting("AUDIT_RETENTION_DAYS", whole(1, 36500), 365,
+    Setting("AUDIT_RETENTION_DAYS", integer(1, 36500), 365,
         "How long the audit trail is kept; `purge` deletes what is older."),
 )  # fmt: skip

@@ -54,7 +54,7 @@ class Metrics:
             ["route", "method", "status"], buckets=REQUEST_SECONDS,
             registry=self._registry,
         )  # fmt: skip
-        self.refusals = self._counter("users_refusals", "Requests that were refused.", "code")
+        self.errors = self._counter("users_errors", "Requests that were refused.", "code")
         self.throttled = self._counter(
             "users_throttled", "Attempts that a limit did not let in.", "policy"
         )
@@ -70,8 +70,8 @@ class Metrics:
             "users_hashing_seconds", "Seconds that a thread took to hash a password.",
             buckets=HASHING_SECONDS, registry=self._registry,
         )  # fmt: skip
-        self.hashing_waiting = self._gauge("users_hashing_waiting", "Passwords that wait.")
-        self.hashing_working = self._gauge("users_hashing_working", "Threads that hash now.")
+        self.hashing_queued = self._gauge("users_hashing_queued", "Passwords that wait.")
+        self.hashing_active = self._gauge("users_hashing_active", "Threads that hash now.")
         self.hashing_threads = self._gauge("users_hashing_threads", "Threads that may hash.")
         self.connections = self._gauge(
             "users_database_connections", "Connections to the database in use.", "engine"
@@ -92,16 +92,16 @@ class Metrics:
 
     def waits(self) -> None:
         """Note that one more password waits."""
-        self.hashing_waiting.inc()
+        self.hashing_queued.inc()
 
     def begins(self) -> None:
         """Note that a thread has begun with one."""
-        self.hashing_waiting.dec()
-        self.hashing_working.inc()
+        self.hashing_queued.dec()
+        self.hashing_active.inc()
 
     def ends(self, seconds: float) -> None:
         """Note that the thread has ended with it."""
-        self.hashing_working.dec()
+        self.hashing_active.dec()
         self.hashing_seconds.observe(seconds)
 
     def exposition(self, facts: "Facts") -> bytes:

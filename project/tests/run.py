@@ -25,7 +25,7 @@ from project.tests.support import processes
 DATABASES = ("sqlite", "postgresql")
 PROCESSES = "2"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-FINISHING_SECONDS = 10.0
+SHUTDOWN_GRACE = 10.0
 """How long pytest may take to clean up when a signal ends the run."""
 
 
@@ -117,7 +117,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
     except Interrupted:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(FINISHING_SECONDS)
+            process.wait(SHUTDOWN_GRACE)
         raise
 
 

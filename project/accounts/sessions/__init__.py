@@ -21,13 +21,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from project.accounts import audit, throttle
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.sessions import last_seen, tokens
-from project.accounts.sessions.tokens import Grant
+from project.accounts.sessions.tokens import IssuedTokens
 from project.clock import utcnow
 from project.database.base import table_of
-from project.database.compiled import Columns, Prepared
+from project.database.compiled import Columns, CompiledQuery
 from project.errors import (
     InvalidCredentials,
     SessionEnded,
@@ -35,14 +35,14 @@ from project.errors import (
     TokenInvalid,
     UserInactive,
 )
-from project.extensions import db, reads, transaction, writing
+from project.extensions import autocommit, db, transaction, write_connection
 from project.models import Revocation, Session, SigningKey, User
 from project.security.signing_keys import Key
 from project.security.tokens import Claims
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Principal:
     """Who a token shows: an active user in a session that is open now."""
 
     session_id: UUID
@@ -67,7 +67,7 @@ KEY_RETIRED = (
 
 # By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
 # every session of a user who has many. Whether the two belong together is compared below.
-SHOWN_BY_SESSION = Prepared(
+SHOWN_BY_SESSION = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
         User.created_at, KEY_RETIRED,
@@ -103,11 +103,11 @@ another login, and would not see its session."""
 
 def start(
     user_id: int,
-    client: Client,
+    actor: Actor,
     event: Event,
     key: Key,
     last_login_at: datetime | None = None,
-) -> Grant:
+) -> IssuedTokens:
     """Start a session of a user within the operation's transaction; return its tokens.
 
     The one way into a session, whatever the user has shown. It is recorded as this event, and its
@@ -118,54 +118,54 @@ def start(
     Raises InvalidCredentials where the user was deleted meanwhile: recorded, to be committed.
     """
     # A user who was registered in this transaction is active, and is seen by nobody else yet.
-    is_active = event is Event.USER_REGISTERED or _is_active(user_id, client)
-    session = _new_row(user_id, client)
+    is_active = event is Event.USER_REGISTERED or _is_active(user_id, actor)
+    session = _new_row(user_id, actor)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
-    others = writing().execute(INSERTING, session | counted).scalar_one()
-    audit.record(event, client, user_id=user_id, session_id=session["id"])
+    others = write_connection().execute(INSERTING, session | counted).scalar_one()
+    audit.record(event, actor, user_id=user_id, session_id=session["id"])
     if others >= current_app.config["MAX_SESSIONS_PER_USER"]:
-        _end_oldest(user_id, client)
+        _end_oldest(user_id, actor)
     if not is_active:
-        _record_endings(user_id, client, "inactive", end_every(user_id))
-    throttle.remember(user_id, client.network, last_login_at)
+        _record_endings(user_id, actor, "inactive", end_every(user_id))
+    throttle.remember(user_id, actor.network, last_login_at)
     return tokens.make(user_id, session["id"], 0, session["expires_at"], key)
 
 
-def _is_active(user_id: int, client: Client) -> bool:
+def _is_active(user_id: int, actor: Actor) -> bool:
     """Hold a user until the transaction ends; return whether the account is active."""
-    is_active: bool | None = writing().execute(ACTIVE, {"user_id": user_id}).scalar()
+    is_active: bool | None = write_connection().execute(ACTIVE, {"user_id": user_id}).scalar()
     if is_active is None:
-        audit.record(Event.LOGIN_FAILED, client, user_id=user_id)
+        audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials
     return is_active
 
 
-def _new_row(user_id: int, client: Client) -> dict[str, Any]:
+def _new_row(user_id: int, actor: Actor) -> dict[str, Any]:
     now = utcnow()
     return {
         "id": uuid4(),
         "user_id": user_id,
         "created_at": now,
         "refreshed_at": now,
-        "refreshed_network": client.network,
+        "refreshed_network": actor.network,
         "last_seen_at": now,
         "expires_at": now + current_app.config["SESSION_LIFETIME"],
         "generation": 0,
         "grace_responses": 0,
-        "address": client.address,
-        "user_agent": client.user_agent,
+        "address": actor.address,
+        "user_agent": actor.user_agent,
     }
 
 
-def identify(token: str) -> Identity:
+def identify(token: str) -> Principal:
     """Return who shows this token; one statement on the wire.
 
     Raises TokenInvalid, TokenExpired, SessionEnded or UserInactive.
     """
     claims = User.decode_auth_token(token)
     row = admit(claims, SHOWN_BY_SESSION)
-    last_seen.current().note(claims.session_id)
-    return Identity(
+    last_seen.current().touch(claims.session_id)
+    return Principal(
         session_id=claims.session_id,
         id=claims.user_id,
         username=row.username,
@@ -178,7 +178,7 @@ def identify(token: str) -> Identity:
     )
 
 
-def admit(claims: Claims, shown: Prepared[*Columns]) -> Row[*Columns]:
+def admit(claims: Claims, shown: CompiledQuery[*Columns]) -> Row[*Columns]:
     """Return what is shown of the session that a token names, with its user, if it is open.
 
     The read selects by `session_id` and `key_id`, and shows at least `user_id`, `active`,
@@ -186,7 +186,7 @@ def admit(claims: Claims, shown: Prepared[*Columns]) -> Row[*Columns]:
     SessionEnded, or UserInactive before that: taking an account out of use ends its sessions, and
     is what to tell.
     """
-    row = reads.alone(shown, session_id=claims.session_id, key_id=claims.key_id)
+    row = autocommit.fetch_one(shown, session_id=claims.session_id, key_id=claims.key_id)
     if row is None or row.user_id != claims.user_id:
         raise SessionEnded
     if row.key_retired:
@@ -215,7 +215,7 @@ def of_user(user_id: int) -> list[OpenSession]:
     What this process has seen and not written yet counts too.
     """
     seen_at = last_seen.current().seen_at
-    found = (OpenSession(*row) for row in reads.all(_open(user_id, *SHOWN_TO_USER)))
+    found = (OpenSession(*row) for row in autocommit.all(_open(user_id, *SHOWN_TO_USER)))
     sessions = [replace(one, last_seen_at=seen_at(one.id, one.last_seen_at)) for one in found]
     return sorted(sessions, key=lambda one: (one.last_seen_at, one.created_at), reverse=True)
 
@@ -223,11 +223,11 @@ def of_user(user_id: int) -> list[OpenSession]:
 def count_open() -> int:
     """Return how many sessions of all users are open; it reads every session."""
     still_open = (Session.ended_at.is_(None), Session.expires_at > utcnow())
-    counted = reads.first(select(func.count()).select_from(Session).where(*still_open))
+    counted = autocommit.first(select(func.count()).select_from(Session).where(*still_open))
     return counted[0] if counted else 0
 
 
-def end(user_id: int, session_id: UUID, client: Client, event: Event = Event.SESSION_ENDED) -> None:
+def end(user_id: int, session_id: UUID, actor: Actor, event: Event = Event.SESSION_ENDED) -> None:
     """End a session of this user, and record why.
 
     Raises SessionEnded where it has ended already, or is somebody else's.
@@ -235,22 +235,22 @@ def end(user_id: int, session_id: UUID, client: Client, event: Event = Event.SES
     with transaction():
         if not _end(Session.user_id == user_id, Session.id == session_id):
             raise SessionEnded
-        audit.record(event, client, user_id=user_id, session_id=session_id)
+        audit.record(event, actor, user_id=user_id, session_id=session_id)
 
 
-def end_one_of(user_id: int, session_id: UUID, client: Client) -> None:
+def end_one_of(user_id: int, session_id: UUID, actor: Actor) -> None:
     """End a session of this user. Raises SessionNotFound, also for somebody else's."""
     try:
-        end(user_id, session_id, client)
+        end(user_id, session_id, actor)
     except SessionEnded:
         raise SessionNotFound from None
 
 
-def end_all(user_id: int, client: Client, but: UUID | None = None) -> int:
+def end_all(user_id: int, actor: Actor, but: UUID | None = None) -> int:
     """End every session of a user, but one where that is named; return how many there were."""
     with transaction():
         ended = end_every(user_id, but)
-        _record_endings(user_id, client, "others" if but else "all", ended)
+        _record_endings(user_id, actor, "others" if but else "all", ended)
     return ended
 
 
@@ -271,19 +271,19 @@ def _end(*which: ColumnElement[bool]) -> int:
     return len(rows)
 
 
-def _end_oldest(user_id: int, client: Client) -> None:
+def _end_oldest(user_id: int, actor: Actor) -> None:
     """End so many sessions of a user that no more than MAX_SESSIONS_PER_USER are left."""
     newest_first = _open(user_id, Session.id).order_by(Session.created_at.desc(), Session.id)
     beyond = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
     too_many = db.session.scalars(beyond).all()
     # By ids that are known: with a subquery PostgreSQL may read every session of everybody.
     if too_many:
-        _record_endings(user_id, client, "oldest", _end(Session.id.in_(too_many)))
+        _record_endings(user_id, actor, "oldest", _end(Session.id.in_(too_many)))
 
 
-def _record_endings(user_id: int, client: Client, scope: str, count: int) -> None:
+def _record_endings(user_id: int, actor: Actor, scope: str, count: int) -> None:
     if count:
-        audit.record(Event.SESSIONS_ENDED, client, user_id=user_id, scope=scope, count=count)
+        audit.record(Event.SESSIONS_ENDED, actor, user_id=user_id, scope=scope, count=count)
 
 
 def _open(user_id: int, *columns: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:

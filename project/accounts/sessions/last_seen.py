@@ -29,7 +29,7 @@ SEEN = (
 log = logging.getLogger(__name__)
 
 
-class Presence:
+class LastSeen:
     """The notes of one app in this process."""
 
     def __init__(self, app: Flask) -> None:
@@ -39,7 +39,7 @@ class Presence:
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
 
-    def note(self, session_id: UUID) -> None:
+    def touch(self, session_id: UUID) -> None:
         """Remember that the session was seen now."""
         self._noted[session_id] = utcnow().replace(second=0, microsecond=0)
         if self._writer is None:
@@ -50,7 +50,7 @@ class Presence:
         noted = (notes.get(session_id, written) for notes in (self._noted, self._being_written))
         return max(written, *noted)
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Write what was noted; a database that is away costs the notes and nothing else."""
         self._being_written, self._noted = self._noted, {}
         noted = self._being_written
@@ -75,15 +75,15 @@ class Presence:
     def _write_for_ever(self) -> None:
         clock = threading.Event()
         while not clock.wait(INTERVAL):
-            self.write()
+            self.flush()
 
 
 def init_app(app: Flask) -> None:
     """Give the app its notes."""
-    app.extensions["presence"] = Presence(app)
+    app.extensions["presence"] = LastSeen(app)
 
 
-def current() -> Presence:
+def current() -> LastSeen:
     """Return the current app's notes."""
-    presence: Presence = current_app.extensions["presence"]
+    presence: LastSeen = current_app.extensions["presence"]
     return presence

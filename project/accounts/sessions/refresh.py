@@ -12,13 +12,13 @@ from uuid import UUID
 from sqlalchemy import Row, bindparam, select, update
 
 from project.accounts import audit, sessions, throttle
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.sessions import tokens
-from project.accounts.sessions.tokens import Grant
+from project.accounts.sessions.tokens import IssuedTokens
 from project.accounts.signing_keys import source
 from project.clock import utcnow
-from project.database.compiled import Prepared
+from project.database.compiled import CompiledQuery
 from project.errors import RefreshReused, RefreshSuperseded
 from project.extensions import db, transaction
 from project.models import Session, User
@@ -31,7 +31,7 @@ GRACE_PERIOD = timedelta(seconds=30)
 MAX_GRACE_RESPONSES = 10
 """How often that is: enough for the tabs of a browser that wake up together."""
 
-BY_SESSION = Prepared(
+BY_SESSION = CompiledQuery(
     select(
         Session.user_id, Session.generation, Session.refreshed_at, Session.refreshed_network,
         Session.grace_responses, Session.expires_at, Session.ended_at, User.active,
@@ -53,7 +53,7 @@ def claims_of(token: str) -> Claims:
     return User.decode_auth_token(token, Purpose.REFRESH)
 
 
-def refresh(claims: Claims, client: Client) -> Grant:
+def refresh(claims: Claims, actor: Actor) -> IssuedTokens:
     """Return new tokens for the claims of a refresh token.
 
     Raises TokenInvalid, SessionEnded, UserInactive, TooManyAttempts, RefreshSuperseded, or
@@ -63,18 +63,18 @@ def refresh(claims: Claims, client: Client) -> Grant:
     session: SessionRow = sessions.admit(claims, BY_SESSION)
     key = source.current().signing_key()
     if session.generation == claims.generation:
-        throttle.count_write(claims.user_id, client)
-        if _advance(claims, client):
+        throttle.count_write(claims.user_id, actor)
+        if _advance(claims, actor):
             return _grant(claims.session_id, session, claims.generation + 1, key)
         session = sessions.admit(claims, BY_SESSION)  # another request was faster
     if _is_late(claims.generation, session, utcnow()):
-        sessions.end(claims.user_id, claims.session_id, client, Event.REFRESH_TOKEN_REUSED)
+        sessions.end(claims.user_id, claims.session_id, actor, Event.REFRESH_TOKEN_REUSED)
         raise RefreshReused
-    _count_grace_response(claims, session, client)
+    _count_grace_response(claims, session, actor)
     return _grant(claims.session_id, session, session.generation, key)
 
 
-def _advance(claims: Claims, client: Client) -> bool:
+def _advance(claims: Claims, actor: Actor) -> bool:
     """Go one generation on, unless somebody has: one compare-and-swap."""
     now = utcnow()
     this_generation = update(Session).where(
@@ -85,7 +85,7 @@ def _advance(claims: Claims, client: Client) -> bool:
     advanced = this_generation.values(
         generation=Session.generation + 1,
         refreshed_at=now,
-        refreshed_network=client.network,
+        refreshed_network=actor.network,
         grace_responses=0,
         last_seen_at=now,
     )
@@ -98,7 +98,7 @@ def _is_late(generation: int, session: SessionRow, now: datetime) -> bool:
     return not one_behind or now - session.refreshed_at > GRACE_PERIOD
 
 
-def _count_grace_response(claims: Claims, session: SessionRow, client: Client) -> None:
+def _count_grace_response(claims: Claims, session: SessionRow, actor: Actor) -> None:
     """Count that a token of the generation before is accepted; record where it is in two networks.
 
     Raises RefreshSuperseded where that was often enough, or the session has moved on meanwhile.
@@ -115,19 +115,19 @@ def _count_grace_response(claims: Claims, session: SessionRow, client: Client) -
     with transaction():
         if db.session.scalar(counted) is None:
             raise RefreshSuperseded
-        if session.refreshed_network not in (None, client.network):
-            _record_sharing(claims, session.refreshed_network, client)
+        if session.refreshed_network not in (None, actor.network):
+            _record_sharing(claims, session.refreshed_network, actor)
 
 
-def _record_sharing(claims: Claims, network: str, client: Client) -> None:
+def _record_sharing(claims: Claims, network: str, actor: Actor) -> None:
     audit.record(
         Event.REFRESH_TOKEN_SHARED,
-        client,
+        actor,
         user_id=claims.user_id,
         session_id=claims.session_id,
         network=network,
     )
 
 
-def _grant(session_id: UUID, session: SessionRow, generation: int, key: Key) -> Grant:
+def _grant(session_id: UUID, session: SessionRow, generation: int, key: Key) -> IssuedTokens:
     return tokens.make(session.user_id, session_id, generation, session.expires_at, key)

@@ -10,18 +10,18 @@ from sqlalchemy import bindparam, select
 
 from project.accounts import signing_keys
 from project.clock import utcnow
-from project.extensions import reads
+from project.extensions import autocommit
 from project.models import Revocation
 
-LARGEST_PAGE = 1000
-SETTLING = timedelta(seconds=10)
+MAX_PAGE = 1000
+VISIBILITY_LAG = timedelta(seconds=10)
 """How long a transaction may take to show its row behind one with a larger number."""
 
 LATER = (
     select(Revocation.id, Revocation.session_id, Revocation.ended_at)
     .where(Revocation.id > bindparam("after"), Revocation.expires_at > bindparam("now"))
     .order_by(Revocation.id)
-    .limit(LARGEST_PAGE)
+    .limit(MAX_PAGE)
 )
 
 
@@ -41,8 +41,8 @@ def after(cursor: int) -> Page:
     visible: such rows come again with the next page, and none is ever missed.
     """
     now = utcnow()
-    rows = reads.all(LATER, after=cursor, now=now)
-    settled = list(takewhile(lambda row: row.ended_at <= now - SETTLING, rows))
+    rows = autocommit.all(LATER, after=cursor, now=now)
+    settled = list(takewhile(lambda row: row.ended_at <= now - VISIBILITY_LAG, rows))
     return Page(
         [row.session_id for row in rows],
         next=settled[-1].id if settled else cursor,

@@ -14,7 +14,7 @@ from project.security.tokens import Claims, Purpose
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class IssuedTokens:
     """The tokens of a session, with their lives in seconds."""
 
     auth_token: str
@@ -24,13 +24,15 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceGrant(Grant):
+class LoginTokens(IssuedTokens):
     """What a client gets that has proven a password: a token of its device too."""
 
     device_token: str
 
 
-def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime, key: Key) -> Grant:
+def make(
+    user_id: int, session_id: UUID, generation: int, ends_at: datetime, key: Key
+) -> IssuedTokens:
     """Return new tokens of a session, the access token signed by this key; neither outlives it."""
     now = utcnow()
 
@@ -41,7 +43,7 @@ def make(user_id: int, session_id: UUID, generation: int, ends_at: datetime, key
     access = replace(access, token_id=source.current().new_token_id(session_id, key))
     refresh = claims(Purpose.REFRESH, current_app.config["SESSION_IDLE_LIFETIME"])
     refresh = replace(refresh, generation=generation)
-    return Grant(
+    return IssuedTokens(
         auth_token=User.encode_auth_token(access, key),
         expires_in=_seconds(access),
         refresh_token=User.encode_auth_token(refresh),

@@ -8,11 +8,11 @@ from flask import current_app
 from sqlalchemy import Row, bindparam, func, or_, select, update
 
 from project.accounts import audit
-from project.accounts.actors import COMMAND, Client
+from project.accounts.actors import COMMAND, Actor
 from project.accounts.audit import Event
 from project.clock import utcnow
 from project.database.writes import insert_new
-from project.extensions import db, reads, transaction
+from project.extensions import autocommit, db, transaction
 from project.models import Session, SigningKey, User
 from project.security import signing_keys
 from project.security.signing_keys import Algorithm
@@ -57,7 +57,7 @@ class UnknownKey(Exception):
 
 def kept() -> Sequence[KeyRow]:
     """Return the keys whose tokens may live, retired or not, the first and the last; in order."""
-    return reads.all(KEPT, now=utcnow())
+    return autocommit.all(KEPT, now=utcnow())
 
 
 def is_good(key: KeyRow, now: datetime) -> bool:
@@ -67,7 +67,7 @@ def is_good(key: KeyRow, now: datetime) -> bool:
 
 def has_session_before(moment: datetime) -> bool:
     """Return whether a session was opened before this moment and is not purged yet."""
-    return reads.first(SESSION_BEFORE, moment=moment) is not None
+    return autocommit.first(SESSION_BEFORE, moment=moment) is not None
 
 
 def retired() -> list[str]:
@@ -89,7 +89,7 @@ def longest_lifetime() -> timedelta:
     return longest
 
 
-def add(algorithm: Algorithm, number: int, signs_at: datetime, client: Client) -> str | None:
+def add(algorithm: Algorithm, number: int, signs_at: datetime, actor: Actor) -> str | None:
     """Make and publish a key that signs from this moment on; return its id.
 
     None where another process has made the key of this number. The keys before it go on a little
@@ -97,7 +97,7 @@ def add(algorithm: Algorithm, number: int, signs_at: datetime, client: Client) -
     token that they can have signed has expired.
     """
     private = signing_keys.generate(algorithm)
-    jwk = signing_keys.published(private, algorithm)
+    jwk = signing_keys.public_jwk(private, algorithm)
     row = {
         "id": number,
         "kid": jwk["kid"],
@@ -111,11 +111,11 @@ def add(algorithm: Algorithm, number: int, signs_at: datetime, client: Client) -
         made = insert_new(db.session(), SigningKey, row) is not None
         if made:
             _supersede(number, signs_at + lead())
-            audit.record(Event.KEY_ROTATED, client, kid=jwk["kid"])
+            audit.record(Event.KEY_ROTATED, actor, kid=jwk["kid"])
     return jwk["kid"] if made else None
 
 
-def retire(kid: str, client: Client = COMMAND) -> None:
+def retire(kid: str, actor: Actor = COMMAND) -> None:
     """Reject a key's tokens from now on, in every process. Raises UnknownKey.
 
     A key that is retired already stays as it is.
@@ -127,7 +127,7 @@ def retire(kid: str, client: Client = COMMAND) -> None:
     )
     with transaction():
         if db.session.scalar(retiring.returning(SigningKey.id)) is not None:
-            audit.record(Event.KEY_RETIRED, client, kid=kid)
+            audit.record(Event.KEY_RETIRED, actor, kid=kid)
         elif db.session.scalar(select(SigningKey.id).where(SigningKey.kid == kid)) is None:
             raise UnknownKey(json.dumps(kid))
 

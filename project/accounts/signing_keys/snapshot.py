@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LoadedKey:
     """A key of the database, ready for use; None where its row is damaged."""
 
     row: KeyRow
@@ -39,10 +39,10 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class KeySnapshot:
     """All keys that a token may be signed by, the first and the last ever made; in that order."""
 
-    held: Sequence[Held]
+    held: Sequence[LoadedKey]
 
     @property
     def last_number(self) -> int:
@@ -54,12 +54,12 @@ class Ring:
         """The first key ever made: from then on keys sign, and the secret does not."""
         return self.held[0].row if self.held else None
 
-    def newest(self, algorithm: Algorithm) -> Held | None:
+    def newest(self, algorithm: Algorithm) -> LoadedKey | None:
         """Return the last key of this algorithm that could sign, now or later."""
         able = [one for one in self._able() if one.row.algorithm == algorithm]
         return able[-1] if able else None
 
-    def signer(self, now: datetime, preferred: Algorithm | None = None) -> Held | None:
+    def signer(self, now: datetime, preferred: Algorithm | None = None) -> LoadedKey | None:
         """Return the last key whose turn it is, of the preferred algorithm if there is one."""
         ready = [one for one in self._able() if one.signs_at(now)]
         ready.sort(key=lambda one: one.row.algorithm == preferred)
@@ -76,11 +76,11 @@ class Ring:
             return True
         return bool(age) and now - self._able()[-1].row.created_at >= age
 
-    def _able(self) -> list[Held]:
+    def _able(self) -> list[LoadedKey]:
         return [one for one in self.held if one.signing() is not None]
 
 
-def opened(row: KeyRow, secrets: Sequence[str]) -> Key | None:
+def load_key(row: KeyRow, secrets: Sequence[str]) -> Key | None:
     """Return the key of a row; one that is damaged, or of a version to come, is None and logged."""
     try:
         algorithm = Algorithm(row.algorithm)

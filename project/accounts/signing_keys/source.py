@@ -17,12 +17,12 @@ from uuid import UUID, uuid4
 from flask import Flask, current_app
 
 from project.accounts import signing_keys
-from project.accounts.actors import SERVICE, Client
+from project.accounts.actors import SERVICE, Actor
 from project.accounts.signing_keys import KeyRow, is_good
-from project.accounts.signing_keys.snapshot import Held, Ring, opened
+from project.accounts.signing_keys.snapshot import KeySnapshot, LoadedKey, load_key
 from project.clock import utcnow
 from project.errors import Unavailable
-from project.security.signing_keys import Algorithm, Key, of_refresh_tokens, of_secret
+from project.security.signing_keys import Algorithm, Key, from_secret, refresh_key_from_secret
 from project.security.tokens import Claims, Purpose, TokenDecoder
 from project.security.tokens.ids import TokenIds
 
@@ -30,18 +30,18 @@ LOOK_UP_INTERVAL = timedelta(seconds=10)
 """Between two looks for keys that are not at hand; for each that exists, between two of its own."""
 
 
-class Keyring:
+class SigningKeySource:
     """The keys of one app in this process."""
 
     def __init__(self, app: Flask) -> None:
         self._algorithm = Algorithm(app.config["TOKEN_ALGORITHM"])
         self._rotation_age = timedelta(days=app.config["KEY_ROTATION_DAYS"])
         self._secrets: list[str] = [app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"]]
-        self._symmetric = [of_secret(secret) for secret in self._secrets]
-        self._refresh = [of_refresh_tokens(secret) for secret in self._secrets]
+        self._symmetric = [from_secret(secret) for secret in self._secrets]
+        self._refresh = [refresh_key_from_secret(secret) for secret in self._secrets]
         self._token_ids = TokenIds(self._secrets)
         self._secret_signed_before: tuple[str, bool] | None = None
-        self._ring: Ring | None = None
+        self._ring: KeySnapshot | None = None
         self._lock = threading.Lock()
         self._loads = 0
         self._loaded = 0
@@ -66,7 +66,7 @@ class Keyring:
             return self._refresh[0]
         return self._symmetric[0] if self.is_symmetric else self._chosen(self.prepared(), utcnow())
 
-    def prepared(self) -> Ring:
+    def prepared(self) -> KeySnapshot:
         """Return the keys as they are, with a new one if that is due; it may write."""
         ring, now = self._load(), utcnow()
         if self.is_symmetric:
@@ -77,13 +77,13 @@ class Keyring:
             ring = self._load()
         return ring
 
-    def loaded(self) -> Ring:
+    def loaded(self) -> KeySnapshot:
         """Return the keys as they are."""
         return self._load()
 
-    def rotate(self, signs_at: datetime, client: Client = SERVICE) -> str | None:
+    def rotate(self, signs_at: datetime, actor: Actor = SERVICE) -> str | None:
         """Make a key that signs from this moment on; return its id, None if another was faster."""
-        return signing_keys.add(self._algorithm, self._load().last_number + 1, signs_at, client)
+        return signing_keys.add(self._algorithm, self._load().last_number + 1, signs_at, actor)
 
     def new_token_id(self, session_id: UUID, key: Key) -> UUID:
         """Return an id for an access token of this key; that of a key pair proves its origin."""
@@ -119,7 +119,7 @@ class Keyring:
         signer = ring.signer(utcnow(), self._algorithm) or ring.newest(self._algorithm)
         return None if self.is_symmetric or signer is None else signer.row.kid
 
-    def _chosen(self, ring: Ring, now: datetime) -> Key:
+    def _chosen(self, ring: KeySnapshot, now: datetime) -> Key:
         signer = ring.signer(now, self._algorithm) or ring.newest(self._algorithm)
         key = signer.signing() if signer else None
         if key is None:
@@ -199,33 +199,33 @@ class Keyring:
             if not looking.done():
                 looking.set_exception(Unavailable())
 
-    def _load(self) -> Ring:
+    def _load(self) -> KeySnapshot:
         """Read the keys; what was read earlier never takes the place of what was read later."""
         with self._lock:
             self._loads += 1
             number = self._loads
-        ring = Ring([self._held(row) for row in signing_keys.kept()])
+        ring = KeySnapshot([self._held(row) for row in signing_keys.kept()])
         with self._lock:
             if number > self._loaded:
                 self._loaded, self._ring = number, ring
         return ring
 
-    def _held(self, row: KeyRow) -> Held:
+    def _held(self, row: KeyRow) -> LoadedKey:
         known = self._ring.held if self._ring else ()
         same = (one for one in known if one.row.kid == row.kid and one.row.jwk == row.jwk)
         found = next(same, None)
-        return Held(row, found.key if found else opened(row, self._secrets))
+        return LoadedKey(row, found.key if found else load_key(row, self._secrets))
 
 
 def init_app(app: Flask) -> None:
     """Give the app its keys, and what decodes tokens by them."""
-    app.extensions["keyring"] = keyring = Keyring(app)
+    app.extensions["keyring"] = keyring = SigningKeySource(app)
     app.extensions["token_decoder"] = TokenDecoder(keyring, app.config["TOKEN_ISSUER"])
 
 
-def current() -> Keyring:
+def current() -> SigningKeySource:
     """Return the current app's keys."""
-    keyring: Keyring = current_app.extensions["keyring"]
+    keyring: SigningKeySource = current_app.extensions["keyring"]
     return keyring
 
 

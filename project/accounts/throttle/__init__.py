@@ -23,13 +23,13 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, tupl
 from sqlalchemy.exc import SQLAlchemyError
 
 from project.accounts import audit, directory
-from project.accounts.actors import COMMAND, Client
+from project.accounts.actors import COMMAND, Actor
 from project.accounts.audit import Event
 from project.accounts.throttle import policies, statements
 from project.accounts.throttle.policies import Group, Policy, Subjects, Success
 from project.clock import utcnow
 from project.errors import Overloaded, TooManyAttempts
-from project.extensions import db, reads, writing
+from project.extensions import autocommit, db, write_connection
 from project.models import Throttle, User
 from project.security import addresses, identifiers
 
@@ -60,7 +60,7 @@ class Attempt:
     def succeeded(self) -> None:
         """Refund the attempt as its policies say, within the caller's transaction."""
         for count in self.counts:
-            _settle(writing(), count)
+            _settle(write_connection(), count)
 
 
 @contextmanager
@@ -90,9 +90,9 @@ def count(*groups: Group, subjects: Subjects) -> None:
         made.failed()
 
 
-def count_write(user_id: int, client: Client) -> None:
+def count_write(user_id: int, actor: Actor) -> None:
     """Count a request of this user that writes. Raises TooManyAttempts."""
-    count(policies.WRITING, subjects=Subjects(client, user_id=user_id))
+    count(policies.WRITING, subjects=Subjects(actor, user_id=user_id))
 
 
 def remember(user_id: int, network: str, last_login_at: datetime | None = None) -> None:
@@ -103,7 +103,9 @@ def remember(user_id: int, network: str, last_login_at: datetime | None = None) 
     now = utcnow()
     if last_login_at is None or now - last_login_at > timedelta(days=1):
         statement = statements.remembering(db.engine.dialect.name)
-        writing().execute(statement, {"user_id": user_id, "network": network, "last_login_at": now})
+        write_connection().execute(
+            statement, {"user_id": user_id, "network": network, "last_login_at": now}
+        )
 
 
 def counts(name: str | None = None) -> Sequence[Row[str, str, int, datetime]]:
@@ -116,7 +118,7 @@ def counts(name: str | None = None) -> Sequence[Row[str, str, int, datetime]]:
     return db.session.execute(current.order_by(Throttle.scope, Throttle.subject)).all()
 
 
-def clear(name: str | None = None, client: Client = COMMAND) -> int:
+def clear(name: str | None = None, actor: Actor = COMMAND) -> int:
     """Delete the counts of an address or a network, or all; return how many there were.
 
     One scope a transaction: a login holds one row of each, in an order that a deletion has not.
@@ -127,7 +129,7 @@ def clear(name: str | None = None, client: Client = COMMAND) -> int:
         cleared += len(db.session.scalars(clearing.returning(Throttle.count)).all())
         db.session.commit()
     if cleared:
-        audit.record(Event.THROTTLE_CLEARED, client, count=cleared)
+        audit.record(Event.THROTTLE_CLEARED, actor, count=cleared)
     db.session.commit()
     return cleared
 
@@ -174,7 +176,9 @@ def _count(named: dict[Policy, str], now: datetime) -> list[Count]:
     """Count an attempt under each policy: one statement, and no transaction around it."""
     rules = tuple(policy.rule for policy in named)
     parameters = {f"subject_{position}": each for position, each in enumerate(named.values())}
-    rows = reads.all(statements.counting(reads.engine.dialect.name, rules), **parameters, now=now)
+    rows = autocommit.all(
+        statements.counting(autocommit.engine.dialect.name, rules), **parameters, now=now
+    )
     found = {scope: (number, blocked_until) for scope, blocked_until, number in rows}
     return [
         Count(policy, subject, *found[policy.name])
@@ -185,12 +189,12 @@ def _count(named: dict[Policy, str], now: datetime) -> list[Count]:
 
 def _reject(named: dict[Policy, str], subjects: Subjects, now: datetime) -> NoReturn:
     """Raise TooManyAttempts for the longest wait; of each wait the first is recorded."""
-    standing = select(Throttle.scope, Throttle.blocked_until, Throttle.told_until)
+    standing = select(Throttle.scope, Throttle.blocked_until, Throttle.audited_until)
     subject_of = {policy.name: subject for policy, subject in named.items()}
     rows = db.session.execute(standing.where(_are(subject_of), Throttle.blocked_until > now)).all()
     row = max(rows, key=attrgetter("blocked_until"), default=None)
     policy = next((each for each in named if row and each.name == row.scope), next(iter(named)))
-    if row is not None and row.told_until != row.blocked_until:
+    if row is not None and row.audited_until != row.blocked_until:
         _record_rejection(policy, named[policy], subjects)
     wait = row.blocked_until - now if row is not None else timedelta(0)
     raise TooManyAttempts(
@@ -203,13 +207,13 @@ def _reject(named: dict[Policy, str], subjects: Subjects, now: datetime) -> NoRe
 
 def _record_rejection(policy: Policy, subject: str, subjects: Subjects) -> None:
     """Record that a limit rejects attempts, unless another process was faster."""
-    is_new = Throttle.told_until.is_distinct_from(Throttle.blocked_until)
+    is_new = Throttle.audited_until.is_distinct_from(Throttle.blocked_until)
     unrecorded = update(Throttle).where(_are({policy.name: subject}), is_new)
-    recorded = unrecorded.values(told_until=Throttle.blocked_until)
+    recorded = unrecorded.values(audited_until=Throttle.blocked_until)
     if db.session.scalar(recorded.returning(Throttle.count)) is not None:
         found = select(User.id).where(User.email_key == subjects.email_key)
         user_id = subjects.user_id or db.session.scalar(found)
-        audit.record(Event.ATTEMPT_THROTTLED, subjects.client, user_id=user_id, scope=policy.name)
+        audit.record(Event.ATTEMPT_THROTTLED, subjects.actor, user_id=user_id, scope=policy.name)
     db.session.commit()
 
 
@@ -239,7 +243,7 @@ def _refund(counts: list[Count]) -> None:
     """Refund an attempt that is not made."""
     if counts:
         for count in counts:
-            _refund_one(writing(), count)
+            _refund_one(write_connection(), count)
         db.session.commit()
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from flask import current_app
 
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.accounts.throttle.statements import Backoff, Rule
 from project.security import addresses, derivation
 from project.security.device_tokens import Device
@@ -27,7 +27,7 @@ class Subjects:
     or digests; None where there is no such subject.
     """
 
-    client: Client
+    actor: Actor
     email_key: str | None = None
     is_known_network: bool = False
     """Whether the client's network has logged in to the account before."""
@@ -36,19 +36,19 @@ class Subjects:
 
     def network(self) -> str:
         """Return the client's network."""
-        return self.client.network
+        return self.actor.network
 
     def network_56(self) -> str | None:
         """Return the /56 of an IPv6 client."""
-        return addresses.wider_network(self.client.address, 56)
+        return addresses.wider_network(self.actor.address, 56)
 
     def network_48(self) -> str | None:
         """Return the /48 of an IPv6 client."""
-        return addresses.wider_network(self.client.address, 48)
+        return addresses.wider_network(self.actor.address, 48)
 
     def site(self) -> str:
         """Return the /48 of an IPv6 client, the network of any other."""
-        return self.client.site
+        return self.actor.site
 
     def account(self) -> str | None:
         """Return the account, whether it exists or not."""
@@ -56,7 +56,7 @@ class Subjects:
 
     def account_network(self) -> str | None:
         """Return the client's network at the account."""
-        return self.account() and f"{self.account()} {self.client.network}"
+        return self.account() and f"{self.account()} {self.actor.network}"
 
     def device_at_account(self) -> str | None:
         """Return the device that the client's token names."""
@@ -102,7 +102,7 @@ class Policy:
     def rule(self) -> Rule:
         """How the limit counts."""
         config = current_app.config
-        waits = Backoff(config["THROTTLE_FIRST_WAIT"], config["THROTTLE_LONGEST_WAIT"])
+        waits = Backoff(config["THROTTLE_INITIAL_BACKOFF"], config["THROTTLE_MAX_BACKOFF"])
         return Rule(self.name, self.limit, waits if self.has_backoff else None)
 
     def subject_of(self, subjects: Subjects) -> str | None:

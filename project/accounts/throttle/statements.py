@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from project.database.base import Moment, later, table_of
+from project.database.base import UTCDateTime, add_seconds, table_of
 from project.database.writes import insert_or_update, insert_selected_or_update
 from project.models import KnownNetwork, Throttle
 from project.security.rate_limit import Limit
@@ -41,7 +41,7 @@ KEPT = TABLE.c
 
 STANDING = TABLE.alias("standing")
 
-NOW = bindparam("now", type_=Moment())
+NOW = bindparam("now", type_=UTCDateTime())
 IS_OVER = KEPT.expires_at <= NOW
 EXPIRES_AT = KEPT.expires_at
 NUMBER = case((IS_OVER, literal_column("1", Integer)), else_=KEPT.count + literal_column("1"))
@@ -59,10 +59,10 @@ REFUNDING = (
         blocked_until=case(
             (
                 or_(
-                    KEPT.blocked_until == bindparam("block", type_=Moment()),
+                    KEPT.blocked_until == bindparam("block", type_=UTCDateTime()),
                     KEPT.count <= bindparam("quota"),
                 ),
-                literal(LONG_AGO, Moment()),
+                literal(LONG_AGO, UTCDateTime()),
             ),
             else_=KEPT.blocked_until,
         ),
@@ -97,8 +97,8 @@ class Rule:
     def first_row(self, position: int) -> Select[*tuple[Any, ...]]:
         """Return the row of the first attempt of the subject at this position of the parameters."""
         window = _fixed(seconds(self.limit.window))
-        blocked_until: Any = literal(LONG_AGO, Moment())
-        expires_at: Any = later(NOW, window)
+        blocked_until: Any = literal(LONG_AGO, UTCDateTime())
+        expires_at: Any = add_seconds(NOW, window)
         if self.limit.quota == 1:
             blocked_until, expires_at = self.blocked(_fixed(1), expires_at)
         return select(
@@ -123,15 +123,17 @@ class Rule:
         if self.backoff is None:
             return ends_at, ends_at
         wait = self.backoff.wait(count, self.limit.quota)
-        return later(NOW, wait), later(NOW, wait + _fixed(seconds(self.limit.window)))
+        return add_seconds(NOW, wait), add_seconds(NOW, wait + _fixed(seconds(self.limit.window)))
 
     def changes(self) -> tuple[Any, Any]:
         """Return until when the next attempt blocks its subject, and until when it is counted."""
-        ends_at = case((IS_OVER, later(NOW, _fixed(seconds(self.limit.window)))), else_=EXPIRES_AT)
+        ends_at = case(
+            (IS_OVER, add_seconds(NOW, _fixed(seconds(self.limit.window)))), else_=EXPIRES_AT
+        )
         blocked_until, expires_at = self.blocked(NUMBER, ends_at)
         is_quiet = _fixed(self.limit.quota) > NUMBER
         return (
-            case((is_quiet, literal(LONG_AGO, Moment())), else_=blocked_until),
+            case((is_quiet, literal(LONG_AGO, UTCDateTime())), else_=blocked_until),
             case((is_quiet, ends_at), else_=expires_at),
         )
 

@@ -35,7 +35,6 @@ from project.api.schemas.sessions import (
     SessionListResponse,
 )
 from project.api.schemas.users import (
-    LARGEST_PAGE,
     AddUserResponse,
     NewUserData,
     PageRequest,
@@ -48,7 +47,6 @@ from project.api.schemas.users import (
 )
 
 __all__ = [
-    "LARGEST_PAGE",
     "AddUserResponse",
     "AliveResponse",
     "DeviceTokenResponse",

@@ -9,7 +9,7 @@ import email_validator
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from project.accounts.directory import LARGEST_ID, Position
+from project.accounts.directory import MAX_ID, Cursor
 from project.http.payload import INVALID_TEXT
 from project.security import invisible
 from project.security.identifiers import MAX_EMAIL, MAX_USERNAME
@@ -60,15 +60,15 @@ def _check_email(email: str) -> str:
     return _check_visible(email)
 
 
-def read_position(text: str) -> Position:
+def parse_cursor(text: str) -> Cursor:
     """Return the place in a list that a client sent back."""
     form = POSITION.fullmatch(text)
-    if form is None or int(form[2]) > LARGEST_ID:
+    if form is None or int(form[2]) > MAX_ID:
         raise PydanticCustomError("invalid_cursor", "This is not the `next` of a previous page.")
-    return Position(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
+    return Cursor(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
 
 
-def position_text(position: Position) -> str:
+def format_cursor(position: Cursor) -> str:
     """Return what a client sends as `after` to go on from here."""
     return f"{(position.created_at - EPOCH) // timedelta(microseconds=1)}-{position.id}"
 
@@ -123,7 +123,7 @@ NewPassword = Annotated[
     ),
     AfterValidator(_check_readable),
 ]
-Moment = Annotated[
+Timestamp = Annotated[
     datetime,
     PlainSerializer(_iso8601, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T21:34:03Z"]}),

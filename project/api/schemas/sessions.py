@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from project.api.schemas.fields import (
-    Moment,
     SessionId,
+    Timestamp,
 )
 from project.http.envelope import SuccessResponse
 
@@ -21,8 +21,8 @@ class SessionData(BaseModel):
     """A session that has not ended."""
 
     id: SessionId
-    created_at: Moment
-    last_seen_at: Annotated[Moment, Field(description="To the minute.")]
+    created_at: Timestamp
+    last_seen_at: Annotated[Timestamp, Field(description="To the minute.")]
     address: Annotated[str, Field(examples=["203.0.113.7"])]
     user_agent: Annotated[str, Field(examples=["Mozilla/5.0"])]
     current: Annotated[bool, Field(description="Whether the request was made by this session.")]

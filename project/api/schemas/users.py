@@ -4,23 +4,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from project.accounts.directory import Position
+from project.accounts.directory import Cursor
 from project.api.schemas.fields import (
-    Moment,
-    read_position,
+    Timestamp,
+    parse_cursor,
 )
 from project.http.envelope import QueryRequest, SuccessResponse
 
-LARGEST_PAGE = 200
+MAX_PAGE = 200
 
 
 class PageRequest(QueryRequest):
     """Which part of a list."""
 
-    limit: Annotated[int | None, Field(ge=1, le=LARGEST_PAGE)] = None
+    limit: Annotated[int | None, Field(ge=1, le=MAX_PAGE)] = None
     after: Annotated[
-        Position | None,
-        BeforeValidator(read_position),
+        Cursor | None,
+        BeforeValidator(parse_cursor),
         WithJsonSchema({"type": "string", "description": "`data.next` of the previous page."}),
     ] = None
 
@@ -56,7 +56,7 @@ class UserData(BaseModel):
     email: Annotated[str, Field(examples=["grace@example.com"])]
     active: Annotated[bool, Field(examples=[True])]
     admin: Annotated[bool, Field(examples=[False])]
-    created_at: Moment
+    created_at: Timestamp
 
 
 class StatusResponse(SuccessResponse):

@@ -41,11 +41,11 @@ def doctor(json: Annotated[bool, "Print JSON."] = False) -> int:
 def _examined(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except OSError as refusal:
-        return error(f"could not look ({refusal.strerror}: {refusal.filename})", "make it readable")
-    except SQLAlchemyError as refusal:
+    except OSError as caught:
+        return error(f"could not look ({caught.strerror}: {caught.filename})", "make it readable")
+    except SQLAlchemyError as caught:
         return error(
-            f"database error: {failures.reason(refusal)}",
+            f"database error: {failures.reason(caught)}",
             "see that DATABASE_URL is right, the server runs, and the migrations are applied",
         )
 

@@ -15,13 +15,13 @@ from project.instance import SECRET_FILE
 from project.security.passwords import hashing
 from project.security.secret_strength import weakness
 
-LOWEST_COST = 10
+MIN_COST = 10
 """Of bcrypt, by OWASP's Password Storage Cheat Sheet."""
 
-LONGEST_HASH = 1.0
+MAX_HASH = 1.0
 """Seconds that somebody who logs in may be kept waiting."""
 
-LEAST_SPACE = 2**30
+MIN_SPACE = 2**30
 """Bytes free on the disk of an SQLite database."""
 
 FULL = 2**26
@@ -61,17 +61,15 @@ def password_hash() -> Finding:
     cost = current_app.config["BCRYPT_LOG_ROUNDS"]
     cores = len(os.sched_getaffinity(0))
     began = time.perf_counter()
-    bcrypt.check_password_hash(hashing.decoy_hash(cost), "password")
+    bcrypt.check_password_hash(hashing.dummy_hash(cost), "password")
     seconds = time.perf_counter() - began
     found = (
         f"{seconds * 1000:.0f} ms at cost {cost}: at most {cores / seconds:.0f} logins a second on "
         f"{cores} cores"
     )
-    if seconds > LONGEST_HASH:
+    if seconds > MAX_HASH:
         return warning(found, "set BCRYPT_LOG_ROUNDS lower; one less halves the time")
-    return in_production(
-        cost < LOWEST_COST, found, f"set BCRYPT_LOG_ROUNDS to {LOWEST_COST} or more"
-    )
+    return in_production(cost < MIN_COST, found, f"set BCRYPT_LOG_ROUNDS to {MIN_COST} or more")
 
 
 def password_policy() -> Finding:
@@ -145,4 +143,4 @@ def disk_space() -> Finding:
     remedy = f"make room on the disk of {file.parent}; purge makes room inside of the database"
     if free < FULL:
         return error(found, remedy)
-    return warning(found, remedy) if free < max(LEAST_SPACE, 2 * size) else ok(found)
+    return warning(found, remedy) if free < max(MIN_SPACE, 2 * size) else ok(found)

@@ -33,7 +33,7 @@ WORKERS = 2
 """As `serve` has it, where WEB_CONCURRENCY says nothing."""
 
 ROTATE = "run: python manage.py rotate_keys"
-LONGEST_UNROTATED = 365
+MAX_UNROTATED = 365
 """Days that a key signs where none gets a successor by itself."""
 
 
@@ -98,8 +98,8 @@ def secret_of_servers() -> Finding:
     """Check whether the secret is the one that the servers have recorded."""
     try:
         salt, known = shared_secret.recorded()
-    except DBAPIError as refusal:
-        if not failures.lacks_table(refusal):
+    except DBAPIError as caught:
+        if not failures.lacks_table(caught):
             raise
         salt, known = None, None
     if salt is None:
@@ -130,7 +130,7 @@ def newest_signing_key() -> Finding:
             "set the previous secret as SECRET_KEY_FALLBACKS, or let the next login create a key"
         )
         return warning(f"{found}, and cannot be decrypted with the configured secrets", remedy)
-    if days > (config["KEY_ROTATION_DAYS"] or LONGEST_UNROTATED):
+    if days > (config["KEY_ROTATION_DAYS"] or MAX_UNROTATED):
         return warning(found, ROTATE)
     return ok(found)
 

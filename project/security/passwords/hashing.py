@@ -23,7 +23,7 @@ def normalize(password: str) -> str:
     return normalization.normalize("NFKC", password, MAX_PASSWORD)
 
 
-def decoy_hash(rounds: int) -> str:
+def dummy_hash(rounds: int) -> str:
     """Return a well-formed bcrypt hash of this cost that no password is known to open.
 
     Checking a password against it takes as long as against a real one of the same cost; making it
@@ -38,9 +38,9 @@ def cost_of(kept_hash: str) -> int | None:
     return int(form[1]) if form else None
 
 
-def decoys_up_to(cost: int, rounds: int) -> list[str]:
+def dummy_hashes_up_to(cost: int, rounds: int) -> list[str]:
     """Return hashes that, checked beside one of this lower cost, take as long as one of `rounds`.
 
     A hash of one more costs twice as much, so 2^c + 2^c + 2^(c+1) + … makes up for the difference.
     """
-    return [decoy_hash(lower) for lower in range(cost, rounds)]
+    return [dummy_hash(lower) for lower in range(cost, rounds)]

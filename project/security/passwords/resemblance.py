@@ -16,11 +16,11 @@ LOOKALIKES = str.maketrans("01l!34@5$7", "oiiieaasst")
 """What is read as one letter; `1` may stand for two, so those two are one."""
 SIGNS = "!@$"
 """The lookalikes that may also be mere punctuation."""
-SHORTEST_NAME = 3
+MIN_NAME = 3
 """Characters; a shorter name is in too many words to say anything."""
-LEAST_LETTERS = 4
+MIN_LETTERS = 4
 """Letters beside the name which are a word of their own: three can be tried in seconds."""
-MOST_DIGITS = 8
+MAX_DIGITS = 8
 """Digits beside the name which are still a year, a date or a row of keys."""
 
 
@@ -47,12 +47,12 @@ def _is_little_more(password: str, names: list[str]) -> bool:
     rest = _without(password, names)
     letters = sum(character.isalpha() for character in rest)
     digits = sum(character.isdigit() for character in rest)
-    return rest != password and letters < LEAST_LETTERS and digits <= MOST_DIGITS
+    return rest != password and letters < MIN_LETTERS and digits <= MAX_DIGITS
 
 
 def _without(password: str, names: list[str]) -> str:
     """Return the password with blanks for every name in it, forwards and backwards."""
-    disguised = [name.translate(LOOKALIKES) for name in names if len(name) >= SHORTEST_NAME]
+    disguised = [name.translate(LOOKALIKES) for name in names if len(name) >= MIN_NAME]
     forms = sorted({*disguised, *(name[::-1] for name in disguised)}, key=len, reverse=True)
     rest = list(password)
     for found in re.finditer("|".join(map(re.escape, forms)), password.translate(LOOKALIKES)):

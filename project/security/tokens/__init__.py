@@ -26,7 +26,7 @@ import jwt
 from project.security import strict_json
 from project.security.signing_keys import ACCESS_TYPE, Key
 
-LONGEST_TOKEN = 2048
+MAX_TOKEN = 2048
 """Characters; ours have about 330 to 450. What is longer is not looked at."""
 
 # RFC 7515, section 7.1: three base64url segments, none of them empty.
@@ -97,7 +97,7 @@ class Unverified:
     key_id: str | None
 
 
-class Keyring(Protocol):
+class KeySource(Protocol):
     """Holds the keys."""
 
     def signing_key(self, purpose: Purpose) -> Key:
@@ -144,7 +144,7 @@ class TokenDecoder:
     are good is checked each time. Where the app has an issuer, a token that names one must name it.
     """
 
-    def __init__(self, keyring: Keyring, issuer: str | None = None) -> None:
+    def __init__(self, keyring: KeySource, issuer: str | None = None) -> None:
         self._keyring = keyring
         self._issuer = issuer
         self._remembered: dict[str, Verified] = {}
@@ -204,7 +204,7 @@ def _check_time(claims: Claims, now: datetime) -> None:
 
 def _parse(token: str) -> Unverified:
     """Return the parts of a token in canonical compact form. Raises TokenRejected for others."""
-    form = COMPACT_FORM.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
+    form = COMPACT_FORM.fullmatch(token) if len(token) <= MAX_TOKEN else None
     if form is None:
         raise TokenRejected("not the compact form")
     try:

@@ -124,7 +124,7 @@ class TestAudit(AuditCase):
                 lifecycle.activate(EMAIL)
                 throttle.clear("nobody@example.com")
         self.assertEqual(self.events(), [])
-        self.assertEqual([one["message"] for one in written.objects], ["answered"])
+        self.assertEqual([one["message"] for one in written.objects], ["request completed"])
 
     def test_an_account_is_deactivated_once(self) -> None:
         user_id = self.add_user()
@@ -192,7 +192,7 @@ class TestAudit(AuditCase):
             with pytest.raises(OperationalError):
                 db.session.commit()
             db.session.rollback()
-            self.assertEqual(db.session.info.get(audit.UNTOLD), None)
+            self.assertEqual(db.session.info.get(audit.PENDING), None)
         self.assertEqual(written.objects, [])
         self.assertEqual(self.events(), [])
 

@@ -15,7 +15,7 @@ from project.accounts import lifecycle, registration, sessions
 from project.accounts.sessions import refresh
 from project.database import timeouts
 from project.errors import UserNotFound
-from project.extensions import db, reads
+from project.extensions import autocommit, db
 from project.models import Revocation, Session, User
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
@@ -64,7 +64,7 @@ class TestInterleaved(RaceCase):
         """Close the connections of the app that runs the commands."""
         with self.elsewhere.app_context():
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
 
     @contextmanager
     def running_after(

@@ -30,7 +30,7 @@ from project.tests.support.paths import ROOT
 from project.tests.utils import InProcess
 
 DAY = timedelta(days=1)
-LONGEST_TOKEN = timedelta(days=60)
+MAX_TOKEN = timedelta(days=60)
 """The testing configuration's SESSION_IDLE_LIFETIME."""
 
 
@@ -91,9 +91,9 @@ class TestPurge(BaseTestCase):
         (ended,) = add_sessions(self.user_id, timedelta(days=300))
         add_sessions(self.user_id, timedelta(days=300))
         sessions.end(self.user_id, ended, COMMAND)
-        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=23)):
+        with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=23)):
             self.assertEqual(purged(), {})
-        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+        with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=25)):
             self.assertEqual(purged(), {"ended sessions": 1})
         self.assertEqual(kept(Session), 1)
 
@@ -148,7 +148,7 @@ class TestPurge(BaseTestCase):
                 self.assertEqual(purged(), {"expired sessions": 1})
 
     def test_every_batch_finds_its_rows_by_an_index(self) -> None:
-        for perishable in retention.PERISHABLES:
+        for perishable in retention.RETENTION_RULES:
             indexes = inspect(db.engine).get_indexes(perishable.table.__tablename__)
             first = [index["column_names"][0] for index in indexes]
             self.assertIn(perishable.column.key, first, perishable.name)
@@ -183,15 +183,15 @@ class TestPurgeOfKeys(BaseTestCase):
 
     def test_the_private_part_is_erased_when_the_last_token_has_died(self) -> None:
         self.assertEqual(purged(), {})
-        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=23)):
+        with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=23)):
             self.assertEqual(purged(), {})
-        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+        with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=25)):
             self.assertEqual(purged(), {"private keys": 1})
             self.assertEqual(self.private_keys(), [False, True])
             self.assertEqual(purged(), {})
 
     def test_a_process_that_starts_afterwards_signs_and_says_nothing(self) -> None:
-        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+        with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=25)):
             purged()
             caller = InProcess(self.new_app().test_client())
             with self.assertNoLogs(level="WARNING"):
@@ -201,7 +201,7 @@ class TestPurgeOfKeys(BaseTestCase):
 
     def test_a_retired_key_without_a_successor_can_be_erased_too(self) -> None:
         signing_keys.retire(signing_keys.kept()[-1].kid)
-        with time_machine.travel(utcnow() + LONGEST_TOKEN + timedelta(hours=25)):
+        with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=25)):
             self.assertEqual(purged(), {"private keys": 2})
             caller = InProcess(self.new_app().test_client())
             token = caller.login().body["auth_token"]

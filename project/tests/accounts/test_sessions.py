@@ -107,19 +107,19 @@ class TestSessionList(SessionsCase):
         self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
 
     def test_notes_that_cannot_be_written_cost_nothing_else(self) -> None:
-        notes = last_seen.Presence(self.app)
-        notes.note(uuid4())
+        notes = last_seen.LastSeen(self.app)
+        notes.touch(uuid4())
         with self.app.app_context():
             db.session.execute(db.text("ALTER TABLE sessions RENAME TO elsewhere"))
             db.session.commit()
             try:
                 with self.assertLogs("project.accounts.sessions.last_seen") as logs:
-                    notes.write()
+                    notes.flush()
             finally:
                 db.session.execute(db.text("ALTER TABLE elsewhere RENAME TO sessions"))
                 db.session.commit()
         self.assertIn("when 1 sessions were last seen is lost", logs.output[0])
-        notes.write()
+        notes.flush()
 
 
 class TestEndingSessions(SessionsCase):

@@ -18,7 +18,7 @@ from sqlalchemy import func, select, update
 from project.accounts import signing_keys
 from project.accounts.sessions import last_seen
 from project.accounts.signing_keys import source
-from project.extensions import db, reads
+from project.extensions import autocommit, db
 from project.models import SigningKey
 from project.security import digests
 from project.security.signing_keys import Algorithm, Unreadable, generate, unseal
@@ -65,9 +65,9 @@ class KeysCase(BaseTestCase):
     def dispose(self, app: Flask) -> None:
         """Close an app's connections, and leave nothing to write later."""
         with app.app_context():
-            last_seen.current().write()
+            last_seen.current().flush()
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
 
     def token(self, caller: Caller | None = None) -> str:
         """Log in; return the token."""
@@ -515,8 +515,9 @@ class TestRefreshTokens(KeysCase):
 
     def signed_as_before(self) -> AbstractContextManager[object]:
         """Have refresh tokens signed by the key of access tokens."""
-        sign = source.Keyring.signing_key
-        return mock.patch.object(source.Keyring, "signing_key", lambda ring, _=None: sign(ring))
+        keys = source.SigningKeySource
+        sign = keys.signing_key
+        return mock.patch.object(keys, "signing_key", lambda ring, _=None: sign(ring))
 
     def refresh(self, token: str, caller: Caller) -> int:
         """Refresh by a token; return the status."""

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from project.accounts import audit, sessions, throttle
-from project.accounts.actors import Client
+from project.accounts.actors import Actor
 from project.accounts.throttle import policies
 from project.accounts.throttle.policies import Subjects
 from project.errors import Overloaded
@@ -356,7 +356,7 @@ class TestRows(ThrottleCase):
         self.assertEqual(self.rows(), 0)
 
     def test_refunds_of_attempts_at_the_same_time_leave_no_row(self) -> None:
-        subjects = Subjects(Client("192.0.2.1", ""), email_key=MICHAEL)
+        subjects = Subjects(Actor("192.0.2.1", ""), email_key=MICHAEL)
         with (
             self.app.app_context(),
             suppress(Overloaded),

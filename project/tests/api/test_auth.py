@@ -28,10 +28,10 @@ class TestAuthBlueprint(AuthContract):
 
     def test_of_two_logouts_at_once_one_ends_the_session(self) -> None:
         with self.app.app_context():
-            identity = sessions.identify(utils.add_token(utils.add_user().id))
-            sessions.end(identity.id, identity.session_id, COMMAND)
+            principal = sessions.identify(utils.add_token(utils.add_user().id))
+            sessions.end(principal.id, principal.session_id, COMMAND)
             with self.assertRaises(SessionEnded):
-                sessions.end(identity.id, identity.session_id, COMMAND)
+                sessions.end(principal.id, principal.session_id, COMMAND)
 
     def test_logout_leaves_the_users_other_sessions(self) -> None:
         user_id = self.add_user()

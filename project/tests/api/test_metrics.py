@@ -14,7 +14,7 @@ from project.accounts.actors import COMMAND
 from project.accounts.audit import Event
 from project.accounts.sessions import tokens
 from project.accounts.signing_keys import source
-from project.extensions import db, reads, transaction
+from project.extensions import autocommit, db, transaction
 from project.http.request_counter import RequestCounter
 from project.models import User
 from project.security import digests
@@ -46,7 +46,7 @@ class CountingCase(BaseTestCase):
         """Close the app's connections."""
         with self.app.app_context():
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
 
     def scrape(self) -> Scrape:
         """Return what is told now."""
@@ -136,7 +136,7 @@ class TestRequests(CountingCase):
         with mock.patch.object(sessions, "identify", side_effect=ZeroDivisionError):
             self.caller.status("x")
         self.assertEqual(self.counted("/auth/status", "GET", 500), 1)
-        self.assertEqual(self.scrape().value("users_refusals_total", code="internal_error"), 1)
+        self.assertEqual(self.scrape().value("users_errors_total", code="internal_error"), 1)
 
     def test_no_label_holds_anything_of_anybody(self) -> None:
         self.add_user()
@@ -164,7 +164,7 @@ class TestOutcomes(CountingCase):
         for outcome, number in outcomes.items():
             self.assertEqual(told.value("users_logins_total", outcome=outcome), number, outcome)
         self.assertEqual(told.value("users_throttled_total", policy="account-network"), 2)
-        self.assertEqual(told.value("users_refusals_total", code="invalid_credentials"), 2)
+        self.assertEqual(told.value("users_errors_total", code="invalid_credentials"), 2)
 
     def test_registrations_by_outcome(self) -> None:
         self.start(THROTTLE_REGISTRATION="2/15m")
@@ -181,7 +181,7 @@ class TestOutcomes(CountingCase):
         self.caller.post("/auth/refresh", {"refresh_token": second})
         self.caller.post("/auth/refresh", {"refresh_token": first})
         told = self.scrape()
-        self.assertEqual(told.value("users_refusals_total", code="refresh_reused"), 1)
+        self.assertEqual(told.value("users_errors_total", code="refresh_reused"), 1)
         self.assertEqual(told.value("users_sessions_ended_total"), 1)
 
 
@@ -252,7 +252,7 @@ class TestSessions(CountingCase):
             self.assertLogs("project.api.metrics", "WARNING"),
         ):
             told = self.scrape()
-        names = {family.name for family in told.families}
+        names = {error_classes.name for error_classes in told.families}
         self.assertNotIn("users_open_sessions", names)
         self.assertIn("users_build_info", names)
 
@@ -279,26 +279,26 @@ class TestGauges(CountingCase):
         end.set()
         for caller in callers:
             caller.join()
-        self.assertEqual(told.value("users_hashing_working"), 1)
-        self.assertEqual(told.value("users_hashing_waiting"), 2)
+        self.assertEqual(told.value("users_hashing_active"), 1)
+        self.assertEqual(told.value("users_hashing_queued"), 2)
         self.assertEqual(told.value("users_hashing_threads"), 1)
         after = self.scrape()
-        self.assertEqual(after.value("users_hashing_working"), 0)
-        self.assertEqual(after.value("users_hashing_waiting"), 0)
+        self.assertEqual(after.value("users_hashing_active"), 0)
+        self.assertEqual(after.value("users_hashing_queued"), 0)
         self.assertEqual(after.value("users_hashing_seconds_count"), 3)
 
     def test_a_password_that_cannot_be_hashed_is_not_hashed_for_ever(self) -> None:
         pool: HashingPool = self.app.extensions["hashing_pool"]
         with self.assertRaises(ZeroDivisionError):
             pool.run(lambda: 1 // 0)
-        self.assertEqual(self.scrape().value("users_hashing_working"), 0)
+        self.assertEqual(self.scrape().value("users_hashing_active"), 0)
 
     def test_connections_in_use_by_engine(self) -> None:
         with self.app.app_context():
             db.session.get(User, 1)
             told = self.scrape()
-        self.assertEqual(told.value("users_database_connections", engine="writes"), 1)
-        self.assertEqual(told.value("users_database_connections", engine="reads"), 0)
+        self.assertEqual(told.value("users_database_connections", engine="transaction"), 1)
+        self.assertEqual(told.value("users_database_connections", engine="autocommit"), 0)
         self.assertEqual(told.value("users_database_pool_size"), 10)
         self.assertEqual(self.scrape().value("users_database_connections"), 0)
 

@@ -52,12 +52,12 @@ class ServedCase(BaseTestCase):
     def assert_good(self, token: str) -> None:
         """Hold the verifier to say of a token what it says of itself."""
         said = jwt.decode(token, options={"verify_signature": False})
-        identity = self.verifier.verify(token)
+        principal = self.verifier.verify(token)
         self.assertEqual(
-            [identity.user_id, identity.session_id, identity.token_id],
+            [principal.user_id, principal.session_id, principal.token_id],
             [self.user_id, said["sid"], said["jti"]],
         )
-        times = [int(moment.timestamp()) for moment in (identity.issued_at, identity.expires_at)]
+        times = [int(moment.timestamp()) for moment in (principal.issued_at, principal.expires_at)]
         self.assertEqual(times, [said["iat"], said["exp"]])
 
     def assert_token_refused(self, token: str, code: str) -> None:

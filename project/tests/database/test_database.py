@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import bindparam, literal, select
 
 from project.accounts.sessions import SHOWN_BY_SESSION
-from project.database.base import Moment, later
-from project.database.compiled import Prepared
-from project.extensions import db, reads
+from project.database.base import UTCDateTime, add_seconds
+from project.database.compiled import CompiledQuery
+from project.extensions import autocommit, db
 from project.models import Session, User
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
@@ -31,7 +31,7 @@ class TestPrivateFiles(TestCase):
         app = databases.new_app(f"sqlite:///{folder}/users.sqlite")
         with app.app_context():
             db.session.execute(select(1))
-            reads.first(select(User.id))
+            autocommit.first(select(User.id))
             modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
         names = ("users.sqlite", "users.sqlite-wal", "users.sqlite-shm")
         self.assertEqual(modes, dict.fromkeys(names, 0o600))
@@ -52,7 +52,9 @@ class TestLater(BaseTestCase):
             (datetime(2026, 11, 23, 1, 2, 3, 4, UTC), 0),
         ):
             with self.subTest(moment=moment, seconds=seconds):
-                reckoned = db.session.scalar(select(later(literal(moment, Moment()), seconds)))
+                reckoned = db.session.scalar(
+                    select(add_seconds(literal(moment, UTCDateTime()), seconds))
+                )
                 assert reckoned is not None
                 distance = abs(reckoned - moment - timedelta(seconds=seconds))
                 self.assertLessEqual(distance, MILLISECOND)  # SQLite knows no less
@@ -62,7 +64,7 @@ class TestLater(BaseTestCase):
         written = select(User.id).where(User.id == user_id)
         now = db.session.scalar(select(User.created_at).where(User.id == user_id))
         for seconds, comes_later in ((1, True), (-1, False)):
-            is_after = later(literal(now, Moment()), seconds) > User.created_at
+            is_after = add_seconds(literal(now, UTCDateTime()), seconds) > User.created_at
             found = db.session.scalar(written.where(is_after)) is not None
             self.assertEqual(found, comes_later)
 
@@ -78,27 +80,27 @@ class TestPrepared(BaseTestCase):
 
     def test_it_shows_what_the_statement_does(self) -> None:
         values = {"session_id": self.session_id, "key_id": None}
-        shown = reads.alone(SHOWN_BY_SESSION, **values)
+        shown = autocommit.fetch_one(SHOWN_BY_SESSION, **values)
         assert shown is not None
-        ordinary = reads.first(SHOWN_BY_SESSION.statement, **values)
+        ordinary = autocommit.first(SHOWN_BY_SESSION.statement, **values)
         assert ordinary is not None
         self.assertEqual(tuple(shown), tuple(ordinary))
         self.assertEqual(shown.user_id, ordinary.user_id)
         self.assertEqual(shown.created_at.tzinfo, UTC)
 
     def test_no_row_is_none(self) -> None:
-        self.assertIsNone(reads.alone(SHOWN_BY_SESSION, session_id=uuid4(), key_id=None))
+        self.assertIsNone(autocommit.fetch_one(SHOWN_BY_SESSION, session_id=uuid4(), key_id=None))
 
     def test_a_value_is_never_part_of_the_text(self) -> None:
-        named = Prepared(select(User.id).where(User.username == bindparam("name")))
-        self.assertIsNone(reads.alone(named, name="' OR '1'='1"))
+        named = CompiledQuery(select(User.id).where(User.username == bindparam("name")))
+        self.assertIsNone(autocommit.fetch_one(named, name="' OR '1'='1"))
 
     def test_a_connection_that_was_cut_is_not_noticed(self) -> None:
-        read = reads.alone(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
-        with reads.engine.connect() as connection:
+        read = autocommit.fetch_one(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        with autocommit.engine.connect() as connection:
             driver = connection.connection.dbapi_connection
         assert driver is not None
         driver.close()
-        again = reads.alone(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        again = autocommit.fetch_one(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
         self.assertEqual(again, read)
-        self.assertEqual(reads.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]
+        self.assertEqual(autocommit.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]

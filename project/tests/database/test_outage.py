@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from project.database.url import database_url
-from project.extensions import db, reads
+from project.extensions import autocommit, db
 from project.models import User
 from project.tests.base import BaseTestCase, empty_tables
 from project.tests.support import databases, network, postgres
@@ -129,7 +129,7 @@ class TestOutage(OutageCase):
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("SELECT", {}, Exception(""))
 
-        self.enterContext(mock.patch.object(reads, "alone", fail))
+        self.enterContext(mock.patch.object(autocommit, "alone", fail))
         with self.assertLogs("project", logging.ERROR) as logs:
             self.assert_unavailable(self.caller.login())
         self.assertIn("database unavailable: OperationalError", logs.output[0])
@@ -235,13 +235,13 @@ class TestFaults(OutageCase):
         with self.app.app_context():
             before = connection_id()
             with self.assertRaisesRegex(OperationalError, "statement timeout"):
-                reads.all(select(func.pg_sleep(5)))
+                autocommit.all(select(func.pg_sleep(5)))
             self.assertEqual(connection_id(), before)
 
     def test_a_server_that_has_no_connection_left(self) -> None:
         with self.app.app_context():
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
         with self.every_connection_taken():
             self.assert_nothing_works(self.token)
         self.assert_recovers()
@@ -289,7 +289,7 @@ class TestFaults(OutageCase):
         with self.app.app_context():
             self.assertEqual(self.shown("statement_timeout"), "7s")
             self.assertEqual(self.shown("lock_timeout"), "1s")
-            with reads.engine.connect() as connection:
+            with autocommit.engine.connect() as connection:
                 driver: Any = connection.connection.dbapi_connection
                 self.assertEqual(driver.get_dsn_parameters()["keepalives_idle"], "77")
 
@@ -302,7 +302,7 @@ class TestFaults(OutageCase):
 
     def shown(self, setting: str) -> object:
         """Return a setting of PostgreSQL as a connection of the service has it."""
-        return reads.all(select(func.current_setting(setting)))[0][0]
+        return autocommit.all(select(func.current_setting(setting)))[0][0]
 
     @contextmanager
     def other(self) -> Iterator[Connection]:
@@ -336,7 +336,7 @@ class TestFaults(OutageCase):
 
 def connection_id() -> object:
     """Return which process of the server answers the service's reads."""
-    return reads.all(select(func.pg_backend_pid()))[0][0]
+    return autocommit.all(select(func.pg_backend_pid()))[0][0]
 
 
 @contextmanager
@@ -345,7 +345,7 @@ def closing_connections(app: Flask) -> Iterator[None]:
     yield
     with app.app_context():
         db.engine.dispose()
-        reads.engine.dispose()
+        autocommit.engine.dispose()
 
 
 @pytest.mark.any_database

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from flask import Flask
 
-from project.accounts.sessions.last_seen import Presence
-from project.extensions import db, reads
+from project.accounts.sessions.last_seen import LastSeen
+from project.extensions import autocommit, db
 from project.models import User
 from project.tests import utils
 from project.tests.base import BaseTestCase, empty_tables
@@ -41,7 +41,7 @@ class TestStatements(BaseTestCase):
         """Close the connections before the wire between is cut."""
         with app.app_context():
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
 
     def test_status_sends_one_statement(self) -> None:
         self.assertEqual(self.caller.status(self.token).status, 200)
@@ -97,8 +97,8 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
 
     def test_the_list_of_sessions_writes_nothing(self) -> None:
-        presence: Presence = self.app.extensions["presence"]
-        presence.note(uuid4())
+        presence: LastSeen = self.app.extensions["presence"]
+        presence.touch(uuid4())
         self.assertEqual(self.caller.get("/auth/sessions", self.token).status, 200)
         self.assertEqual(self.words(), ["SELECT", "SELECT"])
 
@@ -162,7 +162,7 @@ class TestStatements(BaseTestCase):
     def hash_without_a_transaction(self, kept_hash: str, password: str, network: str) -> bool:
         """Check a password, and note when."""
         self.hashed_at = len(self.sent)
-        self.assertEqual(reads.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]
+        self.assertEqual(autocommit.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]
         return True
 
     def tables(self, statements: list[str]) -> list[str]:

@@ -22,11 +22,11 @@ from project.tests.utils import OverHTTP, Reply
 
 ROUNDS = 100
 IN_FLIGHT = 6
-LONGEST_DELAY = 0.02
+MAX_DELAY = 0.02
 """Seconds between what the kill waits for and the kill: about as long as one more takes."""
-LONGEST_GAP = 1.0
+MAX_GAP = 1.0
 """Seconds from the kill to the next answer."""
-PATIENCE = 60.0
+MAX_RETRIES = 60.0
 
 
 @pytest.mark.timeout(1800)
@@ -68,7 +68,7 @@ class TestKilledWorker(TestCase):
             longest_seconds_to_the_next_answer=max(gaps),
         )
         self.assertGreater(self.before_retries[NO_ANSWER], ROUNDS // 2, "hardly anything was hit")
-        self.assertLess(max(gaps), LONGEST_GAP)
+        self.assertLess(max(gaps), MAX_GAP)
         self.assert_all_whole(ROUNDS * IN_FLIGHT)
         self.assert_all_opened(ROUNDS * IN_FLIGHT)
 
@@ -80,12 +80,12 @@ class TestKilledWorker(TestCase):
             # Those behind the ones that have been answered are about to be committed.
             for _ in islice(as_completed(begun), self.chance.randrange(IN_FLIGHT // 2 + 1)):
                 pass
-            time.sleep(self.chance.uniform(0, LONGEST_DELAY))
+            time.sleep(self.chance.uniform(0, MAX_DELAY))
             workers = sorted(self.master.children(), key=psutil.Process.create_time)
             os.kill(workers[0].pid, signal.SIGKILL)
             gap = self.seconds_to_an_answer()
-            answers = [each.result() for each in begun]
-        self.retry(answers)
+            responds = [each.result() for each in begun]
+        self.retry(responds)
         self.wait_for_worker(turn + 1)
         return gap
 
@@ -93,14 +93,14 @@ class TestKilledWorker(TestCase):
         """Make the account of this number."""
         return register(self.caller, number)
 
-    def retry(self, answers: list[Answer]) -> None:
+    def retry(self, responds: list[Answer]) -> None:
         """Send what was cut off again until it is answered, as docs/api.md has its clients do."""
-        self.before_retries.update(answer.status for answer in answers)
-        for answer in answers:
+        self.before_retries.update(answer.status for answer in responds)
+        for answer in responds:
             again = answer
             # Who connects while the killed worker is being taken down may be cut off once more.
             while again.status == NO_ANSWER:
-                self.assertLess(time.monotonic() - answer.ended_at, PATIENCE)
+                self.assertLess(time.monotonic() - answer.ended_at, MAX_RETRIES)
                 again = answer_to(self.register, answer.number)
                 self.retries[again.status] += 1
 
@@ -108,13 +108,13 @@ class TestKilledWorker(TestCase):
         """Ask until somebody answers, as a client does whose connection is refused or cut."""
         began_at = time.monotonic()
         while not (answer := answer_to(lambda _: self.caller.get("/auth/status"), 0)).status:
-            self.assertLess(time.monotonic() - began_at, PATIENCE)
+            self.assertLess(time.monotonic() - began_at, MAX_RETRIES)
         self.assertEqual(answer.status, 401)
         return answer.ended_at - began_at
 
     def wait_for_worker(self, turn: int) -> None:
         """Wait until the successor of the one that was killed serves."""
-        patience = time.monotonic() + PATIENCE
+        patience = time.monotonic() + MAX_RETRIES
         while (
             sum(servers.STARTED["granian"] in line for line in self.said) < servers.WORKERS + turn
         ):

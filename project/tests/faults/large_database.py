@@ -13,8 +13,8 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from project.accounts import retention
-from project.accounts.directory import Position
-from project.api.schemas.fields import position_text
+from project.accounts.directory import Cursor
+from project.api.schemas.fields import format_cursor
 from project.clock import utcnow
 from project.extensions import db
 from project.models import Session, User
@@ -29,7 +29,7 @@ REQUESTS = 200
 """Of each kind to each database, by turns: whatever else the machine does, both feel it."""
 
 BATCHES = 40
-MOST_TIMES = 2.0
+MAX_TIMES = 2.0
 """How much longer a median may be at the large database."""
 
 DEVICES = 100
@@ -69,7 +69,7 @@ class Side:
         self.administrator, self.collector = token_of(ADMINISTRATOR), token_of(COLLECTOR)
         self.tokens = [token_of(member) for member in self.members]
         made = select(User.created_at, User.id).where(User.id.in_(self.members))
-        self.places = [position_text(Position(*row)) for row in db.session.execute(made)]
+        self.places = [format_cursor(Cursor(*row)) for row in db.session.execute(made)]
 
 
 def token_of(user_id: int) -> str:
@@ -111,7 +111,7 @@ class TestLargeDatabase(TestCase):
         for name, (small, large) in medians.items():
             print(f"  {name:15} {small:8.2f} {large:8.2f}  x {large / small:.2f}")
         print(f"  filled in {self.sides[-1].seconds_to_fill:.0f} seconds")
-        grown = {name for name, (small, large) in medians.items() if large > MOST_TIMES * small}
+        grown = {name for name, (small, large) in medians.items() if large > MAX_TIMES * small}
         self.assertEqual(grown, set())
 
     def compare(self, times: int, take: Callable[[Side, int], float]) -> list[float]:
@@ -137,10 +137,10 @@ class TestLargeDatabase(TestCase):
 
     def purge(self, side: Side, _: int) -> float:
         """Have a batch of sessions to delete; return the seconds that this takes."""
-        crowd.add_expired(side.app, retention.ROWS_AT_ONCE)
+        crowd.add_expired(side.app, retention.BATCH_SIZE)
         with side.app.app_context():
             began_at = time.perf_counter()
             batch = next(retention.purge())
             taken = time.perf_counter() - began_at
-        self.assertEqual(batch.rows, retention.ROWS_AT_ONCE)
+        self.assertEqual(batch.rows, retention.BATCH_SIZE)
         return taken

@@ -63,7 +63,7 @@ class Load:
 
     calls: Sequence[Call]
     a_second: float
-    answers: list[Answer] = field(default_factory=list)
+    responds: list[Answer] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -91,7 +91,7 @@ class Load:
 
     def _call(self, number: int) -> None:
         call = self.calls[number % len(self.calls)]
-        self.answers.append(answer_to(call, number))
+        self.responds.append(answer_to(call, number))
 
 
 def add_members(app: Flask) -> None:

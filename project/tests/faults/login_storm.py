@@ -112,7 +112,7 @@ class TestLoginStorm(TestCase):
 
     def test_the_owners_device_gets_in_while_others_guess(self) -> None:
         # At full cost the first guesses of 27 networks fill the pool, until the limits hold.
-        storm = self.start(cost=8, THROTTLE_FIRST_WAIT="1s", THROTTLE_LONGEST_WAIT="8s")
+        storm = self.start(cost=8, THROTTLE_INITIAL_BACKOFF="1s", THROTTLE_MAX_BACKOFF="8s")
         home = "192.0.2.1"
         _, token = storm.login(home, OWNER)
         foreign = [f"198.51.100.{number}" for number in range(FOREIGN)]

@@ -14,8 +14,8 @@ ROUNDS = 5
 REQUESTS_A_SECOND = 20
 QUIET_SECONDS = 3.0
 AWAY_SECONDS = 3.0
-LONGEST_WAIT = 5.0
-LONGEST_RECOVERY = 3.0
+MAX_WAIT = 5.0
+MAX_RECOVERY = 3.0
 
 
 @pytest.mark.timeout(600)
@@ -42,14 +42,14 @@ class TestRestartedDatabase(TestCase):
             self.load.last(QUIET_SECONDS)
             for _ in range(ROUNDS):
                 self.restart()
-                self.load.last(LONGEST_RECOVERY + QUIET_SECONDS)
-        registered = [answer.number for answer in self.load.answers if answer.status == 201]
-        longest = max(answer.seconds for answer in self.load.answers)
+                self.load.last(MAX_RECOVERY + QUIET_SECONDS)
+        registered = [answer.number for answer in self.load.responds if answer.status == 201]
+        longest = max(answer.seconds for answer in self.load.responds)
         recoveries = [self.recovery(*gap) for gap in self.away]
         aftermaths = [self.aftermath(*gap) for gap in self.away]
         tell(
             f"PostgreSQL restarted {ROUNDS} times under {REQUESTS_A_SECOND} requests a second",
-            answers_by_status=dict(Counter(answer.status for answer in self.load.answers)),
+            answers_by_status=dict(Counter(answer.status for answer in self.load.responds)),
             longest_wait_seconds=longest,
             seconds_away=sum(returned_at - stopped_at for stopped_at, returned_at in self.away),
             longest_seconds_from_its_return_to_a_success=max(recoveries),
@@ -57,8 +57,8 @@ class TestRestartedDatabase(TestCase):
             registrations_acknowledged=len(registered),
         )
         self.assert_refused_only_while_away()
-        self.assertLess(longest, LONGEST_WAIT)
-        self.assertLess(max(recoveries), LONGEST_RECOVERY)
+        self.assertLess(longest, MAX_WAIT)
+        self.assertLess(max(recoveries), MAX_RECOVERY)
         for number in registered:
             self.assertEqual(self.caller.login(f"user{number}@example.com").status, 200)
 
@@ -84,28 +84,28 @@ class TestRestartedDatabase(TestCase):
 
     def recovery(self, stopped_at: float, returned_at: float) -> float:
         """Return the seconds from the database's return to the first success."""
-        after = [answer for answer in self.load.answers if answer.began_at > stopped_at + 1]
+        after = [answer for answer in self.load.responds if answer.began_at > stopped_at + 1]
         return min(answer.ended_at for answer in after if answer.is_good) - returned_at
 
     def aftermath(self, stopped_at: float, returned_at: float) -> float:
         """Return the seconds from the database's return to the last refusal of this gap."""
-        ended_at = returned_at + LONGEST_RECOVERY + QUIET_SECONDS
+        ended_at = returned_at + MAX_RECOVERY + QUIET_SECONDS
         return max(
             answer.ended_at - returned_at
-            for answer in self.load.answers
+            for answer in self.load.responds
             if answer.status == 503 and stopped_at < answer.ended_at < ended_at
         )
 
     def assert_refused_only_while_away(self) -> None:
         """Hold every request to be answered: by 503 in a gap, and by a success everywhere else."""
-        self.assertLessEqual({answer.status for answer in self.load.answers}, {200, 201, 503})
-        refused = [answer for answer in self.load.answers if answer.status == 503]
+        self.assertLessEqual({answer.status for answer in self.load.responds}, {200, 201, 503})
+        refused = [answer for answer in self.load.responds if answer.status == 503]
         self.assertGreater(len(refused), ROUNDS * AWAY_SECONDS * REQUESTS_A_SECOND / 2)
         self.assertTrue(all(map(self.is_in_a_gap, refused)))
 
     def is_in_a_gap(self, answer: Answer) -> bool:
         """Tell whether the database was away, or only just back, while this was waited for."""
         return any(
-            stopped_at <= answer.ended_at and answer.began_at <= returned_at + LONGEST_RECOVERY
+            stopped_at <= answer.ended_at and answer.began_at <= returned_at + MAX_RECOVERY
             for stopped_at, returned_at in self.away
         )

@@ -18,8 +18,8 @@ REQUESTS_A_SECOND = 80
 DATABASE_MEGABYTES = 1024
 GRACE = 10.0
 """Seconds that a container has before it is killed."""
-PATIENCE = 60.0
-LONGEST_WAIT = 5.0
+MAX_RETRIES = 60.0
+MAX_WAIT = 5.0
 
 
 class Place:
@@ -36,7 +36,7 @@ class Place:
         """Start a server and return when it is ready."""
         started = servers.process("granian", self.settings, port=self.port)
         self.server, _, _ = self.running.enter_context(started)
-        patience = time.monotonic() + PATIENCE
+        patience = time.monotonic() + MAX_RETRIES
         while answer_to(lambda _: OverHTTP(self.url).get("/health/ready"), 0).status != 200:
             assert time.monotonic() < patience, "the new server is never ready"
             time.sleep(0.05)
@@ -79,15 +79,15 @@ class TestRollingRestart(TestCase):
         with self.load.running():
             for place in self.places:
                 place.restart()
-            patience = time.monotonic() + PATIENCE
-            while len(self.load.answers) < REQUESTS:
+            patience = time.monotonic() + MAX_RETRIES
+            while len(self.load.responds) < REQUESTS:
                 self.assertLess(time.monotonic(), patience)
                 self.load.last(0.1)
-        failed = [answer for answer in self.load.answers if not answer.is_good]
-        longest = max(answer.seconds for answer in self.load.answers)
+        failed = [answer for answer in self.load.responds if not answer.is_good]
+        longest = max(answer.seconds for answer in self.load.responds)
         tell(
             "Two servers restarted one after the other behind nginx",
-            requests=len(self.load.answers),
+            requests=len(self.load.responds),
             failed=dict(Counter(answer.status for answer in failed)),
             longest_wait_seconds=longest,
             found_a_port_closed_and_went_on=sum(
@@ -95,7 +95,7 @@ class TestRollingRestart(TestCase):
             ),
         )
         self.assertEqual(failed, [])
-        self.assertLess(longest, LONGEST_WAIT)
+        self.assertLess(longest, MAX_WAIT)
 
     def status(self, _: int) -> Reply:
         """Ask who the token shows."""

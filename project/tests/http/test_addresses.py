@@ -6,7 +6,7 @@ from unittest import TestCase
 import pytest
 
 from project.models import Session
-from project.security.addresses import MOST_HOPS, UNKNOWN, client_address, network
+from project.security.addresses import MAX_HOPS, UNKNOWN, client_address, network
 from project.settings import parsers
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
@@ -145,7 +145,7 @@ class TestAddresses(TestCase):
         hops = [f"10.{number >> 8}.{number & 255}.9" for number in range(10_000)]
         trusted = parsers.networks(TRUSTED)
         for chain in ([",".join(hops)], hops):
-            self.assertEqual(client_address(PROXY, chain, trusted), hops[-MOST_HOPS])
+            self.assertEqual(client_address(PROXY, chain, trusted), hops[-MAX_HOPS])
 
 
 class ProxyCase(BaseTestCase):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from project.extensions import db, reads
+from project.extensions import autocommit, db
 from project.security import digests
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
@@ -31,7 +31,7 @@ class TestSafeMethods(BaseTestCase):
         """Close the app's connections."""
         with self.app.app_context():
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
 
     def rows(self) -> Mapping[str, list[Any]]:
         """Return all that the database holds, but when sessions were last seen."""

@@ -49,7 +49,7 @@ class TestUserModel(BaseTestCase):
         self.assertTrue(bcrypt.check_password_hash(first, "test"))
 
     def test_a_decoy_costs_what_the_setting_says_and_opens_to_nothing(self) -> None:
-        decoy = hashing.decoy_hash(4)
+        decoy = hashing.dummy_hash(4)
         self.assertRegex(decoy, r"^\$2b\$04\$[./A-Za-z0-9]{53}$")
         self.assertFalse(bcrypt.check_password_hash(decoy, ""))
 

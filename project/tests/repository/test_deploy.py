@@ -11,7 +11,7 @@ from unittest import TestCase
 import pytest
 
 import manage
-from project.limits import FINISHING_SECONDS
+from project.limits import SHUTDOWN_GRACE
 from project.settings import SETTINGS
 from project.tests.support.paths import ROOT
 
@@ -61,7 +61,7 @@ class TestSystemd(TestCase):
 
     def test_the_service_is_given_the_time_to_end(self) -> None:
         service = unit("users.service")
-        longest = int(str(DEFAULTS["DRAIN_SECONDS"])) + FINISHING_SECONDS
+        longest = int(str(DEFAULTS["DRAIN_SECONDS"])) + SHUTDOWN_GRACE
         self.assertGreater(int(told(service, "TimeoutStopSec")), longest)
         self.assertEqual(told(service, "KillMode"), "mixed")
 

@@ -14,7 +14,7 @@ from project.api.schemas import fields
 from project.config import CONFIGS, DEFAULT_CONFIG, BaseConfig
 from project.http import openapi, payload
 from project.security.passwords import Weakness
-from project.security.rate_limit import shortest
+from project.security.rate_limit import format_duration
 from project.settings import SETTINGS, Setting
 from project.tests.support import databases
 from project.tests.support.paths import ROOT
@@ -29,7 +29,7 @@ def shown(value: object) -> str:
     if value in (None, []):
         return "none"
     if isinstance(value, timedelta):
-        return f"`{shortest(value)}`"
+        return f"`{format_duration(value)}`"
     if isinstance(value, list):
         return f"`{','.join(value)}`"
     return f"`{str(value).lower()}`"
@@ -86,7 +86,7 @@ class TestDocumentation(TestCase):
                 self.assertIn(f"`{method} {rule.rule}`", README)
 
     def test_every_code_is_in_the_docs_with_its_status(self) -> None:
-        for member in openapi.family():
+        for member in openapi.error_classes():
             line = next((line for line in API.splitlines() if f"| `{member.code}` |" in line), "")
             self.assertIn(str(member.status), line, member.code)
 
@@ -94,7 +94,7 @@ class TestDocumentation(TestCase):
         source = Path(fields.__file__).read_text() + Path(payload.__file__).read_text()
         codes = set(re.findall(r'PydanticCustomError\(\s*"(\w+)"', source))
         codes |= set(re.findall(r'FieldError\("", "(\w+)"', source))
-        codes |= {code for code, _ in payload.FAULTS.values()}
+        codes |= {code for code, _ in payload.FIELD_ERRORS.values()}
         codes |= {weakness.value for weakness in Weakness}
         self.assertGreater(len(codes), 8)
         for code in codes:

@@ -67,10 +67,10 @@ class TestMonitoring(BaseTestCase):
 
     def test_every_metric_is_documented_and_no_other(self) -> None:
         told = {}
-        for family in self.told().families:
-            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-            name = family.name + ("_total" if family.type == "counter" else "")
-            told[name] = (family.type, labels)
+        for error_classes in self.told().families:
+            labels = {label for sample in error_classes.samples for label in sample.labels} - {"le"}
+            name = error_classes.name + ("_total" if error_classes.type == "counter" else "")
+            told[name] = (error_classes.type, labels)
         self.assertEqual(documented(), told)
 
     def test_every_value_of_a_label_that_is_documented_is_told(self) -> None:

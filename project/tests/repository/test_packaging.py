@@ -12,7 +12,7 @@ from unittest import TestCase
 
 import pytest
 
-from project.limits import THREADS
+from project.limits import MAX_THREADS
 from project.tests.support import databases, servers
 from project.tests.support.paths import ROOT
 from project.version import VERSION
@@ -109,7 +109,7 @@ class TestPackaging(TestCase):
         self.assertRegex(done.stdout, r"control_socket_disable\s+= True")
         self.assertRegex(done.stdout, r"limit_request_line\s+= 8190")
         self.assertRegex(done.stdout, r"limit_request_field_size\s+= 65536")
-        self.assertRegex(done.stdout, rf"threads\s+= {THREADS}")
+        self.assertRegex(done.stdout, rf"threads\s+= {MAX_THREADS}")
 
 
 CLIENT = ROOT / "clients" / "python"

@@ -21,8 +21,8 @@ from project.extensions import db
 from project.models import User
 from project.security.passwords.hashing import (
     cost_of,
-    decoy_hash,
-    decoys_up_to,
+    dummy_hash,
+    dummy_hashes_up_to,
 )
 from project.serving.cores import available_cores
 from project.serving.hashing_pool import HashingPool, PoolFull
@@ -53,8 +53,8 @@ class TestHashingPool(TestCase):
         def wait() -> bool:
             try:
                 return pool.run(partial(free.wait, 30))
-            except PoolFull as refusal:
-                refused.put(refusal)
+            except PoolFull as error:
+                refused.put(error)
                 return False
 
         with ThreadPoolExecutor(9) as crowd:
@@ -307,14 +307,14 @@ class TestNoOracle(BaseTestCase):
         self.enterContext(mock.patch("bcrypt.hashpw", counting))
 
     def test_one_hash_and_the_same_bytes(self) -> None:
-        answers = {self.caller.login("nobody@example.com").raw.partition(b"request")[0]}
+        responds = {self.caller.login("nobody@example.com").raw.partition(b"request")[0]}
         self.count_costs()
-        self.refuse("nobody@example.com", PASSWORD, answers)
-        self.refuse("michael@example.com", "wrong", answers)
-        self.refuse("michael@example.com", "x" * 5000, answers)
-        self.refuse("michael@example.com", "", answers)
+        self.refuse("nobody@example.com", PASSWORD, responds)
+        self.refuse("michael@example.com", "wrong", responds)
+        self.refuse("michael@example.com", "x" * 5000, responds)
+        self.refuse("michael@example.com", "", responds)
         self.set_user(self.user_id, active=False)
-        self.refuse("michael@example.com", "wrong", answers)
+        self.refuse("michael@example.com", "wrong", responds)
         for foreign in (
             "",
             "plain",
@@ -322,17 +322,17 @@ class TestNoOracle(BaseTestCase):
             "$2b$12$short",
         ):
             self.set_user(self.user_id, password=foreign)
-            self.refuse("michael@example.com", PASSWORD, answers)
-        self.assertEqual(len(answers), 1)
+            self.refuse("michael@example.com", PASSWORD, responds)
+        self.assertEqual(len(responds), 1)
 
-    def refuse(self, email: str, password: str, answers: set[bytes]) -> None:
+    def refuse(self, email: str, password: str, responds: set[bytes]) -> None:
         """Hold a login in vain to one hash of today's cost; note the answer."""
         self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
         self.costs.clear()
         reply = self.caller.login(email, password)
         self.assert_refused(reply, 404, UNKNOWN, "invalid_credentials")
         self.assertEqual(self.costs, [4])
-        answers.add(reply.raw)
+        responds.add(reply.raw)
 
     def test_a_hash_of_a_lower_cost_takes_as_long_as_one_of_todays(self) -> None:
         self.set_user(self.user_id, password=bcrypt_hash(PASSWORD, 4))
@@ -362,13 +362,13 @@ class TestCosts(TestCase):
     """Reading the cost of a hash."""
 
     def test_the_cost_of_a_hash(self) -> None:
-        self.assertEqual(cost_of(decoy_hash(11)), 11)
-        self.assertEqual(cost_of(decoy_hash(4).replace("$2b$", "$2y$")), 4)
-        for foreign in ("", decoy_hash(4)[:-1], decoy_hash(4) + "\n", "$2b$03$" + "." * 53):
+        self.assertEqual(cost_of(dummy_hash(11)), 11)
+        self.assertEqual(cost_of(dummy_hash(4).replace("$2b$", "$2y$")), 4)
+        for foreign in ("", dummy_hash(4)[:-1], dummy_hash(4) + "\n", "$2b$03$" + "." * 53):
             self.assertIsNone(cost_of(foreign))
 
     def test_decoys_make_up_for_the_difference(self) -> None:
-        costs = [cost_of(decoy) for decoy in decoys_up_to(10, 13)]
+        costs = [cost_of(decoy) for decoy in dummy_hashes_up_to(10, 13)]
         self.assertEqual(costs, [10, 11, 12])
-        self.assertEqual(decoys_up_to(12, 12), [])
-        self.assertEqual(decoys_up_to(13, 12), [])
+        self.assertEqual(dummy_hashes_up_to(12, 12), [])
+        self.assertEqual(dummy_hashes_up_to(13, 12), [])

@@ -19,7 +19,7 @@ from project.security.tokens import Claims, Purpose, TokenDecoder, TokenOutdated
 from project.tests.support.forge import KeysAtHand, decoded
 
 SECRET = "0123456789abcdef" * 2
-KEY = signing_keys.of_secret(SECRET)
+KEY = signing_keys.from_secret(SECRET)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CLAIMS = Claims(
     user_id=7,
@@ -90,7 +90,7 @@ class TestTokens(TestCase):
 
     def test_an_older_key_still_opens(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
-        newer = signing_keys.of_secret("a newer key that is as long as ours")
+        newer = signing_keys.from_secret("a newer key that is as long as ours")
         self.assertEqual(decoded(token, [newer, KEY], Purpose.ACCESS, NOW), CLAIMS)
         with self.assertRaises(TokenRejected):
             decoded(token, [newer], Purpose.ACCESS, NOW)
@@ -98,7 +98,7 @@ class TestTokens(TestCase):
             decoded(token, [], Purpose.ACCESS, NOW)
 
     def test_a_forged_token_is_not_said_to_be_outdated(self) -> None:
-        token = tokens.encode(CLAIMS, signing_keys.of_secret("another key, just as long as ours"))
+        token = tokens.encode(CLAIMS, signing_keys.from_secret("another key, just as long as ours"))
         with self.assertRaises(TokenRejected) as caught:
             self.decode(token, CLAIMS.expires_at)
         self.assertNotIsInstance(caught.exception, TokenOutdated)
@@ -233,8 +233,8 @@ class TestIssuer(TestCase):
 
     def test_a_refresh_token_names_no_issuer(self) -> None:
         claims = replace(CLAIMS, purpose=Purpose.REFRESH, generation=0)
-        named = tokens.encode(claims, signing_keys.of_refresh_tokens(SECRET), self.ISSUER)
-        self.assertEqual(named, tokens.encode(claims, signing_keys.of_refresh_tokens(SECRET)))
+        named = tokens.encode(claims, signing_keys.refresh_key_from_secret(SECRET), self.ISSUER)
+        self.assertEqual(named, tokens.encode(claims, signing_keys.refresh_key_from_secret(SECRET)))
 
     def test_tokens_from_before_and_of_a_neighbour_without_the_setting_are_accepted(self) -> None:
         self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY)), CLAIMS)
@@ -281,7 +281,7 @@ class TestVerifiedBefore(TestCase):
     def test_key_purpose_and_time_are_asked_each_time(self) -> None:
         self.decode()
         with self.assertRaises(TokenRejected):
-            self.decode(held=signing_keys.of_secret(SECRET[::-1]))
+            self.decode(held=signing_keys.from_secret(SECRET[::-1]))
         with self.assertRaises(TokenRejected):
             self.decode(purpose=Purpose.REFRESH)
         with self.assertRaises(TokenOutdated):
@@ -295,7 +295,7 @@ class TestVerifiedBefore(TestCase):
 
     def test_what_was_refused_is_not_remembered_and_no_more_than_the_most_are(self) -> None:
         with self.assertRaises(TokenRejected):
-            self.decode(held=signing_keys.of_secret(SECRET[::-1]))
+            self.decode(held=signing_keys.from_secret(SECRET[::-1]))
         self.assertEqual(self.decoder._remembered, {})
         self.keys.held = (KEY,)
         with mock.patch.object(tokens, "MAX_REMEMBERED", 3):

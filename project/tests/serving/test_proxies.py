@@ -30,7 +30,7 @@ SPELLINGS: tuple[Callable[[str], str], ...] = (
     lambda name: name.replace("-", "_", 1),
     lambda name: name.replace("-", ".", 1),
 )
-CONNECTIONS = (
+MAX_CONNECTIONS = (
     ", ".join(FIELDS).lower(),
     *FIELDS,
     "close, X-Auth-User-Id",
@@ -109,7 +109,7 @@ class ForwardAuthCase(BaseTestCase):
 
     def test_connection_removes_no_field_or_the_request_does_not_arrive(self) -> None:
         forged: tuple[dict[str, str], ...] = ({}, dict.fromkeys(FIELDS, "forged"))
-        for value, fields in itertools.product(CONNECTIONS, forged):
+        for value, fields in itertools.product(MAX_CONNECTIONS, forged):
             response = self.proxy.get("/", self.token, Connection=value, **fields)
             if response.status not in {400, 401}:
                 self.assert_identified(response)

@@ -18,7 +18,7 @@ LEAD = timedelta(seconds=10)
 """The shortest that may be set."""
 
 ROUNDS = 3
-PATIENCE = 60.0
+MAX_RETRIES = 60.0
 """Seconds."""
 
 
@@ -85,7 +85,7 @@ class TestRotationUnderLoad(BaseTestCase):
 
     def tokens_until(self, kid: str) -> Iterator[str]:
         """Log in and verify without pause until this key signs, and some more."""
-        patience = time.monotonic() + PATIENCE
+        patience = time.monotonic() + MAX_RETRIES
         token = ""
         while not token or self.kid_of(token) != kid:
             self.assertLess(time.monotonic(), patience, f"{kid} never signs")

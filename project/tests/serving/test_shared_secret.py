@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from project.commands import keys
 from project.commands.doctor import database_checks
 from project.commands.doctor.findings import Level
-from project.extensions import db, reads
+from project.extensions import autocommit, db
 from project.models import SecretFingerprint
 from project.security import fingerprint
 from project.serving import shared_secret
@@ -40,7 +40,7 @@ class TestSharedSecret(BaseTestCase):
         """Close a server's connections."""
         with app.app_context():
             db.engine.dispose()
-            reads.engine.dispose()
+            autocommit.engine.dispose()
 
     def start(self, secret: str, *fallbacks: str) -> Flask:
         """Start a server; return it."""

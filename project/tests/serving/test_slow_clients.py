@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from project.limits import PLACES
+from project.limits import MAX_CONCURRENT_REQUESTS
 from project.serving import slow_clients
-from project.serving.concurrency import Places
+from project.serving.concurrency import ConcurrencyLimiter
 from project.serving.slow_clients import end_silent
 from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP, add_token, add_user
@@ -148,9 +148,9 @@ class SlowClients(TestCase):
             for connection in crowd.unread:
                 wait_until_cut_off(connection)
             self.assertLess(time.monotonic() - began, ENDED_WITHIN)
-        answers = [answer for answer in said if answer]
-        self.assertGreaterEqual(len(answers), MANY)
-        for answer in answers:
+        responds = [answer for answer in said if answer]
+        self.assertGreaterEqual(len(responds), MANY)
+        for answer in responds:
             self.assertRegex(answer, rb"(?s)^HTTP/1.1 400 .*application/json.*bad_request")
 
     def assert_honest_clients_are_answered(self) -> None:
@@ -250,10 +250,10 @@ class TestPlaces(TestCase):
     """Who finds no place waits for one."""
 
     def setUp(self) -> None:
-        self.places = Places(PLACES)
+        self.places = ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS)
         self.inside = threading.Semaphore(0)
         self.leave = threading.Event()
-        self.crowd = self.enterContext(ThreadPoolExecutor(2 * PLACES))
+        self.crowd = self.enterContext(ThreadPoolExecutor(2 * MAX_CONCURRENT_REQUESTS))
         self.addCleanup(self.leave.set)
 
     def work(self) -> None:
@@ -264,22 +264,22 @@ class TestPlaces(TestCase):
 
     def wait_in_place(self) -> None:
         """Take a place and lend it."""
-        with self.places, self.places.lent():
+        with self.places, self.places.released():
             self.inside.release()
             self.leave.wait()
 
     def test_so_many_work_together_and_no_more(self) -> None:
-        for _ in range(PLACES + 1):
+        for _ in range(MAX_CONCURRENT_REQUESTS + 1):
             self.crowd.submit(self.work)
-        for _ in range(PLACES):
+        for _ in range(MAX_CONCURRENT_REQUESTS):
             self.assertTrue(self.inside.acquire(timeout=5))
         self.assertFalse(self.inside.acquire(timeout=0.1))
         self.leave.set()
         self.assertTrue(self.inside.acquire(timeout=5))
 
     def test_who_waits_for_a_client_is_in_nobodys_way(self) -> None:
-        for _ in range(PLACES):
+        for _ in range(MAX_CONCURRENT_REQUESTS):
             self.crowd.submit(self.wait_in_place)
         self.crowd.submit(self.work)
-        for _ in range(PLACES + 1):
+        for _ in range(MAX_CONCURRENT_REQUESTS + 1):
             self.assertTrue(self.inside.acquire(timeout=5))

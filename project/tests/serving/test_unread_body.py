@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from project.limits import BODY_PIECE, PLACES
-from project.serving.concurrency import Places
+from project.limits import BODY_PIECE, MAX_CONCURRENT_REQUESTS
+from project.serving.concurrency import ConcurrencyLimiter
 from project.serving.unread_body import MAX_DISCARDED
 from project.tests.support import databases
 
@@ -16,7 +16,7 @@ from project.tests.support import databases
 class Body:
     """A body of so many bytes that notes how it is read, and how many slots are free meanwhile."""
 
-    def __init__(self, length: int, places: Places) -> None:
+    def __init__(self, length: int, places: ConcurrencyLimiter) -> None:
         self.left = length
         self.places = places
         self.sizes: list[int] = []
@@ -62,7 +62,7 @@ class TestUnreadBody(TestCase):
         self.assertEqual(self.send(body, CONTENT_LENGTH="1000000"), "404 NOT FOUND")
         self.assertEqual(body.left, 0)
         self.assertLessEqual(max(body.sizes), BODY_PIECE)
-        self.assertEqual(set(body.free), {PLACES})
+        self.assertEqual(set(body.free), {MAX_CONCURRENT_REQUESTS})
 
     def test_it_ends_where_it_was_announced_to_though_the_server_does_not_see_to_that(self) -> None:
         body = self.body(1000)

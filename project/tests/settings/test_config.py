@@ -399,12 +399,12 @@ class TestGuarding(ConfigCase):
 
     def test_waits_that_cannot_be(self) -> None:
         for waits in (
-            {"THROTTLE_FIRST_WAIT": "2h"},
-            {"THROTTLE_LONGEST_WAIT": "25h"},
-            {"THROTTLE_FIRST_WAIT": "2d", "THROTTLE_LONGEST_WAIT": "2d"},
+            {"THROTTLE_INITIAL_BACKOFF": "2h"},
+            {"THROTTLE_MAX_BACKOFF": "25h"},
+            {"THROTTLE_INITIAL_BACKOFF": "2d", "THROTTLE_MAX_BACKOFF": "2d"},
         ):
             (fault,) = self.faults(**waits)
-            self.assertRegex(fault, "^THROTTLE_LONGEST_WAIT is shorter than")
+            self.assertRegex(fault, "^THROTTLE_MAX_BACKOFF is shorter than")
 
     def test_limits_that_cannot_be(self) -> None:
         for limit in ("5", "0/15m", "5/15", "5/0m", "-1/1d", "5/1d/2", "many/1d"):

@@ -130,7 +130,7 @@ def _by_other_keys(good: Good) -> Forged:
     """Yield tokens that somebody signed who has no key of ours, whatever key it names."""
     for algorithm in (Algorithm.ES256, Algorithm.EDDSA):
         private = signing_keys.generate(algorithm)
-        jwk = signing_keys.published(private, algorithm)
+        jwk = signing_keys.public_jwk(private, algorithm)
         own = {"alg": algorithm.value, "typ": "JWT"}
         for header in (
             own, good.header, good.header | {"alg": algorithm.value}, own | {"kid": jwk["kid"]},
@@ -165,7 +165,7 @@ def _guessed_secrets(good: Good) -> Iterator[tuple[str, bytes]]:
     verifying = good.key.verifying
     if isinstance(verifying, bytes):
         return
-    jwk: dict[str, str] = signing_keys.published(good.signing, good.key.algorithm)  # type: ignore[arg-type]
+    jwk: dict[str, str] = signing_keys.public_jwk(good.signing, good.key.algorithm)  # type: ignore[arg-type]
     yield from ((name, value.encode()) for name, value in jwk.items())
     yield from ((f"raw {name}", opened(jwk[name])) for name in ("x", "y") if name in jwk)
     for separators in ((", ", ": "), (",", ":")):

@@ -3,7 +3,7 @@
 import re
 
 from project.commands.doctor.database_checks import ENGINES
-from project.limits import FINISHING_SECONDS, PLACES
+from project.limits import MAX_CONCURRENT_REQUESTS, SHUTDOWN_GRACE
 from project.settings import SETTINGS
 from project.tests.support import databases
 from project.tests.support.paths import ROOT
@@ -15,7 +15,7 @@ VARIABLES = {*DEFAULTS, "APP_SETTINGS", *re.findall(r"\$\{(\w+):-", ENTRYPOINT)}
 """The settings, and what the entrypoint reads."""
 REQUIRED = {"DATABASE_URL", "SECRET_KEY"}
 """Without which production does not start."""
-CONNECTIONS_A_WORKER = ENGINES * PLACES
+CONNECTIONS_A_WORKER = ENGINES * MAX_CONCURRENT_REQUESTS
 RESERVED = 3
 """Connections that PostgreSQL keeps for its superuser (`superuser_reserved_connections`)."""
 
@@ -23,7 +23,7 @@ RESERVED = 3
 def seconds_to_end(environment: dict[str, object]) -> int:
     """Return how many seconds a server takes to end at the most, with these settings."""
     drained = environment.get("DRAIN_SECONDS", DEFAULTS["DRAIN_SECONDS"])
-    return int(str(drained)) + FINISHING_SECONDS
+    return int(str(drained)) + SHUTDOWN_GRACE
 
 
 def paths() -> set[str]:

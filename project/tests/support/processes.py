@@ -14,7 +14,7 @@ SUBREAPER = 36
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 """Asked to end, asked again (PostgreSQL then no longer waits for its clients), ended."""
 
-PATIENCE = 5.0
+MAX_RETRIES = 5.0
 """Seconds from one signal to the next."""
 
 PAUSE = 0.02
@@ -31,7 +31,7 @@ def end_descendants() -> None:
     for number in SIGNALS:
         for process in _descendants(os.getpid()):
             _send(process, number)
-        if _all_ended(time.monotonic() + PATIENCE):
+        if _all_ended(time.monotonic() + MAX_RETRIES):
             return
 
 

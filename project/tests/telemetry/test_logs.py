@@ -21,7 +21,7 @@ from project.tests.support.paths import ROOT
 from project.tests.utils import OverHTTP
 
 HOSTILE = 'a\n{"level": "INFO"}\r\x1b[31m\x00\x85\u2028\u202e\x9b31m\ud800"'
-ANSWERED = "answered"
+COMPLETED = "request completed"
 REQUEST_ID = "abcd-1234"
 
 
@@ -94,7 +94,7 @@ class TestAccess(BaseTestCase):
         token = self.add_token(user_id)
         with captured_logs.caught() as written:
             self.caller.get(f"/users/{user_id}?q=secret", token, **{"X-Request-ID": REQUEST_ID})
-        (line,) = written.said(ANSWERED)
+        (line,) = written.said(COMPLETED)
         self.assertLess(line.pop("duration_ms"), 10_000)
         self.assertRegex(line.pop("time"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual(
@@ -102,7 +102,7 @@ class TestAccess(BaseTestCase):
             {
                 "level": "INFO",
                 "logger": "project.http.access_log",
-                "message": ANSWERED,
+                "message": COMPLETED,
                 "method": "GET",
                 "route": "/users/<user_id>",
                 "status": 200,
@@ -116,7 +116,7 @@ class TestAccess(BaseTestCase):
     def test_a_path_that_is_none_of_ours_is_not_told(self) -> None:
         with captured_logs.caught() as written:
             self.caller.get("/secret")
-        (line,) = written.said(ANSWERED)
+        (line,) = written.said(COMPLETED)
         self.assertEqual((line["route"], line["status"], line["user_id"]), (None, 404, None))
         self.assertNotIn("secret", written.getvalue())
 
@@ -127,18 +127,18 @@ class TestAccess(BaseTestCase):
                 self.assertEqual(self.caller.get(path, token).status, 200)
             self.assertEqual(written.objects, [])
             self.caller.status("a.b.c")
-        self.assertEqual([line["status"] for line in written.said(ANSWERED)], [401])
+        self.assertEqual([line["status"] for line in written.said(COMPLETED)], [401])
 
     def test_at_debug_all_is_told(self) -> None:
         with captured_logs.caught() as written:
             self.caller.get("/ping")
-        (line,) = written.said(ANSWERED)
+        (line,) = written.said(COMPLETED)
         self.assertEqual((line["level"], line["route"]), ("DEBUG", "/ping"))
 
     def test_a_duration_is_measured(self) -> None:
         with captured_logs.caught() as written, time_machine.travel(0, tick=False):
             self.caller.register()
-        self.assertGreater(written.said(ANSWERED)[0]["duration_ms"], 0.5)
+        self.assertGreater(written.said(COMPLETED)[0]["duration_ms"], 0.5)
 
     def test_a_fault_of_ours_has_the_id_of_its_request(self) -> None:
         self.add_user()
@@ -186,7 +186,7 @@ class TestServers(TestCase):
                 caller.get("/users/x")
                 caller.register(password="correct horse battery")  # there is no schema: an outage
             told = [captured_logs.object_of(line) for line in said]
-            access = [line for line in told if line["message"] == ANSWERED]
+            access = [line for line in told if line["message"] == COMPLETED]
             self.assertEqual([line["status"] for line in access], [401, 503], kind)
             server = "_granian" if kind == "granian" else "gunicorn.error"
             self.assertIn(server, {line["logger"] for line in told})

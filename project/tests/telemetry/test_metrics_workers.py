@@ -22,7 +22,7 @@ from project.tests.support import databases, servers
 from project.tests.support.scraping import DIGEST, Scrape, scrape
 from project.tests.utils import OverHTTP
 
-PATIENCE = 60.0
+MAX_RETRIES = 60.0
 REQUESTS = 60
 PING = {"route": "/ping", "method": "GET", "status": "200"}
 
@@ -61,7 +61,7 @@ class WorkersCase(TestCase):
 
     def ping_until(self, caller: OverHTTP, is_enough: Callable[[], bool]) -> int:
         """Ping at least so often, and until this holds; return how often."""
-        sent, patience = 0, time.monotonic() + PATIENCE
+        sent, patience = 0, time.monotonic() + MAX_RETRIES
         while sent < REQUESTS or not is_enough():
             self.assertLess(time.monotonic(), patience)
             # A worker that ends cuts off who waits at its door, and has counted nothing of it.

@@ -19,7 +19,7 @@ from project.tests.utils import OverHTTP
 KINDS = ("granian", "gunicorn")
 STANDARD_STREAMS = range(3)
 LOOK_SECONDS = 0.5
-MOST_PERCENT = 50.0
+MAX_PERCENT = 50.0
 """Of a core, used by a process that nobody asks anything."""
 
 
@@ -82,11 +82,11 @@ class TestUnwritableLog(TestCase):
     def test_a_reader_that_has_died_is_not_missed(self) -> None:
         for kind in KINDS:
             with self.subTest(kind):
-                reading, writing = os.pipe()
-                with self.serving(kind, "2>&1", writing) as server:
-                    os.close(writing)
+                reading, write_connection = os.pipe()
+                with self.serving(kind, "2>&1", write_connection) as server:
+                    os.close(write_connection)
                     self.assert_serves(f"{kind}-read")
                     os.close(reading)
                     self.assert_serves(kind)
                     for process in (server, *server.children()):
-                        self.assertLess(process.cpu_percent(LOOK_SECONDS), MOST_PERCENT)
+                        self.assertLess(process.cpu_percent(LOOK_SECONDS), MAX_PERCENT)
