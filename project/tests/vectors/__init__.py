@@ -82,12 +82,6 @@ def is_good(vector: Vector) -> bool:
     return any(vector.text == original.text for original in originals())
 
 
-def original_of(vector: Vector) -> Vector:
-    """Return the original under the same key that the vector was most likely made from."""
-    related = [original for original in originals() if original.key_id == vector.key_id]
-    return max(related, key=lambda original: _likeness(original.text, vector.text))
-
-
 def _is_usual(text: str) -> bool:
     if not COMPACT.fullmatch(text):
         return False
