@@ -1,6 +1,6 @@
 """Health checks for orchestrators and load balancers."""
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from project.api.schemas import AliveResponse, ReadyResponse
 from project.errors import NotReady
@@ -24,5 +24,5 @@ def get_readiness() -> ReadyResponse:
 
     `check` names the check that failed: `database`, `schema`, `secret` or `draining`.
     """
-    readiness.check()
+    readiness.check(may_write=request.method != "HEAD")
     return ReadyResponse()

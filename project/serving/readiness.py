@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -44,11 +44,11 @@ class History:
         return applied >= self.heads or bool(applied - self.known)
 
 
-def check() -> None:
+def check(*, may_write: bool = True) -> None:
     """Raise NotReady where the database does not answer, SchemaBehind, SecretDiffers or Draining.
 
-    One statement on the wire: it shows at once that the database answers, what its schema is and
-    which secret is recorded. Only where none is, or a previous one, the first probe writes too.
+    One statement on the wire reads all of it. If no secret is recorded, or a previous one, the
+    first check also records this process's secret; a failure to do so does not matter here.
     """
     if draining.is_on():
         raise Draining
@@ -56,16 +56,17 @@ def check() -> None:
     rows = _rows()
     if not _history().is_served_by({row.version_num for row in rows}):
         raise SchemaBehind
-    _check_secret(rows[0].salt, rows[0].fingerprint)
+    _check_secret(rows[0].salt, rows[0].fingerprint, may_write)
 
 
-def _check_secret(salt: str | None, fingerprint: str | None) -> None:
+def _check_secret(salt: str | None, fingerprint: str | None, may_write: bool) -> None:
     shared = shared_secret.current()
     if not shared.agrees(salt, fingerprint):
         log.warning("not ready: the other servers have another SECRET_KEY")
         raise SecretDiffers
-    with _reported_as_not_ready():
-        shared.settle(salt, fingerprint)
+    if may_write:
+        with suppress(SQLAlchemyError):  # a full disk, for example: reading goes on
+            shared.settle(salt, fingerprint)
 
 
 def _rows() -> Sequence[Row[str, str, str]]:

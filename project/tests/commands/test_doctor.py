@@ -193,7 +193,7 @@ class TestChecks(BaseTestCase):
             self.assert_found(database_checks.reach(), Level.WARNING, "answers in")
 
     def test_a_slow_hash_is_a_warning(self) -> None:
-        with mock.patch.object(checks, "LONGEST_HASH", 0):
+        with mock.patch.object(checks, "MAX_HASH", 0):
             self.assert_found(checks.password_hash(), Level.WARNING, "at cost 4")
 
     def test_a_signing_key_that_is_old_or_cannot_be_opened(self) -> None:
