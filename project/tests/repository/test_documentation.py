@@ -118,7 +118,7 @@ class TestDocumentation(TestCase):
                 self.assertTrue((page.parent / link).exists(), f"{page.name}: {link}")
 
     def test_the_tour_is_the_services(self) -> None:
-        tour = README.split("## A tour with curl")[1].split("```")[1]
+        tour = README.split("## A tour with curl")[1].split("\n## ")[0]
         app = create_app("project.config.TestingConfig", INSTANCE_PATH="/tmp")
         served = {str(rule) for rule in app.url_map.iter_rules()}
         for path in re.findall(r"\$url(/\S+)", tour):
