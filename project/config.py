@@ -154,7 +154,7 @@ def _read(setting: Setting, value: object) -> object:
         value.encode()
     except UnicodeEncodeError:
         raise ValueError("is not UTF-8") from None
-    return setting.read(value)
+    return setting.parse(value)
 
 
 def check(config: Mapping[str, Any]) -> dict[str, str]:

@@ -308,9 +308,9 @@ class TestSettings(ConfigCase):
         empty = {setting.name: "" for setting in SETTINGS} | {"INSTANCE_PATH": str(self.folder)}
         self.assertEqual(self.load(**empty, APP_SETTINGS=""), self.load())
 
-    def test_every_setting_has_a_sentence(self) -> None:
+    def test_every_setting_has_a_description(self) -> None:
         for setting in SETTINGS:
-            self.assertRegex(setting.sentence, r"^[A-Z].*\.$", setting.name)
+            self.assertRegex(setting.description, r"^[A-Z].*\.$", setting.name)
 
     def test_cors_answers_the_configured_origins_alone(self) -> None:
         app = create_app(
