@@ -168,7 +168,7 @@ class TestUnusableFiles(FileCase):
         }
         with self.assertRaises(ConfigError) as caught:
             config.load("project.config.TestingConfig", environment=environment)
-        (fault,) = caught.exception.faults
+        (fault,) = caught.exception.errors
         self.assertRegex(
             fault, r"^BREACHED_PASSWORDS_FILE names no file, /nowhere.*: give one .*leave it out\.$"
         )
