@@ -12,7 +12,7 @@ PASSWORDS = (
     Setting("PASSWORD_MIN_LENGTH", integer(8, 64), 8,
         "Minimum length of a new password, in characters, under `PASSWORD_POLICY`. NIST requires "
         "15 where the password is the only factor."),
-    Setting("BREACHED_PASSWORDS_FILE", breaches.searchable, None,
+    Setting("BREACHED_PASSWORDS_FILE", breaches.check_file, None,
         "File of breached passwords, as haveibeenpwned-downloader writes it; `PASSWORD_POLICY` "
         "rejects the passwords in it."),
     Setting("SERVICE_NAME", string, "users",
