@@ -10,7 +10,7 @@ MAX_FILE_BYTES = 65536
 FILE_SETTINGS = {
     f"{setting.name}{FILE_SUFFIX}": setting.name for setting in SETTINGS if setting.secret
 }
-"""The setting whose file each of these variables names: `SECRET_KEY_FILE` that of `SECRET_KEY`."""
+"""Maps `SECRET_KEY_FILE` to `SECRET_KEY`, and so on for every secret setting."""
 
 KNOWN_NAMES = {"APP_SETTINGS", *FILE_SETTINGS, *(setting.name for setting in SETTINGS)}
 
@@ -31,7 +31,7 @@ OTHER_PROGRAMS = frozenset(
 """Variables of other programs that may resemble a setting."""
 
 LONG_NAME_LENGTH = 16
-"""Characters of a setting's name from which on two typing errors are recognized, not just one."""
+"""In names of at least this length two typing errors are recognized, in shorter ones one."""
 
 
 def read_secret_files(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

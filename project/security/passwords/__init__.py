@@ -12,7 +12,7 @@ from project.security.passwords import breaches, common_passwords, hashing, rese
 
 
 class Weakness(StrEnum):
-    """The reason for which a new password is rejected; its value is the error code."""
+    """The reason why a new password is rejected; its value is the error code."""
 
     TOO_SHORT = "password_too_short"
     COMMON = "password_common"

@@ -13,15 +13,15 @@ from project.security.normalization import MAX_EXPANSION
 from project.security.passwords.hashing import MAX_PASSWORD
 
 LOOKALIKES = str.maketrans("01l!34@5$7", "oiiieaasst")
-"""Characters mapped to the letter that they replace; l becomes i, since `1` replaces both."""
+"""Maps characters to the letter that they replace; l becomes i, since `1` replaces both."""
 SIGNS = "!@$"
 """Lookalikes that may also be punctuation."""
 MIN_NAME = 3
 """Minimum length of a name; shorter ones occur in too many words."""
 MIN_LETTERS = 4
-"""Letters besides the name that make a password acceptable; three can be guessed in seconds."""
+"""A password with this many letters besides the name is accepted; three are quickly guessed."""
 MAX_DIGITS = 8
-"""Digits besides the name that do not make a password acceptable: a year, a date or a key row."""
+"""A password with more digits besides the name is accepted; eight are usually a date."""
 
 
 def resembles(password: str, names: Iterable[str]) -> bool:
