@@ -104,7 +104,7 @@ class KeySource(Protocol):
         """Return the key that currently signs tokens for a purpose."""
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
-        """Return the valid keys with this `kid` for a purpose; for tokens that were verified before."""
+        """Return the valid keys for this purpose and `kid`; the token was verified before."""
 
     def keys_of(self, claims: Claims) -> Sequence[Key]:
         """Return the valid keys that may have signed an unverified token with these claims."""
