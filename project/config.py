@@ -1,7 +1,6 @@
-"""The configuration: the classes, how it is loaded and what is checked at the start.
+"""The configuration classes, and the loading and checking of the configuration.
 
-`APP_SETTINGS` chooses a class, which changes some defaults of the settings; the environment has the
-last word. `load()` answers the whole configuration or raises ConfigError with every fault at once.
+`APP_SETTINGS` names a class, which sets the defaults. Environment variables override them.
 """
 
 import os
@@ -13,25 +12,25 @@ from typing import Any
 from project import instance
 from project.database.connections import engine_options
 from project.instance import DamagedSecret
-from project.security.secret_strength import weakness
+from project.security.secret_strength import find_weakness
 from project.serving.cores import available_cores
 from project.settings import SETTINGS, Setting
-from project.settings import environment as surroundings
+from project.settings.environment import find_misspelt, read_secret_files
 
-MIN_LEAD = timedelta(seconds=10)
-MAX_WAIT = timedelta(days=1)
+MIN_PUBLICATION_LEAD = timedelta(seconds=10)
+MAX_BACKOFF = timedelta(days=1)
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; one line a fault, each with its setting and its remedy."""
+    """The configuration is invalid; `errors` has one line for each setting, with the remedy."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
 
 
 class BaseConfig:
-    """The settings' own defaults, and what no installation changes."""
+    """Hold the default of every setting, and constants that no environment variable changes."""
 
     DEBUG = False
     TESTING = False
@@ -46,14 +45,14 @@ for _setting in SETTINGS:
 
 
 class DevelopmentConfig(BaseConfig):
-    """Starts with no setting at all."""
+    """Configure development; no setting is required."""
 
     DEBUG = True
     BCRYPT_LOG_ROUNDS = 4
 
 
 class TestingConfig(BaseConfig):
-    """A database of its own and tokens that soon expire."""
+    """Configure tests: a separate database, and tokens that expire within seconds."""
 
     DEBUG = True
     TESTING = True
@@ -66,7 +65,7 @@ class TestingConfig(BaseConfig):
 
 
 class ProductionConfig(BaseConfig):
-    """Refuses to start with a default where a default is a danger."""
+    """Configure production: a strong secret and a database URL are required."""
 
     STRICT = True
     PASSWORD_POLICY = True
@@ -74,7 +73,7 @@ class ProductionConfig(BaseConfig):
 
 
 class StagingConfig(ProductionConfig):
-    """Production, by another name."""
+    """Configure staging, which equals production."""
 
 
 CONFIGS: Mapping[str, type[BaseConfig]] = {
@@ -91,32 +90,35 @@ def load(
 ) -> dict[str, Any]:
     """Return the configuration: the class's defaults, then the environment, then the overrides.
 
-    `settings` is a class or its path; without it the environment's APP_SETTINGS chooses.
-    Raises ConfigError with every fault.
+    `settings` is a configuration class or its path, by default that of APP_SETTINGS. Raises
+    ConfigError with all errors at once.
     """
     environment = os.environ if environment is None else environment
     config_class = _config_class(settings or environment.get("APP_SETTINGS") or DEFAULT_CONFIG)
     config = {name: getattr(config_class, name) for name in dir(config_class) if name.isupper()}
     config["APP_SETTINGS"] = config_class.__name__
-    values, unreadable = surroundings.with_files(environment)
-    config["MISSPELT_SETTINGS"] = surroundings.misspelt(environment)
-    unread = unreadable | _take(config, values) | _take(config, overrides or {})
-    # Of a setting that could not be read, that alone is said.
-    faults = [*(check(config) | unread).values()] or _derive(config)
-    if faults:
-        raise ConfigError(faults)
+    values, unreadable = read_secret_files(environment)
+    config["MISSPELT_SETTINGS"] = find_misspelt(environment)
+    invalid = unreadable | _apply(config, values) | _apply(config, overrides or {})
+    # A value that cannot be parsed gets no second error for the default in its place.
+    errors = [*(_check(config) | invalid).values()] or _derive(config)
+    if errors:
+        raise ConfigError(errors)
     return config
 
 
 def is_strict(environment: Mapping[str, str] | None = None) -> bool:
-    """Tell whether APP_SETTINGS chooses production or staging; for servers, before they load it."""
+    """Return whether APP_SETTINGS names production or staging, without loading the configuration.
+
+    An unknown class counts as production.
+    """
     environment = os.environ if environment is None else environment
     chosen = CONFIGS.get(environment.get("APP_SETTINGS") or DEFAULT_CONFIG, ProductionConfig)
     return chosen.STRICT
 
 
 def share_cores(workers: int) -> None:
-    """Give each worker that this process will start its part of the cores to hash on."""
+    """Set HASH_THREADS, unless it is set, to the cores of each of this process's workers."""
     os.environ.setdefault("HASH_THREADS", str(max(1, available_cores() // workers)))
 
 
@@ -130,57 +132,56 @@ def _config_class(settings: str | type[BaseConfig]) -> type[BaseConfig]:
         raise ConfigError([f"APP_SETTINGS is unknown: set it to one of {known}."]) from None
 
 
-def _take(config: dict[str, Any], values: Mapping[str, object]) -> dict[str, str]:
-    """Take values into the configuration; a text is read first, and an empty one says nothing.
+def _apply(config: dict[str, Any], values: Mapping[str, object]) -> dict[str, str]:
+    """Put values into the configuration, strings parsed and empty strings ignored.
 
-    Returns the fault of each setting that cannot be read.
+    Returns the errors of values that cannot be parsed, by setting.
     """
-    faults = {}
+    errors = {}
     for setting in SETTINGS:
         value = values.get(setting.name, "")
         if value == "":
             continue
         try:
-            config[setting.name] = _read(setting, value)
+            config[setting.name] = _parse(setting, value)
         except ValueError as error:
-            faults[setting.name] = f"{setting.name} {error}."
-    return faults
+            errors[setting.name] = f"{setting.name} {error}."
+    return errors
 
 
-def _read(setting: Setting, value: object) -> object:
+def _parse(setting: Setting, value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("is not UTF-8") from None
-    return setting.read(value)
+        raise ValueError("is not UTF-8: set it to UTF-8 text") from None
+    return setting.parse(value)
 
 
-def check(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with these settings: the fault of each, with its remedy."""
-    faults = {}
+def _check(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors of valid values that are wrong together, by setting."""
+    errors = {}
     if not config["TOKEN_EXPIRATION_DAYS"] and not config["TOKEN_EXPIRATION_SECONDS"]:
-        faults["TOKEN_EXPIRATION_DAYS"] = (
-            "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0: set one of them, "
-            "or tokens expire immediately."
+        errors["TOKEN_EXPIRATION_DAYS"] = (
+            "TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0, so tokens would "
+            "expire immediately: set one of them."
         )
     if _token_lifetime(config) > config["SESSION_LIFETIME"]:
-        faults["SESSION_LIFETIME"] = (
-            "SESSION_LIFETIME is shorter than the life of a token: make it longer, or "
-            "TOKEN_EXPIRATION_DAYS less."
+        errors["SESSION_LIFETIME"] = (
+            "SESSION_LIFETIME is shorter than the lifetime of an access token: increase it, or "
+            "decrease TOKEN_EXPIRATION_DAYS."
         )
-    if not config["THROTTLE_INITIAL_BACKOFF"] <= config["THROTTLE_MAX_BACKOFF"] <= MAX_WAIT:
-        faults["THROTTLE_MAX_BACKOFF"] = (
-            "THROTTLE_MAX_BACKOFF is shorter than THROTTLE_INITIAL_BACKOFF or longer than a day: "
-            "set it between the two."
+    if not config["THROTTLE_INITIAL_BACKOFF"] <= config["THROTTLE_MAX_BACKOFF"] <= MAX_BACKOFF:
+        errors["THROTTLE_MAX_BACKOFF"] = (
+            "THROTTLE_MAX_BACKOFF must be at least THROTTLE_INITIAL_BACKOFF and at most 1d."
         )
-    if config["KEY_PUBLICATION_LEAD"] < MIN_LEAD:
-        faults["KEY_PUBLICATION_LEAD"] = (
-            "KEY_PUBLICATION_LEAD is too short: make it 10s or longer, or a key would sign before "
-            "every process can know it."
+    if config["KEY_PUBLICATION_LEAD"] < MIN_PUBLICATION_LEAD:
+        errors["KEY_PUBLICATION_LEAD"] = (
+            "KEY_PUBLICATION_LEAD must be 10s or longer: a key must reach every process before "
+            "it signs."
         )
-    return faults | (_check_strictly(config) if config["STRICT"] else {})
+    return errors | (_check_strict(config) if config["STRICT"] else {})
 
 
 def _token_lifetime(config: Mapping[str, Any]) -> timedelta:
@@ -188,35 +189,36 @@ def _token_lifetime(config: Mapping[str, Any]) -> timedelta:
     return timedelta(days=days, seconds=seconds)
 
 
-def _check_strictly(config: Mapping[str, Any]) -> dict[str, str]:
-    faults = {}
+def _check_strict(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors of what production and staging require, by setting."""
+    errors = {}
     if not config["DATABASE_URL"]:
-        faults["DATABASE_URL"] = (
+        errors["DATABASE_URL"] = (
             "DATABASE_URL is not set: set it to postgresql://user:password@host:5432/name."
         )
-    if found := weakness(config["SECRET_KEY"]):
+    if weakness := find_weakness(config["SECRET_KEY"]):
         remedy = 'set it to the output of: python -c "import secrets; print(secrets.token_hex(32))"'
-        faults["SECRET_KEY"] = f"SECRET_KEY {found}: {remedy}"
+        errors["SECRET_KEY"] = f"SECRET_KEY {weakness}: {remedy}"
     for secret in config["SECRET_KEY_FALLBACKS"]:
-        if found := weakness(secret):
-            faults["SECRET_KEY_FALLBACKS"] = (
-                f"SECRET_KEY_FALLBACKS: one of them {found}: leave it out."
+        if weakness := find_weakness(secret):
+            errors["SECRET_KEY_FALLBACKS"] = (
+                f"SECRET_KEY_FALLBACKS contains a secret that {weakness}: remove it."
             )
-    return faults
+    return errors
 
 
 def _derive(config: dict[str, Any]) -> list[str]:
-    """Complete a sound configuration by what follows from it; returns what stands in the way."""
+    """Add the values that follow from the settings, and return the errors that prevent it."""
     config["TOKEN_LIFETIME"] = _token_lifetime(config)
     config["HASH_THREADS"] = config["HASH_THREADS"] or available_cores()
     folder = Path(config["INSTANCE_PATH"] or Path(__file__).parent.parent / "instance").absolute()
     config["INSTANCE_PATH"] = str(folder)
     try:
-        config["SECRET_KEY"] = config["SECRET_KEY"] or instance.kept_secret(folder)
+        config["SECRET_KEY"] = config["SECRET_KEY"] or instance.ensure_secret(folder)
         url = config[config["DATABASE_SETTING"]]
-        url = url or instance.kept_database(folder, config["DATABASE_FILE"])
+        url = url or instance.ensure_database(folder, config["DATABASE_FILE"])
     except DamagedSecret as error:
-        return [f"SECRET_KEY: {error}: set SECRET_KEY, or remove the file to have a new one made."]
+        return [f"SECRET_KEY: {error}: set SECRET_KEY, or delete the file to generate a new one."]
     except OSError as error:
         return [
             f"INSTANCE_PATH: cannot write to {folder} ({error.strerror}): make it writable, or set "

@@ -1,4 +1,4 @@
-"""The instance folder: what belongs to this installation alone and is made when first needed."""
+"""The instance folder: the secret and the SQLite database of one installation."""
 
 import os
 import secrets
@@ -12,11 +12,14 @@ SECRET_FILE = "secret_key"
 
 
 class DamagedSecret(Exception):
-    """The folder's secret is not one that was made here."""
+    """The instance folder's secret is too short, or not ASCII."""
 
 
-def kept_database(folder: Path, name: str) -> URL:
-    """Return the URL of the folder's database, made for its owner alone: it holds hashes."""
+def ensure_database(folder: Path, name: str) -> URL:
+    """Return the URL of the folder's SQLite database, and create its file where it is missing.
+
+    The file is private to its owner, since the database contains password hashes.
+    """
     _make_folder(folder)
     file = folder / name
     if not file.exists():
@@ -24,20 +27,20 @@ def kept_database(folder: Path, name: str) -> URL:
     return URL.create("sqlite", database=str(file))
 
 
-def kept_secret(folder: Path) -> str:
-    """Return this installation's secret from the folder, made at the first call.
+def ensure_secret(folder: Path) -> str:
+    """Return the folder's secret, and generate it where it is missing.
 
-    The file is written whole under another name and then linked: of several processes that start
-    at once the first link wins, and all read the same secret. Raises OSError where the folder
-    cannot be written, and DamagedSecret.
+    The secret is written to a temporary file, which is then linked to its name: when several
+    processes start at once, the first link wins and all read the same secret. Raises DamagedSecret,
+    and OSError where the folder is not writable.
     """
     file = folder / SECRET_FILE
     _make_folder(folder)
     if not file.exists():
-        _make(file, folder / f"{SECRET_FILE}.{secrets.token_hex(8)}")
+        _generate(file, folder / f"{SECRET_FILE}.{secrets.token_hex(8)}")
     secret = file.read_bytes().strip() if file.is_file() else b""
     if len(secret) < MIN_BYTES or not secret.isascii():
-        raise DamagedSecret(f"{file} does not hold {MIN_BYTES} characters")
+        raise DamagedSecret(f"{file} does not contain {MIN_BYTES} ASCII characters")
     return secret.decode("ascii")
 
 
@@ -45,7 +48,7 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _make(file: Path, draft: Path) -> None:
+def _generate(file: Path, draft: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(secrets.token_hex(MIN_BYTES))

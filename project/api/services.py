@@ -64,8 +64,8 @@ def forward_request(principal: Principal) -> tuple[ForwardResponse, dict[str, st
     """
     fields = {
         "X-Auth-User-Id": str(principal.id),
-        "X-Auth-Username": identifiers.field_value(principal.username),
-        "X-Auth-Email": identifiers.field_value(principal.email),
+        "X-Auth-Username": identifiers.encode_header_value(principal.username),
+        "X-Auth-Email": identifiers.encode_header_value(principal.email),
         "X-Auth-Admin": str(principal.admin).lower(),
     }
     return ForwardResponse(), fields

@@ -105,7 +105,7 @@ class User(Base):
         """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
         try:
             return _token_decoder().decode(token, purpose, utcnow())
-        except tokens.TokenOutdated:
+        except tokens.TokenExpired:
             raise TokenExpired from None
         except tokens.TokenRejected:
             raise TokenInvalid from None

@@ -1,1 +1,1 @@
-"""Computes: no Flask, no database, no settings."""
+"""Pure computation, which imports neither Flask nor the database nor the settings."""

@@ -1,7 +1,7 @@
-"""Where a request comes from when it comes by proxies, and which addresses are counted together.
+"""The client's address behind proxies, and the networks that rate limits count as one client.
 
-Each proxy appends the address that called it to X-Forwarded-For. Whatever stands to the left of
-the first address that is not a proxy of ours may be invented, so the chain is read from the right.
+Each proxy appends the address of its caller to X-Forwarded-For. The chain is read from the right:
+everything left of the first untrusted address can be forged.
 """
 
 import re
@@ -14,15 +14,15 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 UNKNOWN = "unknown"
-"""Stands for every address that cannot be told, like that of a Unix socket; one shared client."""
+"""The client of every request without an IP address, such as one over a Unix socket."""
 
-MAX_REMEMBERED = 4096
-"""Spellings of addresses that are remembered: a client comes more than once, and reading costs."""
+CACHE_SIZE = 4096
+"""Addresses whose parsed form is cached."""
 
 MAX_HOPS = 100
-"""How many elements of a chain are read: no product has so many proxies."""
+"""Elements of a chain that are read; no deployment has as many proxies."""
 
-SPELLING = re.compile(
+ADDRESS = re.compile(
     r"""
     (?P<quote> "? )
     (?:
@@ -35,22 +35,23 @@ SPELLING = re.compile(
     """,
     re.ASCII | re.VERBOSE,
 )
-"""An address as proxies write it: perhaps in quotes, with brackets, a port or a zone (RFC 4007)."""
+"""An address as proxies write it, with optional quotes, brackets, port and zone (RFC 4007)."""
 
-# The translators' well-known prefix (RFC 6052, section 2.1).
-TRANSLATED = IPv6Network("64:ff9b::/96")
+# The well-known prefix of NAT64 translators (RFC 6052, section 2.1).
+NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def client_address(peer: str, chain: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Return the client's address in its canonical text (RFC 5952), at most 39 characters.
+    """Return the client's address in canonical form (RFC 5952), at most 39 characters.
 
-    `peer` is the address at the other end of the socket, `chain` holds the values of the
-    X-Forwarded-For fields in the order of their arrival, `trusted` the networks of the proxies.
-    It is the first address from the right, the peer's before all, that is not trusted; the
-    leftmost where all are. What is no address ends the chain: the proxy that told it is the
-    client. An element that is empty hides the client, so that is UNKNOWN: granian passes a field
-    with a byte outside of ASCII on as an empty one, with all that a proxy has appended to it. A
-    peer without an address is never trusted; its client is UNKNOWN.
+    `peer` is the socket's remote address, `chain` the values of the X-Forwarded-For fields in
+    order, `trusted` the networks of the proxies. The client is the first untrusted address,
+    starting with the peer and then from the right of the chain; if all are trusted, the leftmost.
+    An element that is not an address ends the chain: the proxy that appended it is the client.
+
+    Returns UNKNOWN for a peer without an IP address, which is never trusted, and at an empty
+    element: granian replaces a whole field that has a non-ASCII byte by an empty one, including
+    what a proxy has appended to it.
     """
     client = _parse(peer)
     if client is None:
@@ -59,43 +60,44 @@ def client_address(peer: str, chain: Sequence[str], trusted: Sequence[Network]) 
     while _is_in(client, trusted) and (element := next(hops, None)) is not None:
         if not element.strip(" \t"):
             return UNKNOWN
-        if (told := _parse(element)) is None:
+        if (address := _parse(element)) is None:
             break
-        client = told
+        client = address
     return str(client)
 
 
 def is_address(text: str) -> bool:
-    """Tell whether this is an IP address; a Unix socket's peer has none."""
+    """Return whether the text is an IP address; a Unix socket's peer has none."""
     return _parse(text) is not None
 
 
-@lru_cache(MAX_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def network(address: str) -> str:
-    """Return what this address is counted as: an IPv4 address by itself, of IPv6 its /64.
+    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address.
 
-    A subscriber has a /64 at the least (RFC 6177) and could else be another client at will. What
-    is no address is UNKNOWN.
+    A subscriber has at least a /64 (RFC 6177), and so could change addresses at will. Returns
+    UNKNOWN for a text that is not an address.
     """
-    counted = _counted(address)
-    if isinstance(counted, IPv6Address):
-        return _prefix(counted, 64)
-    return UNKNOWN if counted is None else str(counted)
+    host = _parse_host(address)
+    if isinstance(host, IPv6Address):
+        return _prefix(host, 64)
+    return UNKNOWN if host is None else str(host)
 
 
-@lru_cache(MAX_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def wider_network(address: str, length: int) -> str | None:
-    """Return the network of this prefix length that an IPv6 address is in; None for any other."""
-    counted = _counted(address)
-    return _prefix(counted, length) if isinstance(counted, IPv6Address) else None
+    """Return the network of an IPv6 address with this prefix length, or None for any other text."""
+    host = _parse_host(address)
+    return _prefix(host, length) if isinstance(host, IPv6Address) else None
 
 
 def site(address: str) -> str:
-    """Return the largest network that one client may have: of IPv6 a /48 (RFC 6177)."""
+    """Return the largest network of one client: the /48 of an IPv6 address (RFC 6177)."""
     return wider_network(address, 48) or network(address)
 
 
-def _counted(address: str) -> Address | None:
+def _parse_host(address: str) -> Address | None:
+    """Return the address, or the IPv4 address that an IPv6 address embeds."""
     parsed = _parse(address)
     return (_embedded(parsed) or parsed) if isinstance(parsed, IPv6Address) else parsed
 
@@ -109,17 +111,17 @@ def _from_the_right(chain: Sequence[str]) -> Iterator[str]:
         yield from reversed(value.split(","))
 
 
-@lru_cache(MAX_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _parse(text: str) -> Address | None:
-    """Return the address without port and zone, IPv4 where it is mapped; None where it is none."""
-    form = SPELLING.fullmatch(text.strip(" \t"))
-    if form is None:
+    """Return the address without port and zone, unmapped to IPv4, or None if there is none."""
+    match = ADDRESS.fullmatch(text.strip(" \t"))
+    if match is None:
         return None
     try:
-        address = ip_address(form["plain"] or form["bracketed"] or form["bare"])
+        address = ip_address(match["plain"] or match["bracketed"] or match["bare"])
     except ValueError:
         return None
-    # A socket that listens on both shows IPv4 so (RFC 4291, section 2.5.5.2).
+    # A dual-stack socket maps IPv4 addresses to IPv6 (RFC 4291, section 2.5.5.2).
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
@@ -128,9 +130,9 @@ def _is_in(address: Address, networks: Sequence[Network]) -> bool:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address of a client that a translator or a relay speaks for."""
-    # Behind a translator the whole IPv4 Internet is in one /64, and would be locked out together.
-    if address in TRANSLATED:
+    """Return the client's IPv4 address behind a NAT64 translator or a 6to4 relay."""
+    # NAT64 puts the whole IPv4 Internet into one /64, which would be blocked as one client.
+    if address in NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
-    # One host of 6to4 has 65,536 networks of /64 (RFC 3056, section 2): as many clients.
+    # A 6to4 host has 65,536 networks of /64 (RFC 3056, section 2) and could be as many clients.
     return address.sixtofour

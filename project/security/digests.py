@@ -4,8 +4,8 @@ import hashlib
 
 
 def sha256(token: str) -> str:
-    """Return the SHA-256 of a random token in hexadecimal digits, which is what is stored of it.
+    """Return the SHA-256 of a random token, in hexadecimal digits, for storing instead of it.
 
-    It needs no salt and no cost: a token of 256 random bits cannot be guessed.
+    A token of 256 random bits cannot be guessed, so its digest needs neither salt nor cost.
     """
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""The fingerprint of a secret: enough to notice that two are different, too little to find one.
+"""Fingerprints of SECRET_KEY, which detect that two servers have different secrets.
 
-Whoever reads the database must not learn the secret from it. So the fingerprint is scrypt's (RFC
-7914) over a random salt: each guess costs 16 MiB and some 50 ms, and no table can be made in
-advance. And it has 16 bits only: of all wrong guesses one in 65,536 matches, so that it confirms
-none, while two secrets that differ have the same one as rarely.
+A fingerprint is stored in the database and must not help a reader to find the secret. It is a
+salted scrypt hash (RFC 7914): each guess costs 16 MiB and some 50 ms, and no table can be computed
+in advance. It has only 16 bits: one wrong guess in 65,536 matches too, so a match confirms no
+guess, and one pair of different secrets in 65,536 goes undetected.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ def new_salt() -> str:
 
 
 @cache
-def of(secret: str, salt: str) -> str:
-    """Return the fingerprint of a secret; computed once a process, since it is slow."""
+def compute(secret: str, salt: str) -> str:
+    """Return the fingerprint of a secret; it is slow, so each result is cached."""
     key = hashlib.scrypt(
         secret.encode(), salt=salt.encode(), n=COST, r=BLOCK_SIZE, p=1, dklen=BYTES
     )

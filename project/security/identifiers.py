@@ -1,7 +1,7 @@
-"""When two usernames, or two e-mail addresses, are the same one.
+"""Keys of usernames and e-mail addresses: two names with the same key are the same name.
 
-Both are kept as typed; what must be unique is their key, which knows neither case nor Unicode form
-(UAX #15, normalization form KC).
+Names are stored as typed. Their keys must be unique, and ignore case and Unicode form (UAX #15,
+normalization form KC).
 """
 
 from string import ascii_lowercase, ascii_uppercase
@@ -14,38 +14,38 @@ from project.security.normalization import MAX_EXPANSION, normalize
 
 MAX_USERNAME = 128
 MAX_EMAIL = 254
-"""Characters of a name that an account can have; a longer one belongs to none."""
+"""Maximum length in characters; no account has a longer name."""
 
 MAX_DOMAIN = 253
-"""Characters (RFC 1035, section 2.3.4, without the last dot); a longer one is not encoded."""
+"""Maximum length in characters (RFC 1035, section 2.3.4, without the last dot)."""
 
-# Printable ASCII but the percent sign.
-PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+# Printable ASCII except the percent sign.
+UNQUOTED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 _LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def username_key(username: str) -> str:
-    """Return what makes this username unique: its compatibility caseless form.
-
-    Folding can undo a normalization, so each is done twice (The Unicode Standard, section 3.13,
-    definition D146).
-    """
+    """Return the unique key of a username: its compatibility caseless form."""
     return caseless(username, MAX_USERNAME)
 
 
-def caseless(text: str, longest: int) -> str:
-    """Return the compatibility caseless form of a text that has up to `longest` characters."""
-    folded = normalize("NFD", text, longest).casefold()
-    expanded = longest * MAX_EXPANSION
+def caseless(text: str, max_length: int) -> str:
+    """Return the compatibility caseless form of a text of up to `max_length` characters.
+
+    Case folding can undo a normalization, so both are done twice (The Unicode Standard, section
+    3.13, definition D146).
+    """
+    folded = normalize("NFD", text, max_length).casefold()
+    expanded = max_length * MAX_EXPANSION
     return normalize("NFKC", normalize("NFKC", folded, expanded).casefold(), expanded)
 
 
 def email_key(email: str) -> str:
-    """Return what makes this address unique.
+    """Return the unique key of an e-mail address.
 
-    The domain is compared by its A-labels (RFC 5890, section 2.3.2.1). Beyond ASCII the case of the
-    mailbox stays: whether two such mailboxes are one is known to their host alone.
+    The key has the domain's A-labels (RFC 5890, section 2.3.2.1). The mailbox keeps the case of its
+    non-ASCII letters: only its host knows whether two such mailboxes are the same.
     """
     if email.isascii():
         return email.translate(_LOWER_ASCII)
@@ -55,20 +55,20 @@ def email_key(email: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Return whether no character is invisible: two names must not differ by such a one alone."""
-    return not invisible.hides(text)
+    """Return whether the text contains no invisible character."""
+    return not invisible.contains_invisible(text)
 
 
-def field_value(text: str) -> str:
+def encode_header_value(text: str) -> str:
     """Return a name as the value of a header field (RFC 9110, section 5.5).
 
-    What is not ASCII, and the percent sign, is percent-encoded UTF-8 (RFC 3986, section 2.1).
+    Non-ASCII characters and the percent sign are percent-encoded (RFC 3986, section 2.1).
     """
-    return quote(text, safe=PLAIN)
+    return quote(text, safe=UNQUOTED)
 
 
 def _ascii_domain(domain: str) -> str:
-    """Return an internationalized domain in its ASCII form; one that has none stays as it is."""
+    """Return the ASCII form of an internationalized domain, or the domain if it has none."""
     if domain.isascii() or len(domain) > MAX_DOMAIN:
         return domain
     try:

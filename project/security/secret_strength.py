@@ -1,15 +1,15 @@
-"""Whether a secret of an installation can be guessed.
+"""Checks for guessable values of SECRET_KEY.
 
-It cannot be proved that a secret is random. These checks find what people write instead of one:
-placeholders, words, sequences of the keyboard, and repetition. Random bytes in hexadecimal, Base64
-or any other alphabet of sixteen characters or more pass.
+No check can prove that a secret is random. These recognize what people type instead: placeholders,
+words, keyboard sequences and repetition. Random bytes in hexadecimal, Base64 or any other alphabet
+of sixteen characters or more pass.
 """
 
 import re
 from collections.abc import Callable
 
 MIN_BYTES = 32
-"""A key for HMAC-SHA-256 has at least the size of the hash (RFC 7518, section 3.2)."""
+"""An HMAC-SHA-256 key must be at least as long as the hash (RFC 7518, section 3.2)."""
 
 MIN_DISTINCT_CHARACTERS = 8
 
@@ -26,7 +26,7 @@ PLACEHOLDERS = (
 
 QUOTES = "\"'`"
 
-ROWS = (
+SEQUENCES = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890",
     "qwertyuiop",
@@ -34,31 +34,30 @@ ROWS = (
     "zxcvbnm",
 )
 NEIGHBOURS = {
-    row[i : i + 2] for line in ROWS for row in (line, line[::-1]) for i in range(len(row))
+    row[i : i + 2] for line in SEQUENCES for row in (line, line[::-1]) for i in range(len(row))
 }
 MAX_NEIGHBOURS = 0.6
-"""The share of pairs that may be neighbours on a row, or twice the same; random ones are 0.2."""
+"""Maximum share of pairs that are equal or neighbours in a sequence; 0.2 in random secrets."""
 
 MIN_DISTINCT_TRIGRAMS = 0.6
-"""The share of triples of characters that must differ from all others; random ones are near 1."""
+"""Minimum share of distinct triples of characters; near 1 in random secrets."""
 
-ENGLISH = (
+ENGLISH_PAIRS = (
     "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve "
     "co me de hi ri ro ic ne ea ra ce li ll be ma si om ur ho sh la el"
 )
-"""The pairs of letters that make up half of English text."""
+"""The most frequent pairs of letters: half of all pairs in English text."""
 MAX_ENGLISH = 0.35
-"""The share of pairs of letters that may be among them; random ones are 0.08."""
+"""Maximum share of ENGLISH_PAIRS among a secret's pairs of letters; 0.08 in random secrets."""
 
 MIN_WORDS = 4
 
 
-def weakness(secret: str | None) -> str | None:
-    """Return what makes a secret guessable, or None."""
+def find_weakness(secret: str | None) -> str | None:
+    """Return why a secret is guessable, as a predicate like "is not set", or None if it is not."""
     if not secret:
         return "is not set"
-    found = (text for is_weak, text in CHECKS if is_weak(secret))
-    return next(found, None)
+    return next((predicate for is_weak, predicate in CHECKS if is_weak(secret)), None)
 
 
 def _is_quoted(secret: str) -> bool:
@@ -75,8 +74,8 @@ def _is_placeholder(secret: str) -> bool:
 
 def _repeats(secret: str) -> bool:
     trigrams = [secret[i : i + 3] for i in range(len(secret) - 2)]
-    few = len(set(secret)) < MIN_DISTINCT_CHARACTERS
-    return few or len(set(trigrams)) < MIN_DISTINCT_TRIGRAMS * len(trigrams)
+    has_few_characters = len(set(secret)) < MIN_DISTINCT_CHARACTERS
+    return has_few_characters or len(set(trigrams)) < MIN_DISTINCT_TRIGRAMS * len(trigrams)
 
 
 def _is_sequence(secret: str) -> bool:
@@ -93,16 +92,16 @@ def _is_text(secret: str) -> bool:
     if re.fullmatch(rf"(?:[A-Z][a-z]+){{{MIN_WORDS},}}", secret):
         return True
     pairs = re.findall(r"(?=([a-z]{2}))", secret.lower())
-    english = [pair for pair in pairs if pair in ENGLISH]
+    english = [pair for pair in pairs if pair in ENGLISH_PAIRS]
     return 2 * len(pairs) > len(secret) and len(english) > MAX_ENGLISH * len(pairs)
 
 
 CHECKS: tuple[tuple[Callable[[str], bool], str], ...] = (
-    (_is_quoted, "is still in its quotation marks"),
+    (_is_quoted, "includes its quotation marks"),
     (_is_short, f"is shorter than {MIN_BYTES} bytes"),
-    (_is_placeholder, "looks like a placeholder that somebody published"),
+    (_is_placeholder, "looks like a published placeholder"),
     (_repeats, "repeats itself"),
-    (_is_sequence, "is a sequence of the alphabet or the keyboard"),
+    (_is_sequence, "is a sequence of the alphabet or keyboard"),
     (_is_text, "is made of words"),
 )
-"""What is wrong with a secret, in the order in which it is reported."""
+"""The checks in order, each with its predicate; the first match is reported."""

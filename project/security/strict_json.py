@@ -1,14 +1,14 @@
-"""JSON as RFC 8259 means it, where Python's own reader is more generous."""
+"""A JSON parser that rejects what RFC 8259 forbids and Python's own parser accepts."""
 
 import json
 
 
 def loads(raw: bytes) -> object:
-    """Return the value that these UTF-8 bytes spell.
+    """Parse UTF-8 JSON.
 
-    Raises ValueError for anything but UTF-8, for NaN and the infinities (RFC 8259, section 6), for
-    an object that names a member twice (section 4: what it means is unpredictable) and for nesting
-    deeper than the reader's stack.
+    Raises ValueError for other encodings, for NaN and the infinities (RFC 8259, section 6), for
+    duplicate members of an object (section 4: their meaning is unpredictable) and for nesting
+    deeper than the parser's stack.
     """
     try:
         return _DECODER.decode(raw.decode("utf-8"))
@@ -16,15 +16,15 @@ def loads(raw: bytes) -> object:
         raise ValueError("nested too deeply") from None
 
 
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
+        raise ValueError("an object has duplicate members")
     return members
 
 
-def _refuse_constant(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_reject_constant)

@@ -52,19 +52,19 @@ class SharedSecret:
         """Return whether a secret of this app is the recorded one; nothing recorded agrees."""
         if salt is None:
             return True
-        return any(fingerprint.of(secret, salt) == recorded for secret in self._accepted)
+        return any(fingerprint.compute(secret, salt) == recorded for secret in self._accepted)
 
     def settle(self, salt: str | None, recorded: str | None) -> None:
         """Record this app's secret, where none is recorded or a fallback is; at most once."""
         if self._is_settled:
             return
         self._is_settled = True
-        if salt is None or fingerprint.of(self._current, salt) != recorded:
+        if salt is None or fingerprint.compute(self._current, salt) != recorded:
             self.record(salt or fingerprint.new_salt(), recorded)
 
     def record(self, salt: str, replaced: str | None = None) -> None:
         """Record this app's secret, if the recorded one is still the one that it replaces."""
-        made = fingerprint.of(self._current, salt)
+        made = fingerprint.compute(self._current, salt)
         insert = INSERTS[autocommit.engine.dialect.name](RECORD)
         statement = insert.values(id=ONLY, salt=salt, fingerprint=made).on_conflict_do_update(
             index_elements=[RECORD.c.id],

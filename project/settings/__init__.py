@@ -1,4 +1,4 @@
-"""The settings: one list that feeds the classes, the check at start and the README's table."""
+"""All settings in one list, for the configuration classes, the checks and the README's table."""
 
 from project.settings.access import ACCESS
 from project.settings.limits import LIMITS

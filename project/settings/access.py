@@ -1,32 +1,29 @@
-"""Who may call the service, and from where."""
+"""Settings of who may call the service, and from where."""
 
-from project.settings.parsers import (
-    boolean,
-    digests,
-    integer,
-    networks,
-    origins,
-)
+from project.settings.parsers import boolean, digests, integer, networks, origins
 from project.settings.setting import Setting
 
 ACCESS = (
     Setting("SERVICE_TOKENS", digests, [],
-        "The SHA-256 of the tokens by which other services may introspect, separated by commas; "
-        "`make_service_token` makes them.", secret=True),
+        "SHA-256 digests, separated by commas, of the tokens that authenticate other services at "
+        "`/auth/introspect` and `/auth/revocations`; create them with `make_service_token`.",
+        secret=True),
     Setting("METRICS_TOKEN", digests, [],
-        "The SHA-256 of the token by which Prometheus may read `/metrics`, or of several, "
-        "separated by commas; `make_service_token` makes them. Without one nothing is counted, "
-        "and there is no `/metrics`.", secret=True),
+        "SHA-256 digests, separated by commas, of the tokens that authenticate Prometheus at "
+        "`/metrics`; create them with `make_service_token`. Without one there are no metrics.",
+        secret=True),
     Setting("USERS_PUBLIC", boolean, False,
-        "Whether everybody may read `/users`, e-mail addresses included."),
+        "Allow unauthenticated access to `GET /users` and `GET /users/<user_id>`, e-mail "
+        "addresses included."),
     Setting("DOCS_ENABLED", boolean, True,
-        "Whether `/docs` serves a page to try the API in; `/openapi.json` is always there."),
+        "Serve an interactive page of the API at `/docs`; `/openapi.json` is always served."),
     Setting("CORS_ORIGINS", origins, ["*"],
-        "The origins whose pages may call the service, separated by commas; no cookie is used."),
+        "Origins whose pages may call the service, separated by commas; `*` allows all. Cookies "
+        "are never used."),
     Setting("CLIENT_TIMEOUT_SECONDS", integer(1, 60), 15,
-        "How long a client may take to send a request's header fields, again for the rest of it, "
-        "and again to read the answer; then its connection is ended."),
+        "Seconds that a client has for each of three steps: to send the header fields, to send "
+        "the body and to read the response. Beyond that its connection is closed."),
     Setting("TRUSTED_PROXIES", networks, [],
-        "The networks, or single addresses, of the reverse proxies whose `X-Forwarded-For` tells "
-        "the client's address, separated by commas."),
+        "Networks and addresses of the reverse proxies that are trusted to set "
+        "`X-Forwarded-For`, separated by commas."),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The environment: secrets that are read from files, and settings whose names are misspelt."""
+"""The process environment: secrets in files, and misspelt names of settings."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,9 +10,9 @@ MAX_FILE_BYTES = 65536
 FILE_SETTINGS = {
     f"{setting.name}{FILE_SUFFIX}": setting.name for setting in SETTINGS if setting.secret
 }
-"""Which setting each of these names a file of."""
+"""Maps `SECRET_KEY_FILE` to `SECRET_KEY`, and so on for every secret setting."""
 
-KNOWN = {"APP_SETTINGS", *FILE_SETTINGS, *(setting.name for setting in SETTINGS)}
+KNOWN_NAMES = {"APP_SETTINGS", *FILE_SETTINGS, *(setting.name for setting in SETTINGS)}
 
 OTHER_PROGRAMS = frozenset(
     {
@@ -28,59 +28,59 @@ OTHER_PROGRAMS = frozenset(
         "WEB_CONCURRENCY",
     }
 )
-"""Names that may resemble a setting and belong to other programs."""
+"""Variables of other programs that may resemble a setting."""
 
-LONG_NAME = 16
-"""Characters from which on two mistakes are still a resemblance."""
+LONG_NAME_LENGTH = 16
+"""In names of at least this length two typing errors are recognized, in shorter ones one."""
 
 
-def with_files(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the environment with the secrets that are in files, and the faults by setting.
+def read_secret_files(environment: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the environment with the secrets read from their files, and the errors by setting.
 
-    A file holds the value alone; one newline at its end does not count.
+    A file contains the value alone; one newline at its end is ignored.
     """
-    values, faults = dict(environment), dict[str, str]()
+    values, errors = dict(environment), dict[str, str]()
     for file_setting, name in FILE_SETTINGS.items():
         path = environment.get(file_setting)
         if not path:
             continue
         if environment.get(name):
-            faults[name] = f"{name} and {file_setting} are both set: leave one of them out."
+            errors[name] = f"{name} and {file_setting} are both set: remove one of them."
             continue
         try:
-            values[name] = _content(Path(path))
+            values[name] = _read_file(Path(path))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            faults[name] = (
-                f"{file_setting}: cannot read {path!a} ({reason}): name a file that holds the "
-                f"value of {name}, and that this user may read."
+            errors[name] = (
+                f"{file_setting}: cannot read {path!a} ({reason}): name a file that contains the "
+                f"value of {name} and that this user may read."
             )
-    return values, faults
+    return values, errors
 
 
-def misspelt(environment: Iterable[str]) -> dict[str, str]:
-    """Return the names that closely resemble a setting, each with the nearest setting."""
+def find_misspelt(environment: Iterable[str]) -> dict[str, str]:
+    """Return the names that closely resemble a setting, each with the most similar setting."""
     found = {}
-    for name in sorted({*environment} - KNOWN - OTHER_PROGRAMS):
-        nearest = min(_resembling(_stem(name)), default=None)
+    for name in sorted({*environment} - KNOWN_NAMES - OTHER_PROGRAMS):
+        nearest = min(_similar_settings(_stem(name)), default=None)
         if nearest:
             found[name] = nearest[1]
     return found
 
 
-def _resembling(name: str) -> Iterator[tuple[int, str]]:
-    """Yield the settings that a name resembles, each with how far it is away."""
+def _similar_settings(name: str) -> Iterator[tuple[int, str]]:
+    """Yield the settings that resemble a name, each with its distance."""
     letters = {*name}
     for stem, known in STEMS.items():
-        most = 2 if len(known) >= LONG_NAME else 1
-        # Two cheap looks first: an environment has a hundred names.
-        if abs(len(stem) - len(name)) <= most and len(letters ^ {*stem}) <= 2 * most:
+        limit = 2 if len(known) >= LONG_NAME_LENGTH else 1
+        # Two cheap checks first: an environment has a hundred names.
+        if abs(len(stem) - len(name)) <= limit and len(letters ^ {*stem}) <= 2 * limit:
             distance = _distance(name, stem)
-            if distance <= most:
+            if distance <= limit:
                 yield distance, known
 
 
-def _content(file: Path) -> str:
+def _read_file(file: Path) -> str:
     with file.open("rb") as stream:
         content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
@@ -89,18 +89,18 @@ def _content(file: Path) -> str:
     if not string:
         raise ValueError("it is empty")
     if "\0" in string:
-        raise ValueError("it holds a NUL")
+        raise ValueError("it contains a NUL")
     return string
 
 
 def _stem(name: str) -> str:
-    """Return a name in capitals and in the singular."""
+    """Return a name in capital letters and in the singular."""
     name = name.upper()
     return f"{name[:-3]}Y" if name.endswith("IES") else name.removesuffix("S")
 
 
 def _distance(one: str, other: str) -> int:
-    """Return how many letters were added, left out, replaced or swapped (optimal alignment)."""
+    """Return the number of letters added, removed, replaced or swapped (optimal alignment)."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -113,4 +113,4 @@ def _distance(one: str, other: str) -> int:
     return row[-1]
 
 
-STEMS = {_stem(known): known for known in sorted(KNOWN)}
+STEMS = {_stem(known): known for known in sorted(KNOWN_NAMES)}

@@ -1,4 +1,4 @@
-"""What a setting is."""
+"""The class of a setting."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Setting:
-    """A name, a way to read it from the environment, a default and a sentence.
+    """Describe a setting: its name, its parser, its default and its meaning in one description.
 
-    A secret one can be read from a file too, which the name with `_FILE` behind it names.
+    A secret setting can also be read from a file: `SECRET_KEY_FILE` names the file of `SECRET_KEY`.
     """
 
     name: str
-    read: Callable[[str], object]
+    parse: Callable[[str], object]
+    """Returns the value of a string; raises ValueError with a predicate, like "must be true"."""
     default: object
-    sentence: str
+    description: str
     secret: bool = False

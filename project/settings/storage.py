@@ -1,38 +1,34 @@
-"""The database, the instance folder, logs and shutdown."""
+"""Settings of the database, the instance folder, the logs and the shutdown."""
 
 from datetime import timedelta
 
 from project.database.url import database_url
-from project.settings.parsers import (
-    choice,
-    duration,
-    integer,
-    string,
-)
+from project.settings.parsers import choice, duration, integer, string
 from project.settings.setting import Setting
 
 STORAGE = (
     Setting("DATABASE_URL", database_url, None,
-        "The database: `postgresql://…` or `sqlite:///…`. Without one: `users.sqlite` in the "
-        "instance folder; production and staging require it.", secret=True),
+        "URL of the database: `postgresql://…` or `sqlite:///…`. Required in production and "
+        "staging. Elsewhere it defaults to `users.sqlite` in the instance folder.", secret=True),
     Setting("DATABASE_TEST_URL", database_url, None,
-        "The database of `TestingConfig`, and the server that the test suite uses instead of "
-        "starting one of its own.", secret=True),
+        "URL of the database of `TestingConfig`; defaults to `users_test.sqlite` in the instance "
+        "folder. The test suite uses this PostgreSQL server instead of starting its own.",
+        secret=True),
     Setting("DATABASE_CONNECT_TIMEOUT", duration, timedelta(seconds=1),
-        "How long to wait for a connection to PostgreSQL."),
+        "Maximum time to open a connection to PostgreSQL."),
     Setting("DATABASE_STATEMENT_TIMEOUT", duration, timedelta(seconds=1),
-        "How long a statement may take in PostgreSQL; a request waits for the database half a "
-        "second longer in all."),
+        "Maximum time for one statement in PostgreSQL. All statements of a request together may "
+        "take half a second longer."),
     Setting("DATABASE_POOL_TIMEOUT", duration, timedelta(seconds=1),
-        "How long to wait for one of the worker's own connections, where all are in use."),
+        "Maximum time to wait for a connection from the worker's pool when all are in use."),
     Setting("DRAIN_SECONDS", integer(0, 60), 2,
-        "How long a server that is told to end still serves, saying at `/health/ready` that it is "
-        "not ready."),
+        "Grace period after SIGTERM, in seconds, during which the server still serves requests and "
+        "`/health/ready` reports `draining`."),
     Setting("LOG_LEVEL", choice("DEBUG", "INFO", "WARNING"), "INFO",
-        "From which level on the service's lines are logged; see docs/logs.md."),
+        "Minimum level of log lines: `DEBUG`, `INFO` or `WARNING`; see docs/logs.md."),
     Setting("INSTANCE_PATH", string, None,
-        "The folder for what belongs to this installation alone. Without one: `instance/` beside "
+        "Folder of the generated secret and the SQLite database. Defaults to `instance/` beside "
         "`project/`."),
     Setting("AUDIT_RETENTION_DAYS", integer(1, 36500), 365,
-        "How long the audit trail is kept; `purge` deletes what is older."),
+        "Days for which audit events are kept; `purge` deletes older ones."),
 )  # fmt: skip

@@ -1,45 +1,41 @@
-"""Secrets, tokens, signing keys and sessions."""
+"""Settings of secrets, tokens, signing keys and sessions."""
 
 from datetime import timedelta
 
 from project.security.signing_keys import Algorithm
-from project.settings.parsers import (
-    choice,
-    duration,
-    integer,
-    issuer,
-    secrets,
-    string,
-)
+from project.settings.parsers import choice, duration, integer, issuer, secrets, string
 from project.settings.setting import Setting
 
 TOKENS = (
     Setting("SECRET_KEY", string, None,
-        "Signs the tokens; at least 32 random bytes. Without one it is made once and kept in the "
-        "instance folder with mode 600; production and staging require it.", secret=True),
+        "Secret that signs tokens and encrypts stored signing keys: at least 32 random bytes. "
+        "Required in production and staging. Elsewhere it is generated once and stored in the "
+        "instance folder with mode 600.", secret=True),
     Setting("SECRET_KEY_FALLBACKS", secrets, [],
-        "Secrets of before, separated by commas: they sign nothing, and tokens that they signed "
-        "stay good.", secret=True),
+        "Previous secrets, separated by commas: accepted for verification and decryption, never "
+        "used to sign or encrypt.", secret=True),
     Setting("TOKEN_ALGORITHM", choice(*Algorithm), Algorithm.HS256,
-        "How tokens are signed: `HS256` by the secret; `ES256` or `EdDSA` by a key pair of the "
-        "database, whose public part `/.well-known/jwks.json` shows."),
+        "Signature algorithm of access tokens: `HS256` with `SECRET_KEY`, or `ES256` or `EdDSA` "
+        "with key pairs whose public keys are published at `/.well-known/jwks.json`."),
     Setting("TOKEN_ISSUER", issuer, None,
-        "The `https` URL that access tokens name as their issuer (RFC 9068), and that "
-        "`/.well-known/oauth-authorization-server` is published for. Tokens of another issuer are "
-        "rejected, so a change logs out; tokens without one are accepted until they expire."),
+        "Issuer of access tokens (`iss`, RFC 9068): an `https` URL. Setting it also enables "
+        "`/.well-known/oauth-authorization-server`. Access tokens of another issuer are rejected; "
+        "tokens without an issuer are accepted until they expire."),
     Setting("KEY_ROTATION_DAYS", integer(0, 3650), 90,
-        "After how many days a signing key gets a successor by itself; 0 is never."),
+        "Maximum age of a signing key, in days, before the service creates the next one; 0 "
+        "disables automatic rotation."),
     Setting("KEY_PUBLICATION_LEAD", duration, timedelta(minutes=10),
-        "How long a key is published before it signs; twice as long as verifiers are told to keep "
-        "what is published."),
+        "Time for which a new signing key is published before it signs: twice the `max-age` of "
+        "`/.well-known/jwks.json`."),
     Setting("TOKEN_EXPIRATION_DAYS", integer(0, 3650), 30,
-        "How long a token lives: days, to which the seconds are added."),
+        "Lifetime of an access token, in days."),
     Setting("TOKEN_EXPIRATION_SECONDS", integer(0, 86400), 0,
-        "How long a token lives: seconds, added to the days."),
+        "Seconds added to `TOKEN_EXPIRATION_DAYS`."),
     Setting("SESSION_LIFETIME", duration, timedelta(days=365),
-        "How long a session can be kept open by refreshing, like `90d` or `12h`."),
+        "Maximum lifetime of a session, however often it is refreshed, like `90d` or `12h`."),
     Setting("SESSION_IDLE_LIFETIME", duration, timedelta(days=60),
-        "How long a session that is not refreshed stays open: the life of a refresh token."),
+        "Lifetime of a refresh token. A client that does not refresh for this long must log in "
+        "again."),
     Setting("MAX_SESSIONS_PER_USER", integer(1, 10_000), 100,
-        "How many sessions a user may have open; one more ends the oldest."),
+        "Maximum number of open sessions per user; a login beyond it ends the oldest session."),
 )  # fmt: skip

@@ -19,8 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Start the database's server, once a run, and take this machine's settings out of the way."""
     config.stash[_resources] = resources = ExitStack()
-    given = environment.with_files(os.environ)[0].get("DATABASE_TEST_URL")
-    for name in environment.KNOWN:
+    given = environment.read_secret_files(os.environ)[0].get("DATABASE_TEST_URL")
+    for name in environment.KNOWN_NAMES:
         os.environ.pop(name, None)
     is_worker = hasattr(config, "workerinput")
     if config.getoption("database") == "postgresql" and not is_worker:

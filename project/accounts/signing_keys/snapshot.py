@@ -13,7 +13,7 @@ from project.security.signing_keys import (
     Key,
     PrivateKey,
     Unreadable,
-    public_part,
+    load_public_key,
     unseal,
 )
 
@@ -84,7 +84,7 @@ def load_key(row: KeyRow, secrets: Sequence[str]) -> Key | None:
     """Return the key of a row; one that is damaged, or of a version to come, is None and logged."""
     try:
         algorithm = Algorithm(row.algorithm)
-        public = public_part(json.loads(row.jwk), algorithm, row.kid)
+        public = load_public_key(json.loads(row.jwk), algorithm, row.kid)
     except (Unreadable, ValueError) as error:
         log.error("key %s cannot be used: %s", row.kid, error)
         return None

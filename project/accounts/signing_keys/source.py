@@ -87,7 +87,7 @@ class SigningKeySource:
 
     def new_token_id(self, session_id: UUID, key: Key) -> UUID:
         """Return an id for an access token of this key; that of a key pair proves its origin."""
-        return uuid4() if key.key_id is None else self._token_ids.make(key.key_id, session_id)
+        return uuid4() if key.key_id is None else self._token_ids.issue(key.key_id, session_id)
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
         """Return the keys that may have signed a token for this purpose with this `kid`, or none.
@@ -105,7 +105,7 @@ class SigningKeySource:
             return self._of_secrets(claims.purpose)
         if at_hand := self._at_hand(key_id):
             return at_hand
-        is_ours = self._token_ids.is_ours(claims.token_id, key_id, claims.session_id)
+        is_ours = self._token_ids.is_authentic(claims.token_id, key_id, claims.session_id)
         return self._looked_up(key_id, is_ours)
 
     def _of_secrets(self, purpose: Purpose) -> Sequence[Key]:

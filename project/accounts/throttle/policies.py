@@ -149,5 +149,5 @@ def digest(email_key: str) -> str:
 
     A digest under a key of our own, since addresses can be guessed.
     """
-    key = derivation.derived_key(current_app.config["SECRET_KEY"], SUBJECT_LABEL)
+    key = derivation.derive_key(current_app.config["SECRET_KEY"], SUBJECT_LABEL)
     return derivation.mac(key, email_key.encode("utf-8", "surrogatepass"))[:16].hex()

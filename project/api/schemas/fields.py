@@ -45,7 +45,7 @@ def _check_username(username: str) -> str:
 
 
 def _check_visible(text: str) -> str:
-    if invisible.hides(text):
+    if invisible.contains_invisible(text):
         raise PydanticCustomError("invisible_character", "This contains an invisible character.")
     return text
 

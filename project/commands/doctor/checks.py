@@ -13,7 +13,7 @@ from project.commands.doctor.findings import Finding, error, in_production, ok, 
 from project.extensions import bcrypt, db
 from project.instance import SECRET_FILE
 from project.security.passwords import hashing
-from project.security.secret_strength import weakness
+from project.security.secret_strength import find_weakness
 
 MIN_COST = 10
 """Of bcrypt, by OWASP's Password Storage Cheat Sheet."""
@@ -49,9 +49,9 @@ def secret() -> Finding:
     given = [name for name in ("SECRET_KEY", "SECRET_KEY_FILE") if os.environ.get(name)]
     source = given[0] if given else str(folder / SECRET_FILE)
     remedy = 'make one by: python -c "import secrets; print(secrets.token_hex(32))"'
-    if found := weakness(config["SECRET_KEY"]):
+    if found := find_weakness(config["SECRET_KEY"]):
         return error(f"the secret, from {source}, {found}", f"{remedy}; the old one is no fallback")
-    if any(weakness(old) for old in config["SECRET_KEY_FALLBACKS"]):
+    if any(find_weakness(old) for old in config["SECRET_KEY_FALLBACKS"]):
         return error("one of SECRET_KEY_FALLBACKS can be guessed", "leave it out")
     return ok(f"strong, from {source}; {len(config['SECRET_KEY_FALLBACKS'])} fallbacks")
 

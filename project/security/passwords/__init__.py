@@ -1,7 +1,7 @@
-"""Which passwords may be chosen (NIST SP 800-63B-4, section 3.1.1.2).
+"""The password policy (NIST SP 800-63B-4, section 3.1.1.2).
 
-Long enough, and none that is guessed first. Nothing is asked of the characters: any may be used,
-and none must be.
+A new password must have a minimum length and must not be easily guessed. There are no rules on
+which characters it contains.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from project.security.passwords import breaches, common_passwords, hashing, rese
 
 
 class Weakness(StrEnum):
-    """Why a password may not be chosen."""
+    """The reason why a new password is rejected; its value is the error code."""
 
     TOO_SHORT = "password_too_short"
     COMMON = "password_common"
@@ -22,26 +22,26 @@ class Weakness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is asked of a new password."""
+    """Checks new passwords."""
 
     min_length: int
-    """Characters: code points of the one form that is hashed."""
+    """Code points of the normalized password."""
     service_name: str
     breaches_file: str | None
 
     def weaknesses(self, password: str, username: str, email: str) -> list[Weakness]:
-        """Return everything that speaks against a user's new password.
+        """Return all weaknesses of a user's new password.
 
-        Raises OSError or FileUnusable where the file of breaches has gone bad since the start.
+        Raises OSError or FileUnusable if the file of breached passwords has become unusable.
         """
         normalized = hashing.normalize(password)
-        seen = "".join(filter(identifiers.is_visible, normalized))
+        visible = "".join(filter(identifiers.is_visible, normalized))
         names = (username, email, email.rpartition("@")[0], self.service_name)
         found = {
             Weakness.TOO_SHORT: len(normalized) < self.min_length,
-            Weakness.COMMON: common_passwords.contain(seen),
+            Weakness.COMMON: common_passwords.contain(visible),
             Weakness.BREACHED: self._is_breached(password),
-            Weakness.RESEMBLES_USER: resemblance.resembles(seen, names),
+            Weakness.RESEMBLES_USER: resemblance.resembles(visible, names),
         }
         return [weakness for weakness, applies in found.items() if applies]
 

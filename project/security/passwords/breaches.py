@@ -1,12 +1,12 @@
-"""Passwords that breaches have made known: a file of hashes, searched where it lies.
+"""Search for passwords in a file of hashes from data breaches.
 
-The form is that of the Have I Been Pwned downloader: lines `HASH` or `HASH:count`, sorted, ended by
-LF or CRLF, where HASH is the SHA-1 of a password in hexadecimal digits. A hash may be cut to its
-first digits, 10 at the least and as many in every line.
+The format is that of haveibeenpwned-downloader: sorted lines `HASH` or `HASH:count`, ended by LF or
+CRLF, where HASH is the SHA-1 of a password in hexadecimal digits. Hashes may be cut to their first
+digits: at least 10, and the same number in every line.
 
-The whole list has some 40 GB, so a search halves the file by byte offsets and reads a few lines a
-time. Each search opens the file anew: threads share nothing, and a file that is renamed into its
-place serves from then on.
+The complete list has some 40 GB, so the file is searched on disk: a binary search by byte offset
+reads a few lines at each step. Every search opens the file again, so threads share nothing and a
+file can be replaced by renaming another one to its name.
 """
 
 import hashlib
@@ -17,92 +17,95 @@ from pathlib import Path
 from project.security.passwords import hashing
 
 LINE = re.compile(rb"([0-9A-Fa-f]{10,40})(?::[0-9]{1,12})?\r?")
-STRETCH = 256
-"""Bytes that are certain to hold two whole lines, wherever they begin."""
+CHUNK = 256
+"""Bytes that contain at least two complete lines, from any offset."""
 PAGE = 4096
-"""Bytes that are read at once when the search has come so far."""
+"""Bytes that the last step of a search reads at once."""
 SAMPLES = 64
-"""Stretches of a file that are looked at before it is used."""
+"""Chunks of a file that are checked before it is used."""
 NTLM_DIGITS = 32
 
 
 class FileUnusable(ValueError):
-    """The file cannot be searched; the text says why and what to do, as a sentence's predicate."""
+    """The file cannot be searched; the message is a predicate with the reason and the remedy."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"{reason}: give one that haveibeenpwned-downloader wrote, or leave it out"
+            f"{reason}: set it to a file that haveibeenpwned-downloader wrote, or unset it"
         )
 
 
-def searchable(path: str) -> str:
-    """Return the absolute path of a file that can be searched.
+def check_file(path: str) -> str:
+    """Check that a file can be searched, and return its absolute path.
 
-    The first lines, the last ones and some between stand for all; a short file is read in whole.
-    Raises FileUnusable where it is absent, unreadable, malformed or not sorted.
+    Checks the first lines, the last ones and a sample between; a short file is read completely.
+    Raises FileUnusable if the file is missing, unreadable, malformed or not sorted.
     """
     try:
         if not Path(path).is_file():
-            raise FileUnusable(f"names no file, {path}")
+            raise FileUnusable(f"names no file ({path})")
         with Path(path).open("rb", buffering=0) as file:
             _check([_hashes(lines) for lines in _samples(file.fileno())])
     except OSError as error:
-        raise FileUnusable(f"names {path}, which cannot be read ({error.strerror})") from None
+        raise FileUnusable(f"names a file that cannot be read ({path}: {error.strerror})") from None
     return str(Path(path).absolute())
 
 
 def contain(password: str, path: str) -> bool:
-    """Tell whether a password is in the file. Raises OSError or FileUnusable.
+    """Return whether the file contains a password, as typed or normalized.
 
-    It counts as typed, which is how breaches have it, and in the one form that is hashed here.
+    Raises OSError or FileUnusable.
     """
     forms = {password, hashing.normalize(password)}
     with Path(path).open("rb", buffering=0) as file:
         return any(_contains(file.fileno(), _sha1(form)) for form in forms)
 
 
-def _check(stretches: list[list[bytes]]) -> None:
-    """Hold the hashes of a file's stretches to one length, that of SHA-1, and to their order."""
-    lengths = {len(digits) for stretch in stretches for digits in stretch}
+def _check(chunks: list[list[bytes]]) -> None:
+    """Raise FileUnusable unless the hashes of all chunks are sorted and equally long."""
+    lengths = {len(digits) for chunk in chunks for digits in chunk}
     if len(lengths) > 1:
         raise FileUnusable("names a file whose hashes differ in length")
     if NTLM_DIGITS in lengths:
-        # As prefixes of SHA-1 they would match nothing, and nobody would notice.
+        # As prefixes of SHA-1 they would never match, and nobody would notice.
         raise FileUnusable("names a file of NTLM hashes")
-    firsts = [stretch[0] for stretch in stretches]
-    if any(digits != sorted(digits) for digits in (firsts, *stretches)):
+    firsts = [chunk[0] for chunk in chunks]
+    if any(digits != sorted(digits) for digits in (firsts, *chunks)):
         raise FileUnusable("names a file that is not sorted by hash")
 
 
 def _samples(descriptor: int) -> list[list[bytes]]:
-    """Return the whole lines of stretches from the file's beginning to its end, in order."""
-    last = max(0, _size(descriptor) - STRETCH)
+    """Return the complete lines of chunks from the beginning to the end of the file, in order."""
+    last = max(0, _size(descriptor) - CHUNK)
     offsets = sorted({last * number // SAMPLES for number in range(SAMPLES + 1)})
-    return [_whole_lines(descriptor, offset) for offset in offsets]
+    return [_complete_lines(descriptor, offset) for offset in offsets]
 
 
-def _whole_lines(descriptor: int, offset: int) -> list[bytes]:
-    """Return the lines that begin and end in a stretch; all of it where there is none."""
-    stretch = os.pread(descriptor, STRETCH, offset)
-    lines = stretch.split(b"\n")
-    if offset + len(stretch) < _size(descriptor) or not lines[-1]:
+def _complete_lines(descriptor: int, offset: int) -> list[bytes]:
+    """Return the complete lines of the chunk at an offset, or the chunk if it has none."""
+    chunk = os.pread(descriptor, CHUNK, offset)
+    lines = chunk.split(b"\n")
+    if offset + len(chunk) < _size(descriptor) or not lines[-1]:
         lines.pop()
-    return lines[1 if offset else 0 :] or [stretch]
+    return lines[1 if offset else 0 :] or [chunk]
 
 
 def _hashes(lines: list[bytes]) -> list[bytes]:
-    forms = [LINE.fullmatch(line) for line in lines]
-    if None in forms:
+    matches = [LINE.fullmatch(line) for line in lines]
+    if None in matches:
         raise FileUnusable("names a file with a line that is not HASH or HASH:count")
-    return [form[1].upper() for form in forms if form]
+    return [match[1].upper() for match in matches if match]
 
 
 def _contains(descriptor: int, sha1: bytes) -> bool:
-    """Search by halves: a line of this hash begins, if anywhere, at `start` or between the two."""
-    wanted = sha1[: _digits(descriptor)]
+    """Return whether the file contains a hash, found by binary search.
+
+    A line with the hash, if there is one, begins at `start` or between `start` and `end`.
+    """
+    wanted = sha1[: _hash_length(descriptor)]
     start, end = 0, _size(descriptor)
     while end - start > PAGE:
-        offset, line = _next_line(descriptor, (start + end) // 2)
+        offset, line = _read_next_line(descriptor, (start + end) // 2)
         if line[: len(wanted)].upper() > wanted:
             end = offset
         else:
@@ -111,16 +114,16 @@ def _contains(descriptor: int, sha1: bytes) -> bool:
     return any(line[: len(wanted)].upper() == wanted for line in lines)
 
 
-def _next_line(descriptor: int, offset: int) -> tuple[int, bytes]:
-    """Return the line behind the one that an offset lies in, and where it begins."""
-    stretch = os.pread(descriptor, STRETCH, offset)
-    begin = stretch.find(b"\n") + 1
-    return offset + begin, stretch[begin:].partition(b"\n")[0]
+def _read_next_line(descriptor: int, offset: int) -> tuple[int, bytes]:
+    """Return the offset of the first line that begins after an offset, and the line itself."""
+    chunk = os.pread(descriptor, CHUNK, offset)
+    begin = chunk.find(b"\n") + 1
+    return offset + begin, chunk[begin:].partition(b"\n")[0]
 
 
-def _digits(descriptor: int) -> int:
-    """Return how many digits the file's hashes have."""
-    (first,) = _hashes(_whole_lines(descriptor, 0)[:1])
+def _hash_length(descriptor: int) -> int:
+    """Return the number of digits of each hash in the file."""
+    (first,) = _hashes(_complete_lines(descriptor, 0)[:1])
     return len(first)
 
 

@@ -1,8 +1,8 @@
-"""When a password is little more than a name that everybody knows.
+"""Recognition of passwords that are derived from the user's or the service's name.
 
-NIST SP 800-63B-4, section 3.1.1.2, has passwords refused that are the name of the service or of the
-user, or derived from them. Derived is what guessing programs try by rule: other case, reversed,
-digits and signs for letters, separators between, a number or a few letters before or behind.
+NIST SP 800-63B-4, section 3.1.1.2, requires that they are rejected. Guessing programs derive
+passwords from a name by rules: another case, reversal, digits and signs instead of letters,
+separators, and a number or a few letters before or after it.
 """
 
 import re
@@ -13,37 +13,37 @@ from project.security.normalization import MAX_EXPANSION
 from project.security.passwords.hashing import MAX_PASSWORD
 
 LOOKALIKES = str.maketrans("01l!34@5$7", "oiiieaasst")
-"""What is read as one letter; `1` may stand for two, so those two are one."""
+"""Maps characters to the letter that they replace; l becomes i, since `1` replaces both."""
 SIGNS = "!@$"
-"""The lookalikes that may also be mere punctuation."""
+"""Lookalikes that may also be punctuation."""
 MIN_NAME = 3
-"""Characters; a shorter name is in too many words to say anything."""
+"""Minimum length of a name; shorter ones occur in too many words."""
 MIN_LETTERS = 4
-"""Letters beside the name which are a word of their own: three can be tried in seconds."""
+"""A password with this many letters besides the name is accepted; three are quickly guessed."""
 MAX_DIGITS = 8
-"""Digits beside the name which are still a year, a date or a row of keys."""
+"""A password with more digits besides the name is accepted; eight are usually a date."""
 
 
 def resembles(password: str, names: Iterable[str]) -> bool:
-    """Tell whether a normalized password is one of these names in thin disguise.
+    """Return whether a normalized password is one of these names in disguise.
 
-    A longer one that merely contains a name is none.
+    A longer password that merely contains a name is not.
     """
     names = [identifiers.caseless(name, identifiers.MAX_EMAIL) for name in names]
     password = identifiers.caseless(password, MAX_PASSWORD * MAX_EXPANSION)
-    # A name may be made of signs alone, of which nothing is left below.
+    # A name that consists of signs alone is empty below.
     return password in names or any(
-        _is_little_more(_letters(password, signs), [_letters(name, signs) for name in names])
+        _is_mostly_name(_letters(password, signs), [_letters(name, signs) for name in names])
         for signs in ("", SIGNS)
     )
 
 
 def _letters(text: str, signs: str) -> str:
-    """Return the text without separators: its letters, its digits and these signs."""
+    """Return the letters and digits of a text, and these signs."""
     return "".join(character for character in text if character.isalnum() or character in signs)
 
 
-def _is_little_more(password: str, names: list[str]) -> bool:
+def _is_mostly_name(password: str, names: list[str]) -> bool:
     rest = _without(password, names)
     letters = sum(character.isalpha() for character in rest)
     digits = sum(character.isdigit() for character in rest)
@@ -51,7 +51,7 @@ def _is_little_more(password: str, names: list[str]) -> bool:
 
 
 def _without(password: str, names: list[str]) -> str:
-    """Return the password with blanks for every name in it, forwards and backwards."""
+    """Return the password with spaces instead of every name in it, forwards or reversed."""
     disguised = [name.translate(LOOKALIKES) for name in names if len(name) >= MIN_NAME]
     forms = sorted({*disguised, *(name[::-1] for name in disguised)}, key=len, reverse=True)
     rest = list(password)

@@ -1,14 +1,14 @@
-"""JSON Web Tokens (RFC 7519) behind a strict door.
+"""JSON Web Tokens (RFC 7519) and a strict parser for them.
 
-A token says what it is for and must be whole: `sub` (the user's id, a string), `sid` (the session),
-`jti`, `iat`, `exp` and `aud` (its purpose) are all required; `nbf` counts where it is there. Other
-claims are ignored, since another version of the service may have added them. The door checks form,
-header and claims itself and leaves to PyJWT what PyJWT does well, the signature.
+The claims `sub` (the user's id, a string), `sid` (the session), `jti`, `iat`, `exp` and `aud` (the
+token's purpose) are all required; `nbf` is optional. Other claims are ignored, since another
+version of the service may have added them. The parser checks format, header and claims; PyJWT
+verifies the signature.
 
 The exceptions:
 
-    TokenRejected           not a whole token of ours for this purpose
-    └── TokenOutdated       it was one, and its time has passed
+    TokenRejected           the token is not valid for this purpose
+    └── TokenExpired        the token was valid until its `exp`
 """
 
 import base64
@@ -26,35 +26,35 @@ import jwt
 from project.security import strict_json
 from project.security.signing_keys import ACCESS_TYPE, Key
 
-MAX_TOKEN = 2048
-"""Characters; ours have about 330 to 450. What is longer is not looked at."""
+MAX_TOKEN_LENGTH = 2048
+"""Characters; tokens of this service have about 330 to 450. Longer ones are not parsed."""
 
-# RFC 7515, section 7.1: three base64url segments, none of them empty.
+# Three base64url segments, none of them empty (RFC 7515, section 7.1).
 COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 HEX_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-"""A thumbprint by SHA-256 (RFC 7638)."""
-MOST = 2**31 - 1
-LATEST_TIME = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
+"""A SHA-256 thumbprint (RFC 7638)."""
+MAX_GENERATION = 2**31 - 1
+MAX_TIMESTAMP = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 MAX_CLOCK_SKEW = timedelta(seconds=60)
-"""How far ahead the clock of the server may be that issued a token."""
-MAX_REMEMBERED = 1024
-"""Tokens whose signature is remembered as verified: about a megabyte."""
+"""How far the clock of the server that issued a token may be ahead."""
+CACHE_SIZE = 1024
+"""Verified tokens that are cached, in about a megabyte."""
 FIRST_PARTY = "first-party"
-"""The `client_id` of every token with an issuer: the product's own clients (RFC 9068, 2.2)."""
+"""The `client_id` of every token with an issuer; it stands for all clients (RFC 9068, 2.2)."""
 
 
 class TokenRejected(Exception):
-    """The text is not a whole token of ours for the purpose that was asked."""
+    """The token is malformed, forged, incomplete or for another purpose."""
 
 
-class TokenOutdated(TokenRejected):
-    """The token is ours and whole, and its time has passed."""
+class TokenExpired(TokenRejected):
+    """The token was valid and has expired."""
 
 
 class Purpose(StrEnum):
-    """What a token is for; its `aud` claim."""
+    """The purpose of a token, its `aud` claim."""
 
     ACCESS = "access"
     REFRESH = "refresh"
@@ -62,7 +62,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says, typed. The fresh `jti` makes each different from every other one."""
+    """The typed claims of a token. A new `jti` makes each token unique."""
 
     user_id: int
     session_id: UUID
@@ -70,17 +70,17 @@ class Claims:
     issued_at: datetime
     expires_at: datetime
     generation: int | None = None
-    """Of a refresh token alone: how often its session had been refreshed when it was made."""
+    """Of a refresh token: the number of refreshes of its session before the token was issued."""
     token_id: UUID = field(default_factory=uuid4)
     key_id: str | None = None
-    """Of a token that was decoded alone: the `kid` of the key that signed it, where it has one."""
+    """Of a decoded token: the `kid` in its header, or None."""
     not_before: datetime | None = None
-    """Of a token that was decoded alone; this version issues none that has it."""
+    """Of a decoded token; this version issues tokens without `nbf`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a token says, and the key that has signed it."""
+    """The claims of a token with a valid signature, and the key that signed it."""
 
     key: Key
     claims: Claims
@@ -88,7 +88,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """The parts of a token in canonical compact form; nothing of it is believed yet."""
+    """The parts of a token whose signature is not verified yet."""
 
     header: dict[str, object]
     payload: dict[str, object]
@@ -98,26 +98,23 @@ class Unverified:
 
 
 class KeySource(Protocol):
-    """Holds the keys."""
+    """Provides the keys that sign and verify tokens."""
 
     def signing_key(self, purpose: Purpose) -> Key:
-        """Return the key that signs tokens for this purpose now."""
+        """Return the key that currently signs tokens for a purpose."""
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
-        """Return the keys that may have signed a token for this purpose with this `kid`, or none.
-
-        Only of a token whose signature was verified before.
-        """
+        """Return the valid keys for this purpose and `kid`; the token was verified before."""
 
     def keys_of(self, claims: Claims) -> Sequence[Key]:
-        """Return the keys that may have signed a token that claims this, not verified yet."""
+        """Return the valid keys that may have signed an unverified token with these claims."""
 
 
 def encode(claims: Claims, key: Key, issuer: str | None = None) -> str:
-    """Return the signed token in its compact form; an access token names the issuer, if any.
+    """Return the signed token in compact form; an access token names the issuer, if there is one.
 
-    A claim of time has whole seconds; `exp` is rounded up, so that a token lives no shorter than
-    its client was told.
+    Timestamps are whole seconds. `exp` is rounded up, so that no token expires before the
+    `expires_in` that its client received.
     """
     payload: dict[str, str | int] = {
         "sub": str(claims.user_id),
@@ -138,59 +135,58 @@ def encode(claims: Claims, key: Key, issuer: str | None = None) -> str:
 
 
 class TokenDecoder:
-    """Decodes the tokens of one app, each signature verified once.
+    """Decodes the tokens of one app, and caches verified signatures.
 
-    Only that a key has signed a text is remembered, which stays true; whether key, time and purpose
-    are good is checked each time. Where the app has an issuer, a token that names one must name it.
+    The cache holds only that a key signed a token, which never changes. Key, time and purpose are
+    checked each time. If the app has an issuer, a token that names an issuer must name the same.
     """
 
     def __init__(self, keyring: KeySource, issuer: str | None = None) -> None:
         self._keyring = keyring
         self._issuer = issuer
-        self._remembered: dict[str, Verified] = {}
+        self._cache: dict[str, Verified] = {}
 
     def decode(self, token: str, purpose: Purpose, now: datetime) -> Claims:
-        """Return the claims of a token signed by one of the keys, for the purpose, in its time.
+        """Return the claims of a valid token for a purpose.
 
-        The header must be one that the key's own tokens have, so that nothing in it is a choice of
-        whoever made the token. Raises TokenRejected, or TokenOutdated for a token that was good
-        until its `exp`.
+        The header must equal one that the key itself writes, so that a forger can choose nothing in
+        it. Raises TokenRejected, or TokenExpired for a token that was valid until its `exp`.
         """
-        known = self._remembered.get(token)
-        if known is None or known.key not in self._keyring.verifying_keys(
-            known.claims.key_id, purpose
+        verified = self._cache.get(token)
+        if verified is None or verified.key not in self._keyring.verifying_keys(
+            verified.claims.key_id, purpose
         ):
-            known = self._verify(token, purpose)
-            self._remember(token, known)
-        claims = known.claims
+            verified = self._verify(token, purpose)
+            self._store(token, verified)
+        claims = verified.claims
         if claims.purpose is not purpose:
-            raise TokenRejected("the token is for something else")
+            raise TokenRejected("the token has another purpose")
         _check_time(claims, now)
         return claims
 
     def _verify(self, token: str, purpose: Purpose) -> Verified:
         parts = _parse(token)
-        claims = _typed(parts)
+        claims = _parse_claims(parts)
         if claims.purpose is not purpose:
-            raise TokenRejected("the token is for something else")
+            raise TokenRejected("the token has another purpose")
         self._check_issuer(parts)
         for key in self._keyring.keys_of(claims):
-            if key.has_signed_under(parts.header) and key.verifies(parts.signature, parts.signed):
+            if key.accepts_header(parts.header) and key.verifies(parts.signature, parts.signed):
                 return Verified(key, claims)
-        raise TokenRejected("neither header nor signature are ours")
+        raise TokenRejected("the header or signature is not valid")
 
     def _check_issuer(self, parts: Unverified) -> None:
-        """Raise TokenRejected for another issuer; a token from before there was one names none."""
-        named = parts.payload.get("iss")
-        if parts.header.get("typ") == ACCESS_TYPE and not isinstance(named, str):
+        """Raise TokenRejected for another issuer; tokens without an issuer are accepted."""
+        issuer = parts.payload.get("iss")
+        if parts.header.get("typ") == ACCESS_TYPE and not isinstance(issuer, str):
             raise TokenRejected("iss is missing")
-        if self._issuer is not None and "iss" in parts.payload and named != self._issuer:
-            raise TokenRejected("iss is another issuer")
+        if self._issuer is not None and "iss" in parts.payload and issuer != self._issuer:
+            raise TokenRejected("iss names another issuer")
 
-    def _remember(self, token: str, verified: Verified) -> None:
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[token] = verified
+    def _store(self, token: str, verified: Verified) -> None:
+        if len(self._cache) >= CACHE_SIZE:
+            self._cache.clear()
+        self._cache[token] = verified
 
 
 def _check_time(claims: Claims, now: datetime) -> None:
@@ -199,30 +195,32 @@ def _check_time(claims: Claims, now: datetime) -> None:
     if claims.not_before is not None and claims.not_before > now:
         raise TokenRejected("nbf is in the future")
     if claims.expires_at <= now:
-        raise TokenOutdated("the token has expired")
+        raise TokenExpired("the token has expired")
 
 
 def _parse(token: str) -> Unverified:
     """Return the parts of a token in canonical compact form. Raises TokenRejected for others."""
-    form = COMPACT_FORM.fullmatch(token) if len(token) <= MAX_TOKEN else None
-    if form is None:
-        raise TokenRejected("not the compact form")
+    match = COMPACT_FORM.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
+    if match is None:
+        raise TokenRejected("the token is not in canonical compact form")
     try:
-        raw_header, raw_payload, signature = (_canonical(segment) for segment in form.groups())
+        raw_header, raw_payload, signature = (
+            _decode_segment(segment) for segment in match.groups()
+        )
         header, payload = strict_json.loads(raw_header), strict_json.loads(raw_payload)
     except ValueError as error:
-        raise TokenRejected("not the compact form") from error
+        raise TokenRejected("the token is not in canonical compact form") from error
     if not isinstance(header, dict) or not isinstance(payload, dict):
-        raise TokenRejected("header or payload is not an object")
-    key_id = _text(header, "kid", KEY_ID) if "kid" in header else None
+        raise TokenRejected("the header or payload is not an object")
+    key_id = _string(header, "kid", KEY_ID) if "kid" in header else None
     return Unverified(header, payload, token.rpartition(".")[0].encode("ascii"), signature, key_id)
 
 
-def _canonical(segment: str) -> bytes:
-    """Return a segment's bytes; raises ValueError for every spelling of them but one.
+def _decode_segment(segment: str) -> bytes:
+    """Return the bytes of a segment. Raises ValueError for all but their canonical encoding.
 
-    The last character of a base64url text can have unused bits, so that one signature has several
-    spellings (RFC 4648, section 3.5).
+    The last character of a base64url string can have unused bits, so the same bytes have several
+    encodings (RFC 4648, section 3.5).
     """
     raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     if base64.urlsafe_b64encode(raw).rstrip(b"=") != segment.encode("ascii"):
@@ -230,49 +228,49 @@ def _canonical(segment: str) -> bytes:
     return raw
 
 
-def _typed(parts: Unverified) -> Claims:
-    """Return the claims of a payload that has all of them, each of its type."""
+def _parse_claims(parts: Unverified) -> Claims:
+    """Return the typed claims. Raises TokenRejected if one is missing or has the wrong type."""
     payload = parts.payload
     purpose = _purpose(payload)
     if parts.header.get("typ") == ACCESS_TYPE and purpose is not Purpose.ACCESS:
         raise TokenRejected("typ and aud differ")
     claims = Claims(
-        user_id=int(_text(payload, "sub", USER_ID)),
-        session_id=UUID(_text(payload, "sid", HEX_ID)),
+        user_id=int(_string(payload, "sub", USER_ID)),
+        session_id=UUID(_string(payload, "sid", HEX_ID)),
         purpose=purpose,
-        issued_at=_moment(payload, "iat"),
-        expires_at=_moment(payload, "exp"),
-        generation=_whole(payload, "gen", MOST) if purpose is Purpose.REFRESH else None,
-        token_id=UUID(_text(payload, "jti", HEX_ID)),
+        issued_at=_timestamp(payload, "iat"),
+        expires_at=_timestamp(payload, "exp"),
+        generation=_integer(payload, "gen", MAX_GENERATION) if purpose is Purpose.REFRESH else None,
+        token_id=UUID(_string(payload, "jti", HEX_ID)),
         key_id=parts.key_id,
-        not_before=_moment(payload, "nbf") if "nbf" in payload else None,
+        not_before=_timestamp(payload, "nbf") if "nbf" in payload else None,
     )
     if claims.issued_at > claims.expires_at:
         raise TokenRejected("iat is after exp")
     return claims
 
 
-def _moment(payload: dict[str, object], name: str) -> datetime:
-    return datetime.fromtimestamp(_whole(payload, name, LATEST_TIME), UTC)
+def _timestamp(payload: dict[str, object], name: str) -> datetime:
+    return datetime.fromtimestamp(_integer(payload, name, MAX_TIMESTAMP), UTC)
 
 
-def _text(payload: dict[str, object], name: str, form: re.Pattern[str]) -> str:
+def _string(payload: dict[str, object], name: str, pattern: re.Pattern[str]) -> str:
     value = payload.get(name)
-    if not isinstance(value, str) or not form.fullmatch(value):
+    if not isinstance(value, str) or not pattern.fullmatch(value):
         raise TokenRejected(f"{name} is missing or malformed")
     return value
 
 
-def _whole(payload: dict[str, object], name: str, most: int) -> int:
+def _integer(payload: dict[str, object], name: str, maximum: int) -> int:
     value = payload.get(name)
-    # type() and not isinstance(): a JSON true is an int to Python.
-    if type(value) is not int or not 0 <= value <= most:
+    # type() instead of isinstance(): the JSON value true is an int in Python.
+    if type(value) is not int or not 0 <= value <= maximum:
         raise TokenRejected(f"{name} is missing or malformed")
     return value
 
 
 def _purpose(payload: dict[str, object]) -> Purpose:
     try:
-        return Purpose(payload.get("aud"))  # type: ignore[arg-type]  # refused below, whatever it is
+        return Purpose(payload.get("aud"))  # type: ignore[arg-type]  # other types are rejected below
     except ValueError as error:
         raise TokenRejected("aud is missing or unknown") from error

@@ -32,7 +32,7 @@ def shown(value: object) -> str:
         return f"`{format_duration(value)}`"
     if isinstance(value, list):
         return f"`{','.join(value)}`"
-    return f"`{str(value).lower()}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def row(setting: Setting) -> str:
@@ -44,7 +44,7 @@ def row(setting: Setting) -> str:
         if (value := getattr(config, setting.name)) != getattr(BaseConfig, setting.name)
     ]
     told = f"{default} ({', '.join(others)})" if others else default
-    return f"| `{setting.name}` | {told} | {setting.sentence} |"
+    return f"| `{setting.name}` | {told} | {setting.description} |"
 
 
 def tracked_files() -> list[str]:

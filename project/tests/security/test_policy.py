@@ -64,7 +64,7 @@ class TestPolicy(TestCase):
         common_passwords.contain("")
         with mock.patch.object(Path, "read_bytes", side_effect=AssertionError):
             self.assertTrue(common_passwords.contain("brady"))
-        listed = common_passwords._listed()
+        listed = common_passwords._load()
         self.assertEqual(len(listed), 19640)
         self.assertEqual({password for password in listed if password.strip() != password}, set())
 

@@ -8,7 +8,7 @@ from unittest import TestCase
 
 import pytest
 
-from project.security.secret_strength import weakness
+from project.security.secret_strength import find_weakness
 
 WEAK = (
     ("", "is not set"),
@@ -44,7 +44,7 @@ class TestSecretStrength(TestCase):
     def test_secrets_that_can_be_guessed(self) -> None:
         for secret, why in WEAK:
             with self.subTest(secret):
-                self.assertRegex(weakness(secret) or "strong", why)
+                self.assertRegex(find_weakness(secret) or "strong", why)
 
     def test_random_secrets_pass_in_every_alphabet(self) -> None:
         source = random.Random(20260101)
@@ -63,4 +63,4 @@ class TestSecretStrength(TestCase):
             )
             for secret in written:
                 if secret[-1] not in "'\"`":
-                    self.assertIsNone(weakness(secret), secret)
+                    self.assertIsNone(find_weakness(secret), secret)

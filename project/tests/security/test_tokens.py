@@ -15,7 +15,7 @@ from joserfc.jwk import OctKey
 
 from project.security import signing_keys, tokens
 from project.security.signing_keys import Key
-from project.security.tokens import Claims, Purpose, TokenDecoder, TokenOutdated, TokenRejected
+from project.security.tokens import Claims, Purpose, TokenDecoder, TokenExpired, TokenRejected
 from project.tests.support.forge import KeysAtHand, decoded
 
 SECRET = "0123456789abcdef" * 2
@@ -67,7 +67,7 @@ class TestTokens(TestCase):
         with self.subTest(why or token):
             with self.assertRaises(TokenRejected) as caught:
                 self.decode(token)
-            self.assertNotIsInstance(caught.exception, TokenOutdated)
+            self.assertNotIsInstance(caught.exception, TokenExpired)
 
     def test_claims_come_back(self) -> None:
         self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY)), CLAIMS)
@@ -85,7 +85,7 @@ class TestTokens(TestCase):
     def test_a_token_dies_at_its_exp(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
         self.assertEqual(self.decode(token, CLAIMS.expires_at - timedelta(seconds=1)), CLAIMS)
-        with self.assertRaises(TokenOutdated):
+        with self.assertRaises(TokenExpired):
             self.decode(token, CLAIMS.expires_at)
 
     def test_an_older_key_still_opens(self) -> None:
@@ -101,7 +101,7 @@ class TestTokens(TestCase):
         token = tokens.encode(CLAIMS, signing_keys.from_secret("another key, just as long as ours"))
         with self.assertRaises(TokenRejected) as caught:
             self.decode(token, CLAIMS.expires_at)
-        self.assertNotIsInstance(caught.exception, TokenOutdated)
+        self.assertNotIsInstance(caught.exception, TokenExpired)
 
     def test_a_token_from_a_clock_that_is_ahead_is_good(self) -> None:
         self.assertEqual(self.decode(signed(PAYLOAD), NOW - timedelta(seconds=2)), CLAIMS)
@@ -284,7 +284,7 @@ class TestVerifiedBefore(TestCase):
             self.decode(held=signing_keys.from_secret(SECRET[::-1]))
         with self.assertRaises(TokenRejected):
             self.decode(purpose=Purpose.REFRESH)
-        with self.assertRaises(TokenOutdated):
+        with self.assertRaises(TokenExpired):
             self.decode(now=CLAIMS.expires_at)
 
     def test_another_spelling_is_another_token(self) -> None:
@@ -296,10 +296,10 @@ class TestVerifiedBefore(TestCase):
     def test_what_was_refused_is_not_remembered_and_no_more_than_the_most_are(self) -> None:
         with self.assertRaises(TokenRejected):
             self.decode(held=signing_keys.from_secret(SECRET[::-1]))
-        self.assertEqual(self.decoder._remembered, {})
+        self.assertEqual(self.decoder._cache, {})
         self.keys.held = (KEY,)
-        with mock.patch.object(tokens, "MAX_REMEMBERED", 3):
+        with mock.patch.object(tokens, "CACHE_SIZE", 3):
             for _ in range(10):
                 another = tokens.encode(replace(CLAIMS, token_id=uuid4()), KEY)
                 self.decoder.decode(another, Purpose.ACCESS, NOW)
-                self.assertLessEqual(len(self.decoder._remembered), 3)
+                self.assertLessEqual(len(self.decoder._cache), 3)

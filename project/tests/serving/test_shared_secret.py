@@ -136,6 +136,6 @@ class TestFingerprint(TestCase):
         salts = [fingerprint.new_salt() for _ in range(2)]
         self.assertEqual({len(salt) for salt in salts}, {32})
         began = time.perf_counter()
-        made = [fingerprint.of(OLD, salt) for salt in salts]
+        made = [fingerprint.compute(OLD, salt) for salt in salts]
         self.assertGreater(time.perf_counter() - began, 0.01)
         self.assertEqual({len(one) for one in made}, {4})

@@ -41,7 +41,7 @@ class ConfigCase(TestCase):
         """Return what keeps this environment from being a configuration."""
         with self.assertRaises(ConfigError) as caught:
             self.load(settings, **environment)
-        return caught.exception.faults
+        return caught.exception.errors
 
 
 class TestDevelopmentConfig(ConfigCase):
@@ -73,7 +73,7 @@ class TestDevelopmentConfig(ConfigCase):
 
     def test_processes_that_start_at_once_share_the_secret(self) -> None:
         with ThreadPoolExecutor(16) as crowd:
-            secrets = set(crowd.map(lambda _: instance.kept_secret(self.folder), range(64)))
+            secrets = set(crowd.map(lambda _: instance.ensure_secret(self.folder), range(64)))
         self.assertEqual(len(secrets), 1)
 
     def test_a_damaged_secret_is_not_used(self) -> None:
@@ -81,7 +81,7 @@ class TestDevelopmentConfig(ConfigCase):
         for content in (b"", b"short", b"\xff" * 40):
             (self.folder / "secret_key").write_bytes(content)
             (fault,) = self.faults()
-            self.assertRegex(fault, "^SECRET_KEY: .*does not hold 32 characters: .*remove")
+            self.assertRegex(fault, "^SECRET_KEY: .*does not contain 32 ASCII characters: .*delete")
 
     def test_an_instance_folder_may_have_any_name(self) -> None:
         folder = self.folder.with_name("a folder?x=1#y%20z")
@@ -169,7 +169,9 @@ class TestProductionConfig(ConfigCase):
         older = GOOD_SECRET[::-1]
         loaded = self.load_sound(SECRET_KEY_FALLBACKS=f"{older}, {GOOD_SECRET}")
         self.assertEqual(loaded["SECRET_KEY_FALLBACKS"], [older, GOOD_SECRET])
-        with self.assertRaisesRegex(ConfigError, "^SECRET_KEY_FALLBACKS: one of them is shorter"):
+        with self.assertRaisesRegex(
+            ConfigError, "^SECRET_KEY_FALLBACKS contains a secret that is shorter"
+        ):
             self.load_sound(SECRET_KEY_FALLBACKS=f"{older},short")
 
     def test_it_writes_nothing(self) -> None:
@@ -194,7 +196,7 @@ class TestSettings(ConfigCase):
         for name, value, remedy in (
             ("TOKEN_ALGORITHM", "none", "must be one of HS256, ES256, EdDSA"),
             ("TOKEN_ALGORITHM", "RS256", "must be one of HS256, ES256, EdDSA"),
-            ("KEY_PUBLICATION_LEAD", "9s", "make it 10s or longer"),
+            ("KEY_PUBLICATION_LEAD", "9s", "must be 10s or longer"),
             ("TOKEN_EXPIRATION_DAYS", "-1", "whole number"),
             ("TOKEN_EXPIRATION_DAYS", "1.5", "whole number"),
             ("TOKEN_EXPIRATION_DAYS", "٣", "whole number"),
@@ -220,7 +222,7 @@ class TestSettings(ConfigCase):
             ("DATABASE_TEST_URL", "http://x/y", "must start with"),
             ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
             ("SESSION_IDLE_LIFETIME", "0d", "must be a duration like 90d"),
-            ("SESSION_LIFETIME", "29d", "is shorter than the life of a token"),
+            ("SESSION_LIFETIME", "29d", "is shorter than the lifetime of an access token"),
             ("SERVICE_TOKENS", "a token", "must list SHA-256 digests"),
             ("CORS_ORIGINS", " , ", "must list origins"),
             ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
@@ -232,9 +234,9 @@ class TestSettings(ConfigCase):
             ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2", "must list networks .* separated by commas"),
             ("TRUSTED_PROXIES", "10.1.2.3/8", "write 10.0.0.0/8 for the network, or 10.1.2.3 for"),
             ("TRUSTED_PROXIES", "fd00::1/64", "write fd00::/64 for the network"),
-            ("TRUSTED_PROXIES", "0.0.0.0/0", "names every address"),
-            ("TRUSTED_PROXIES", "::/0", "names every address"),
-            ("TRUSTED_PROXIES", "::ffff:0.0.0.0/96", "names every address"),
+            ("TRUSTED_PROXIES", "0.0.0.0/0", "matches every address"),
+            ("TRUSTED_PROXIES", "::/0", "matches every address"),
+            ("TRUSTED_PROXIES", "::ffff:0.0.0.0/96", "matches every address"),
         ):
             with self.subTest(ascii(f"{name}={value}")):
                 (fault,) = self.faults(**{name: value})
@@ -308,9 +310,9 @@ class TestSettings(ConfigCase):
         empty = {setting.name: "" for setting in SETTINGS} | {"INSTANCE_PATH": str(self.folder)}
         self.assertEqual(self.load(**empty, APP_SETTINGS=""), self.load())
 
-    def test_every_setting_has_a_sentence(self) -> None:
+    def test_every_setting_has_a_description(self) -> None:
         for setting in SETTINGS:
-            self.assertRegex(setting.sentence, r"^[A-Z].*\.$", setting.name)
+            self.assertRegex(setting.description, r"^[A-Z].*\.$", setting.name)
 
     def test_cors_answers_the_configured_origins_alone(self) -> None:
         app = create_app(
@@ -404,10 +406,10 @@ class TestGuarding(ConfigCase):
             {"THROTTLE_INITIAL_BACKOFF": "2d", "THROTTLE_MAX_BACKOFF": "2d"},
         ):
             (fault,) = self.faults(**waits)
-            self.assertRegex(fault, "^THROTTLE_MAX_BACKOFF is shorter than")
+            self.assertRegex(fault, "^THROTTLE_MAX_BACKOFF must be at least")
 
     def test_limits_that_cannot_be(self) -> None:
         for limit in ("5", "0/15m", "5/15", "5/0m", "-1/1d", "5/1d/2", "many/1d"):
             (fault,) = self.faults(THROTTLE_ACCOUNT=limit)
-            self.assertRegex(fault, "^THROTTLE_ACCOUNT must be a number of attempts and a time")
+            self.assertRegex(fault, "^THROTTLE_ACCOUNT must be a number of attempts and a window")
         self.assertEqual(str(self.load(THROTTLE_ACCOUNT="7/90s")["THROTTLE_ACCOUNT"]), "7/90s")

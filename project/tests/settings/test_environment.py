@@ -45,10 +45,10 @@ class TestMisspeltSettings(TestCase):
             ("users_public", "USERS_PUBLIC"),
             ("THROTLE_ENABLE", "THROTTLE_ENABLED"),
         ):
-            self.assertEqual(environment.misspelt([name]), {name: meant})
+            self.assertEqual(environment.find_misspelt([name]), {name: meant})
 
     def test_names_of_settings_and_of_other_programs_are_none(self) -> None:
-        self.assertEqual(environment.misspelt([*environment.KNOWN, *OTHERS]), {})
+        self.assertEqual(environment.find_misspelt([*environment.KNOWN_NAMES, *OTHERS]), {})
 
     def test_the_start_warns_and_the_doctor_reports_an_error(self) -> None:
         with (
@@ -81,7 +81,7 @@ class TestSecretsInFiles(TestCase):
         """Return the one fault of this environment."""
         with self.assertRaises(ConfigError) as caught:
             self.load(**values)
-        (fault,) = caught.exception.faults
+        (fault,) = caught.exception.errors
         return fault
 
     def test_every_secret_setting_is_read_from_a_file(self) -> None:

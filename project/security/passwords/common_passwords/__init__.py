@@ -1,9 +1,9 @@
-"""The passwords that are guessed first.
+"""A list of common passwords, which attackers guess first.
 
 `passwords.txt.gz` is `django/contrib/auth/common-passwords.txt.gz` of Django 5.2, unchanged: 19,640
-passwords in lower case, a line each, which Royce Williams drew from published breaches
-(https://gist.github.com/roycewilliams/226886fd01572964e1431ac8afc999ce). Django's licence, BSD with
-three clauses, lies beside it.
+passwords in lower case, one a line, which Royce Williams collected from published breaches
+(https://gist.github.com/roycewilliams/226886fd01572964e1431ac8afc999ce). Django's licence, the
+3-clause BSD, is in `LICENSE`.
 """
 
 import gzip
@@ -14,13 +14,13 @@ LIST = Path(__file__).parent / "passwords.txt.gz"
 
 
 def contain(password: str) -> bool:
-    """Tell whether a normalized password is on the list, whatever its case and the blanks around.
+    """Return whether the list contains a normalized password, in any case and stripped of spaces.
 
-    The list is read at the first call, and kept.
+    The first call loads the list.
     """
-    return password.casefold().strip() in _listed()
+    return password.casefold().strip() in _load()
 
 
 @cache
-def _listed() -> frozenset[str]:
+def _load() -> frozenset[str]:
     return frozenset(gzip.decompress(LIST.read_bytes()).decode().splitlines())
