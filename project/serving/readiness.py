@@ -44,11 +44,12 @@ class History:
         return applied >= self.heads or bool(applied - self.known)
 
 
-def check() -> None:
+def check(*, may_record: bool = True) -> None:
     """Raise NotReady where the database does not answer, SchemaBehind, SecretDiffers or Draining.
 
     One statement on the wire: it shows at once that the database answers, what its schema is and
-    which secret is recorded. Only where none is, or a previous one, the first probe writes too.
+    which secret is recorded. Where none is, or a previous one, the first probe that may
+    record does so; a HEAD request may not.
     """
     if draining.is_on():
         raise Draining
@@ -56,16 +57,17 @@ def check() -> None:
     rows = _rows()
     if not _history().is_served_by({row.version_num for row in rows}):
         raise SchemaBehind
-    _check_secret(rows[0].salt, rows[0].fingerprint)
+    _check_secret(rows[0].salt, rows[0].fingerprint, may_record)
 
 
-def _check_secret(salt: str | None, fingerprint: str | None) -> None:
+def _check_secret(salt: str | None, fingerprint: str | None, may_record: bool) -> None:
     shared = shared_secret.current()
     if not shared.agrees(salt, fingerprint):
         log.warning("not ready: the other servers have another SECRET_KEY")
         raise SecretDiffers
-    with _reported_as_not_ready():
-        shared.settle(salt, fingerprint)
+    if may_record:
+        with _reported_as_not_ready():
+            shared.settle(salt, fingerprint)
 
 
 def _rows() -> Sequence[Row[str, str, str]]:
