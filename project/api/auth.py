@@ -41,7 +41,7 @@ auth_blueprint.register_blueprint(sessions_blueprint)
 @responds(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisterResponse:
-    """Create an account and log it in."""
+    """Create an account and start its first session."""
     issued = registration.register(payload.username, payload.email, payload.password, actor())
     return RegisterResponse(**asdict(issued))
 

@@ -11,7 +11,7 @@ from weakref import WeakSet
 import flask_swagger_ui
 from flask import Blueprint, Flask, Response, request
 
-from project.errors import NotFound, Overloaded
+from project.errors import NotFound, TooManyTransfers
 from project.http.contract import serves
 from project.http.payload import MEDIA_TYPE
 
@@ -72,16 +72,6 @@ class Transfer:
 
 active_transfers: WeakSet[Transfer] = WeakSet()
 """The transfers of this process."""
-
-
-class TooManyTransfers(Overloaded):
-    """The process sends MAX_TRANSFERS files already; more would exhaust its connections."""
-
-    message = "Too many transfers at once. Try again later."
-
-    def headers(self) -> dict[str, str]:
-        """Return the seconds to wait; the connection is closed, since others need it."""
-        return super().headers() | {"Connection": "close"}
 
 
 @docs_blueprint.get("/")

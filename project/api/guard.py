@@ -115,9 +115,9 @@ def authenticate_scraper(view: View) -> View:
 
 
 def _authenticate_by(setting: str, view: View) -> View:
-    """Allow only callers to call the view whose token has a digest in the setting.
+    """Allow only callers with one of the setting's tokens to call the view.
 
-    The token is sent as a bearer token, or as the password of HTTP Basic.
+    The setting lists digests. The token is sent as a bearer token or as the password of HTTP Basic.
     """
 
     @wraps(view)
@@ -158,9 +158,9 @@ def _check_form_secret(payload: ServiceForm) -> None:
 
 
 def _check_token(
-    shown: str, setting: str, error: type[ServiceTokenInvalid] = ServiceTokenInvalid
+    token: str, setting: str, error: type[ServiceTokenInvalid] = ServiceTokenInvalid
 ) -> None:
-    digest = digests.sha256(shown)
+    digest = digests.sha256(token)
     if not any(compare_digest(digest, known) for known in current_app.config[setting]):
         raise error
 

@@ -21,7 +21,7 @@ from project.api.guard import authenticate_scraper
 from project.clock import utcnow
 from project.extensions import add_component, autocommit, db, get_component
 from project.http.contract import serves
-from project.http.openapi import error_classes
+from project.http.openapi import iter_error_classes
 from project.serving.hashing_pool import HashingPool
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
 from project.version import VERSION
@@ -96,7 +96,7 @@ def init_app(app: Flask) -> None:
     pool = get_component(HashingPool, app)
     pool.watch = metrics  # type: ignore[assignment]  # has the methods; telemetry is below serving
     metrics.hashing_threads.set(pool.size)
-    audit.observe(app, session_counter(metrics))
+    audit.observe(app, make_session_counter(metrics))
     app.register_blueprint(metrics_blueprint)
 
 
@@ -108,7 +108,7 @@ def _connection_sampler(app: Flask, metrics: Metrics) -> ConnectionSampler:
 
 def _create_series(metrics: Metrics) -> None:
     """Create the series that alerts watch, at 0: Prometheus sees no increase in a new series."""
-    for member in error_classes():
+    for member in iter_error_classes():
         metrics.errors.labels(member.code)
     for policy in POLICIES:
         metrics.throttled.labels(policy.name)
@@ -118,7 +118,7 @@ def _create_series(metrics: Metrics) -> None:
         metrics.registrations.labels(outcome)
 
 
-def session_counter(metrics: Metrics) -> audit.Observer:
+def make_session_counter(metrics: Metrics) -> audit.Observer:
     """Return an observer of audit events that counts started and ended sessions."""
 
     def count(event: Event, details: Mapping[str, Any]) -> None:

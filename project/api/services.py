@@ -76,8 +76,8 @@ def forward_request(principal: Principal) -> tuple[ForwardResponse, dict[str, st
 def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     """Return the public keys that verify access tokens (RFC 7517); none for HS256.
 
-    A key is published twice the response's `max-age` before its first use. On an unknown `kid`,
-    fetch the keys again, at most once every ten seconds.
+    A new key is published for twice the `max-age` of this response before it signs tokens. On an
+    unknown `kid`, fetch the keys again, at most once every ten seconds.
     """
     may_write = request.method != "HEAD"  # the next key, when it is due
     max_age = int(signing_keys.lead().total_seconds() / 2)

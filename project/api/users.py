@@ -77,7 +77,7 @@ def get_single_user(caller: Principal | None, user_id: str) -> UserResponse:
 @require_admin
 @accepts(RegisterRequest)
 def add_user(payload: RegisterRequest) -> AddUserResponse:
-    """Create an account for another person. Requires an administrator."""
+    """Create an account for another person, as an administrator."""
     user_id = registration.add_user(payload.username, payload.email, payload.password, actor())
     created = NewUserData(id=user_id, username=payload.username, email=payload.email)
     return AddUserResponse(message=f"{payload.email} was added!", data=created)

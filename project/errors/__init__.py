@@ -32,6 +32,7 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
     ├── InternalError               500 internal_error
     └── Unavailable                 503 unavailable
         ├── Overloaded              503 overloaded
+        │   └── TooManyTransfers    503 overloaded
         └── NotReady                503 not_ready
             ├── SchemaBehind        503 not_ready
             ├── SecretDiffers       503 not_ready
@@ -67,6 +68,7 @@ from project.errors.availability import (
     Overloaded,
     SchemaBehind,
     SecretDiffers,
+    TooManyTransfers,
     Unavailable,
 )
 from project.errors.base import (
@@ -120,6 +122,7 @@ __all__ = [
     "TokenInvalid",
     "TokenMissing",
     "TooManyAttempts",
+    "TooManyTransfers",
     "Unauthorized",
     "Unavailable",
     "UnsupportedMediaType",

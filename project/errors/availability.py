@@ -10,7 +10,7 @@ RETRY_AFTER = 1
 
 
 OVERLOADED_RETRY_AFTER = range(3, 9)
-"""Seconds after which a client may retry when the hashing queue is full; hashing it takes as long."""
+"""The same when the hashing queue is full: it takes about as long to hash a full queue."""
 
 
 class InternalError(ServiceError):
@@ -42,6 +42,16 @@ class Overloaded(Unavailable):
     def headers(self) -> dict[str, str]:
         """Return the seconds to wait, at random, so that clients do not retry at the same time."""
         return {"Retry-After": str(random.choice(OVERLOADED_RETRY_AFTER))}  # noqa: S311  # no secret
+
+
+class TooManyTransfers(Overloaded):
+    """The process sends as many files as it can without exhausting its connections."""
+
+    message = "Too many transfers at once. Try again later."
+
+    def headers(self) -> dict[str, str]:
+        """Return the seconds to wait; the connection is closed, since others need it."""
+        return super().headers() | {"Connection": "close"}
 
 
 class NotReady(Unavailable):

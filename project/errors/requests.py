@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from project.errors.base import ServiceError
 
@@ -11,7 +13,9 @@ from project.errors.base import ServiceError
 class FieldError:
     """An error in one field of a request; it never contains the value that was sent."""
 
-    field: str
+    field: Annotated[
+        str, Field(description="The name of the field; empty for an error of the whole request.")
+    ]
     code: str
     message: str
 

@@ -53,7 +53,7 @@ class Operation:
     """Whether the response has an ETag."""
 
 
-def operation_of(view: View) -> Operation:
+def get_operation(view: View) -> Operation:
     """Return the description that the decorators built."""
     operation: Operation = getattr(view, "operation", Operation())
     return operation
@@ -61,7 +61,7 @@ def operation_of(view: View) -> Operation:
 
 def describe(view: View, errors: Errors = (), **changes: Any) -> View:
     """Add errors to a view's description, and change other fields of it."""
-    known = operation_of(view)
+    known = get_operation(view)
     changes["errors"] = known.errors + errors
     view.operation = replace(known, **changes)  # type: ignore[attr-defined]  # a function takes any
     return view
@@ -69,27 +69,27 @@ def describe(view: View, errors: Errors = (), **changes: Any) -> View:
 
 def accepts(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body to the view, parsed as this model."""
-    return _passes_parsed(partial(read_json, model), BODY_ERRORS, body=model)
+    return _pass_parsed(partial(read_json, model), BODY_ERRORS, body=model)
 
 
 def accepts_optional(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body to the view, parsed as this model; no body means `{}`."""
     read = partial(read_optional_json, model)
-    return _passes_parsed(read, BODY_ERRORS, body=model, body_required=False)
+    return _pass_parsed(read, BODY_ERRORS, body=model, body_required=False)
 
 
 def accepts_form(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the request's body, form-encoded or JSON, to the view, parsed as this model."""
     read = partial(read_form_or_json, model)
-    return _passes_parsed(read, BODY_ERRORS, body=model, body_types=(FORM, MEDIA_TYPE))
+    return _pass_parsed(read, BODY_ERRORS, body=model, body_types=(FORM, MEDIA_TYPE))
 
 
 def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:
     """Pass the query parameters to the view, parsed as this model."""
-    return _passes_parsed(partial(read_query, model), (InvalidPayload,), query=model)
+    return _pass_parsed(partial(read_query, model), (InvalidPayload,), query=model)
 
 
-def _passes_parsed(
+def _pass_parsed(
     read: Callable[[], BaseModel], errors: Errors, **described: Any
 ) -> Callable[[View], View]:
     def decorate(view: View) -> View:

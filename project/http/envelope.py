@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from project.errors import FieldError
+
 
 class Request(BaseModel):
     """The body of a request; unknown members are ignored."""
@@ -23,14 +25,6 @@ class SuccessResponse(BaseModel):
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     status: Literal["success"] = "success"
-
-
-class FieldError(BaseModel):
-    """An error in one field of a request."""
-
-    field: Annotated[str, Field(description="The name of the field; empty for the whole request.")]
-    code: str
-    message: str
 
 
 class ErrorResponse(BaseModel):

@@ -15,7 +15,7 @@ from werkzeug.routing import Rule
 
 from project.errors import InternalError, ServiceError
 from project.extensions import add_component
-from project.http.contract import Operation, View, operation_of
+from project.http.contract import Operation, View, get_operation
 from project.http.envelope import ErrorResponse
 from project.http.payload import MEDIA_TYPE
 from project.version import VERSION
@@ -37,10 +37,10 @@ TAGS = {
     "docs": "Interactive documentation.",
 }
 SCHEMES = {
-    "auth_token": ("bearer", "The `auth_token` of a login or registration."),
+    "auth_token": ("bearer", "The `auth_token` of a registration, login or refresh."),
     "service_token": (
         "bearer",
-        "A service token from the operator: one of SERVICE_TOKENS, or METRICS_TOKEN.",
+        "A service token: one of SERVICE_TOKENS, or METRICS_TOKEN for `/metrics`.",
     ),
     "client_secret_basic": ("basic", "Any client id, with a service token as the client secret."),
 }
@@ -73,7 +73,7 @@ def build(app: Flask) -> Schema:
         view = app.view_functions[rule.endpoint]
         for method in sorted((rule.methods or set()) - HIDDEN_METHODS):
             path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
-            security = _security(app, operation_of(view))
+            security = _security(app, get_operation(view))
             paths.setdefault(path, {})[method.lower()] = _operation(rule, view) | security
     return {
         "openapi": "3.1.0",
@@ -96,12 +96,12 @@ def build(app: Flask) -> Schema:
     }
 
 
-def error_classes(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+def iter_error_classes(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
     """Yield every error class that has a code."""
     for member in root.__subclasses__():
         if hasattr(member, "code"):
             yield member
-        yield from error_classes(member)
+        yield from iter_error_classes(member)
 
 
 def _tags(paths: Schema) -> list[Schema]:
@@ -118,7 +118,7 @@ def _security(app: Flask, operation: Operation) -> Schema:
 
 
 def _operation(rule: Rule, view: View) -> Schema:
-    operation = operation_of(view)
+    operation = get_operation(view)
     summary, _, description = (getdoc(view) or "").partition("\n\n")
     described: Schema = {
         "operationId": rule.endpoint.rpartition(".")[2],
@@ -214,7 +214,7 @@ def _by_name(models: set[type[BaseModel]]) -> list[type[BaseModel]]:
 
 
 def _schemas(app: Flask) -> Schema:
-    operations = [operation_of(view) for view in app.view_functions.values()]
+    operations = [get_operation(view) for view in app.view_functions.values()]
     requests = {operation.body for operation in operations if operation.body}
     responses = {operation.response for operation in operations if operation.response}
     _, document = models_json_schema(
@@ -224,6 +224,6 @@ def _schemas(app: Flask) -> Schema:
     )
     schemas: Schema = document["$defs"]
     schemas["ErrorResponse"]["properties"]["code"]["enum"] = sorted(
-        {error.code for error in error_classes()}
+        {error.code for error in iter_error_classes()}
     )
     return schemas

@@ -44,7 +44,7 @@ FIELD_ERRORS = {
 }
 """Code and message by pydantic's error type; the validators of this service bring their own."""
 MAX_FIELD_ERRORS = 20
-"""The number of errors in one response: a query can have thousands of unknown parameters."""
+"""The maximum number of errors in a response: a query can have thousands of unknown parameters."""
 
 
 def read_form_or_json(model: type[Model]) -> Model:

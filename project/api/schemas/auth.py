@@ -47,7 +47,7 @@ class LogoutRequest(Request):
     scope: Annotated[
         Literal["local", "others", "all"],
         Field(
-            description="`local` is this session, `others` all other sessions of the user.",
+            description="`local` ends this session, `others` all other sessions of the user.",
             examples=["others"],
         ),
     ] = "local"
@@ -59,9 +59,13 @@ class TokenResponse(SuccessResponse):
     message: str
     auth_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
     token_type: Literal["Bearer"] = "Bearer"
-    expires_in: Annotated[int, Field(description="In seconds.", examples=[2592000])]
+    expires_in: Annotated[
+        int, Field(description="Lifetime of `auth_token` in seconds.", examples=[2592000])
+    ]
     refresh_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
-    refresh_expires_in: Annotated[int, Field(description="In seconds.", examples=[5184000])]
+    refresh_expires_in: Annotated[
+        int, Field(description="Lifetime of `refresh_token` in seconds.", examples=[5184000])
+    ]
 
 
 class DeviceTokenResponse(TokenResponse):

@@ -18,7 +18,8 @@ class ServiceForm(Request):
         Text | None, Field(description="Any name, for the log.", examples=["orders"])
     ] = None
     client_secret: Annotated[
-        Text | None, Field(description="A service token, unless the Authorization header has it.")
+        Text | None,
+        Field(description="A service token, for a request without an Authorization header."),
     ] = None
 
 

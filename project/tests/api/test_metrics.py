@@ -252,7 +252,7 @@ class TestSessions(CountingCase):
             self.assertLogs("project.api.metrics", "WARNING"),
         ):
             told = self.scrape()
-        names = {error_classes.name for error_classes in told.families}
+        names = {iter_error_classes.name for iter_error_classes in told.families}
         self.assertNotIn("users_open_sessions", names)
         self.assertIn("users_build_info", names)
 
