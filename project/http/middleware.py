@@ -36,7 +36,7 @@ HOOKS: tuple[Callable[[Flask], None], ...] = (
     limit_database_time,  # outside the session, which may wait for the database when it closes
     db.init_app,  # closes the session
     end_transactions,  # before the session is closed, so that a dead connection is no error
-    cors.init_app,  # adds to complete responses
+    cors.init_app,  # after the header fields, to which it adds its own
     headers.init_app,  # next to the view, whose own header fields take precedence
 )
 """Functions that register hooks of Flask, which runs those after a request in reverse order."""
