@@ -8,8 +8,10 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from project.config import ConfigError, is_strict, load, share_cores
+from project.extensions import get_component
 from project.limits import MAX_CONNECTIONS, MAX_THREADS, SHUTDOWN_GRACE
 from project.serving import draining, gunicorn_worker, shared_secret
+from project.serving.slow_clients import IdleConnectionReaper
 from project.telemetry import logs, metrics_folder
 
 # Before gunicorn opens sockets.
@@ -46,7 +48,7 @@ def post_worker_init(worker: Worker) -> None:
 
     And have the worker say where it has another secret than the other servers.
     """
-    worker.wsgi.extensions["watch"].start()
+    get_component(IdleConnectionReaper, worker.wsgi).start()
     with worker.wsgi.app_context():
         shared_secret.check_at_start()
     gunicorn_worker.bound_heads()

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
+from flask import Flask, current_app
 from flask_bcrypt import Bcrypt
 from flask_cors import CORS
 from flask_migrate import Migrate
@@ -24,6 +26,22 @@ migrate = Migrate(directory=str(MIGRATIONS))
 cors = CORS()
 
 IN_OPERATION = "operation"
+COMPONENTS = "users"
+"""The key of `app.extensions` that holds the components of the service."""
+
+Component = TypeVar("Component")
+
+
+def add_component(app: Flask, component: object, kind: type | None = None) -> None:
+    """Add an object that lives as long as the app, under its class or the given protocol."""
+    components: dict[type, Any] = app.extensions.setdefault(COMPONENTS, {})
+    components[kind or type(component)] = component
+
+
+def get_component(kind: type[Component], app: Flask | None = None) -> Component:
+    """Return the app's component of this class; without an app, the current app's."""
+    component: Component = (app or current_app).extensions[COMPONENTS][kind]
+    return component
 
 
 def write_connection() -> Connection:

@@ -1,1 +1,1 @@
-"""Speaks HTTP: the place of views, and of reading requests."""
+"""The views: one module for each resource, named as in its URL."""

@@ -1,4 +1,4 @@
-"""Registration, login, tokens and logout."""
+"""Registration, login, refresh, logout and status."""
 
 from dataclasses import asdict
 
@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from project.accounts import login, registration, sessions, throttle
 from project.accounts.sessions import Principal, refresh
-from project.api.actor import actor, identified
+from project.api.actor import actor, set_user
 from project.api.guard import TOKEN_ERRORS, authenticate
 from project.api.schemas import (
     LoginRequest,
@@ -41,21 +41,21 @@ auth_blueprint.register_blueprint(sessions_blueprint)
 @responds(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisterResponse:
-    """Create an account and log it in."""
-    grant = registration.register(payload.username, payload.email, payload.password, actor())
-    return RegisterResponse(**asdict(grant))
+    """Create an account and start its first session."""
+    issued = registration.register(payload.username, payload.email, payload.password, actor())
+    return RegisterResponse(**asdict(issued))
 
 
 @auth_blueprint.post("/auth/login")
 @responds(LoginResponse, InvalidCredentials, TooManyAttempts, Overloaded, Unavailable)
 @accepts(LoginRequest)
 def login_user(payload: LoginRequest) -> LoginResponse:
-    """Log in with e-mail address and password.
+    """Log in with an e-mail address and a password.
 
-    An unknown address and a wrong password are the same error, after the same time.
+    An unknown address and a wrong password get the same response after the same time.
     """
-    grant = login.login(payload.email, payload.password, actor(), payload.device_token)
-    return LoginResponse(**asdict(grant))
+    issued = login.login(payload.email, payload.password, actor(), payload.device_token)
+    return LoginResponse(**asdict(issued))
 
 
 @auth_blueprint.post("/auth/refresh")
@@ -64,11 +64,11 @@ def login_user(payload: LoginRequest) -> LoginResponse:
 def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     """Exchange a refresh token for a new pair of tokens.
 
-    Reusing a refresh token revokes the session. For 30 seconds the previous refresh token returns
-    the current tokens again, up to ten times, so two tabs that refresh at once both stay logged in.
+    Reusing a refresh token ends the session. For 30 seconds, the previous refresh token returns the
+    current tokens again, up to ten times, so that two tabs can refresh at the same time.
     """
     claims = refresh.claims_of(payload.refresh_token)
-    identified(claims.user_id, claims.session_id)
+    set_user(claims.user_id, claims.session_id)
     return RefreshResponse(**asdict(refresh.refresh(claims, actor())))
 
 
@@ -76,7 +76,7 @@ def refresh_session(payload: RefreshRequest) -> RefreshResponse:
 @responds(LogoutResponse)
 @authenticate(missing=LogoutTokenMissing)
 def logout_user(principal: Principal) -> LogoutResponse:
-    """Log out: end the session of the token, which is rejected from then on."""
+    """End the session of the token; the token is rejected from then on."""
     sessions.end(principal.id, principal.session_id, actor())
     return LogoutResponse()
 
@@ -86,7 +86,7 @@ def logout_user(principal: Principal) -> LogoutResponse:
 @authenticate(missing=LogoutTokenMissing)
 @accepts_optional(LogoutRequest)
 def logout_sessions(principal: Principal, payload: LogoutRequest) -> LogoutResponse:
-    """Log out of this session, of all others of the user, or of all."""
+    """End this session, all other sessions of the user, or all of them."""
     if payload.scope == "local":
         sessions.end(principal.id, principal.session_id, actor())
     else:

@@ -1,4 +1,4 @@
-"""Who may call a view."""
+"""Decorators that authenticate and authorize the caller of a view."""
 
 import base64
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from flask import current_app, g, request
 
 from project.accounts import sessions
 from project.accounts.sessions import Principal
-from project.api.actor import identified
+from project.api.actor import set_user
 from project.api.schemas import ServiceForm
 from project.errors import (
     ClientSecretInvalid,
@@ -34,12 +34,12 @@ SERVICE_SCHEMES = ("service_token", "client_secret_basic")
 
 
 def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View], View]:
-    """Pass the caller's identity to the view; `missing` is raised where there is no header."""
+    """Pass the caller's principal to the view; raise `missing` without an Authorization header."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def authenticated(*args: Any, **kwargs: Any) -> Any:
-            return view(_identify(missing), *args, **kwargs)
+            return view(_authenticate(missing), *args, **kwargs)
 
         return describe(authenticated, (missing, *TOKEN_ERRORS), secured=("auth_token",))
 
@@ -47,11 +47,11 @@ def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View],
 
 
 def require_admin(view: View) -> View:
-    """Let administrators alone call the view."""
+    """Allow only administrators to call the view."""
 
     @wraps(view)
     def administered(*args: Any, **kwargs: Any) -> Any:
-        if not _identify().admin:
+        if not _authenticate().admin:
             raise NotPermitted
         return view(*args, **kwargs)
 
@@ -61,11 +61,11 @@ def require_admin(view: View) -> View:
 
 
 def authenticate_unless_public(view: View) -> View:
-    """Pass the caller's identity to the view, or None where USERS_PUBLIC lets everybody in."""
+    """Pass the caller's principal to the view, or None where USERS_PUBLIC is set."""
 
     @wraps(view)
     def admitted(*args: Any, **kwargs: Any) -> Any:
-        caller = None if current_app.config["USERS_PUBLIC"] else _identify()
+        caller = None if current_app.config["USERS_PUBLIC"] else _authenticate()
         return view(caller, *args, **kwargs)
 
     return describe(
@@ -77,15 +77,15 @@ def authenticate_unless_public(view: View) -> View:
 
 
 def authenticate_service(view: View) -> View:
-    """Let other services of the product alone call the view, by one of SERVICE_TOKENS."""
+    """Allow only services with one of SERVICE_TOKENS to call the view."""
     served = _authenticate_by("SERVICE_TOKENS", view)
     return describe(served, SERVICE_ERRORS, secured=SERVICE_SCHEMES)
 
 
 def accepts_from_service(model: type[ServiceForm]) -> Callable[[View], View]:
-    """Pass a form of another service to the view, which alone may call it.
+    """Allow only services to call the view, and pass it their form, parsed as this model.
 
-    The service authenticates by the Authorization header, which is checked before the form is read,
+    A service authenticates by the Authorization header, which is checked before the form is read,
     or by `client_secret` in the form (RFC 6749, section 2.3.1).
     """
 
@@ -94,7 +94,7 @@ def accepts_from_service(model: type[ServiceForm]) -> Callable[[View], View]:
         @wraps(view)
         def read(payload: ServiceForm) -> Any:
             if "Authorization" not in request.headers:
-                _admit_by_form(payload)
+                _check_form_secret(payload)
             return view(payload)
 
         by_header = _authenticate_by("SERVICE_TOKENS", read)
@@ -109,33 +109,33 @@ def accepts_from_service(model: type[ServiceForm]) -> Callable[[View], View]:
 
 
 def authenticate_scraper(view: View) -> View:
-    """Let Prometheus alone call the view, by METRICS_TOKEN."""
+    """Allow only callers with METRICS_TOKEN, such as Prometheus, to call the view."""
     scraped = _authenticate_by("METRICS_TOKEN", view)
     return describe(scraped, (TokenMissing, ServiceTokenInvalid), secured=("service_token",))
 
 
 def _authenticate_by(setting: str, view: View) -> View:
-    """Let those alone call the view whose token's digest the setting lists.
+    """Allow only callers with one of the setting's tokens to call the view.
 
-    The token comes as a bearer token, or as the password of HTTP Basic.
+    The setting lists digests. The token is sent as a bearer token or as the password of HTTP Basic.
     """
 
     @wraps(view)
     def admitted(*args: Any, **kwargs: Any) -> Any:
         if basic := _basic_credentials(request.headers.get("Authorization", "")):
             g.client_id, secret = basic
-            _admit(secret, setting, ClientSecretInvalid)
+            _check_token(secret, setting, ClientSecretInvalid)
         else:
-            _admit(_service_token(), setting)
+            _check_token(_service_token(), setting)
         return view(*args, **kwargs)
 
     return admitted
 
 
 def _basic_credentials(header: str) -> tuple[str, str] | None:
-    """Return client id and secret of HTTP Basic (RFC 7617), or None for another scheme.
+    """Return the client id and secret of HTTP Basic (RFC 7617), or None for another scheme.
 
-    Werkzeug's own reader raises ValueError for a character that is not ASCII.
+    Werkzeug's own parser raises ValueError for a non-ASCII character.
     """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
@@ -146,21 +146,21 @@ def _basic_credentials(header: str) -> tuple[str, str] | None:
         )
     except ValueError:
         raise ClientSecretInvalid from None
-    # Both are form-encoded before they are put together (RFC 6749, section 2.3.1).
+    # Each is form-encoded before they are joined (RFC 6749, section 2.3.1).
     return unquote_plus(name), unquote_plus(secret)
 
 
-def _admit_by_form(payload: ServiceForm) -> None:
+def _check_form_secret(payload: ServiceForm) -> None:
     if payload.client_secret is None:
         raise TokenMissing
     g.client_id = payload.client_id
-    _admit(payload.client_secret, "SERVICE_TOKENS")
+    _check_token(payload.client_secret, "SERVICE_TOKENS")
 
 
-def _admit(
-    shown: str, setting: str, error: type[ServiceTokenInvalid] = ServiceTokenInvalid
+def _check_token(
+    token: str, setting: str, error: type[ServiceTokenInvalid] = ServiceTokenInvalid
 ) -> None:
-    digest = digests.sha256(shown)
+    digest = digests.sha256(token)
     if not any(compare_digest(digest, known) for known in current_app.config[setting]):
         raise error
 
@@ -172,9 +172,9 @@ def _service_token() -> str:
         raise ServiceTokenInvalid from None
 
 
-def _identify(missing: type[TokenMissing] = TokenMissing) -> Principal:
+def _authenticate(missing: type[TokenMissing] = TokenMissing) -> Principal:
     principal = sessions.identify(_bearer_token(missing))
-    identified(principal.id, principal.session_id)
+    set_user(principal.id, principal.session_id)
     return principal
 
 

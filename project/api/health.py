@@ -13,16 +13,16 @@ health_blueprint = Blueprint("health", __name__, url_prefix="/health")
 @health_blueprint.get("/live")
 @responds(AliveResponse)
 def get_liveness() -> AliveResponse:
-    """Return 200 as long as the process responds; the database is not checked."""
+    """Return 200 while the process responds; the database is not checked."""
     return AliveResponse()
 
 
 @health_blueprint.get("/ready")
 @responds(ReadyResponse, NotReady)
 def get_readiness() -> ReadyResponse:
-    """Return 200 where the process accepts requests, else 503.
+    """Return 200 if the process can serve requests, else 503.
 
-    `check` names the check that failed: `database`, `schema`, `secret` or `draining`.
+    In a 503, `check` is the failed check: `database`, `schema`, `secret` or `draining`.
     """
     readiness.check(may_write=request.method != "HEAD")
     return ReadyResponse()

@@ -1,7 +1,7 @@
-"""Counts what the app does, and serves the counts to Prometheus.
+"""Metrics for Prometheus.
 
-Operations know nothing of it: outcomes are read from responses and errors, and how many sessions
-have started and ended from the audit events that were committed.
+The operations contain no metrics. Outcomes are read from responses and errors; started and ended
+sessions are read from committed audit events.
 """
 
 import logging
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app
+from flask import Blueprint, Flask, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,19 +19,17 @@ from project.accounts.audit import Event
 from project.accounts.throttle.policies import POLICIES
 from project.api.guard import authenticate_scraper
 from project.clock import utcnow
-from project.extensions import autocommit, db
+from project.extensions import add_component, autocommit, db, get_component
 from project.http.contract import serves
-from project.http.openapi import error_classes
-from project.http.request_counter import RequestCounter
+from project.http.openapi import iter_error_classes
+from project.serving.hashing_pool import HashingPool
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
 from project.version import VERSION
 
-CENSUS_INTERVAL = timedelta(minutes=1)
-
+COUNT_INTERVAL = timedelta(minutes=1)
 
 STARTS = {Event.LOGIN_SUCCEEDED, Event.USER_REGISTERED}
 """The events that start a session."""
-
 
 ENDINGS = {
     Event.SESSION_ENDED: None,
@@ -40,37 +38,35 @@ ENDINGS = {
     Event.USER_DEACTIVATED: "sessions_ended",
     Event.USER_DELETED: "sessions_ended",
 }
-"""The events that end sessions, and which detail says how many; without one it is one."""
+"""The events that end sessions, with the detail that holds their number; None for one session."""
 
-
-log = logging.getLogger(__name__)
-
+logger = logging.getLogger(__name__)
 
 metrics_blueprint = Blueprint("metrics", __name__)
 
 
 class OpenSessionCount:
-    """How many sessions are open, counted once a minute at the most: it is a long read."""
+    """The number of open sessions, counted at most once a minute, since counting is slow."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._taken_at: datetime | None = None
+        self._counted_at: datetime | None = None
         self._number: int | None = None
 
     def number(self) -> int | None:
-        """Return the number; None where the database could not tell it."""
+        """Return the number; None where the database does not respond."""
         with self._lock:
             now = utcnow()
-            # Either way: a clock that is set back must not keep the number as it is.
-            if self._taken_at is None or abs(now - self._taken_at) >= CENSUS_INTERVAL:
-                self._number, self._taken_at = self._take(), now
+            # The absolute difference, so that a clock that was set back does not stop the count.
+            if self._counted_at is None or abs(now - self._counted_at) >= COUNT_INTERVAL:
+                self._number, self._counted_at = self._count(), now
             return self._number
 
-    def _take(self) -> int | None:
+    def _count(self) -> int | None:
         try:
             return sessions.count_open()
         except SQLAlchemyError as error:
-            log.warning("how many sessions are open is unknown: %s", type(error).__name__)
+            logger.warning("cannot count the open sessions: %s", type(error).__name__)
             return None
 
 
@@ -79,44 +75,40 @@ class OpenSessionCount:
 @authenticate_scraper
 def get_metrics() -> Response:
     """Return the metrics of all processes of the service, for Prometheus."""
-    census: OpenSessionCount = current_app.extensions["census"]
-    sampler: ConnectionSampler = current_app.extensions["connection_sampler"]
-    sampler.sample()
-    body = _metrics().exposition(Facts(VERSION, census.number()))
+    get_component(ConnectionSampler).sample()
+    facts = Facts(VERSION, get_component(OpenSessionCount).number())
+    body = get_component(Metrics).exposition(facts)
     return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def init_app(app: Flask) -> None:
-    """Count what the app does, and serve it, where METRICS_TOKEN lets somebody read it.
+    """Collect metrics and serve them, where METRICS_TOKEN is set.
 
-    Belongs after the engines and the hashing pool are there.
+    Requires the database engines and the hashing pool.
     """
     if not app.config["METRICS_TOKEN"]:
         return
-    metrics = app.extensions["metrics"] = Metrics()
-    app.extensions["census"] = OpenSessionCount()
-    _begin_at_zero(metrics)
-    pool = app.extensions["hashing_pool"]
-    pool.watch = metrics
+    metrics = Metrics()
+    add_component(app, metrics)
+    add_component(app, OpenSessionCount())
+    add_component(app, _connection_sampler(app, metrics))
+    _create_series(metrics)
+    pool = get_component(HashingPool, app)
+    pool.watch = metrics  # type: ignore[assignment]  # has the methods; telemetry is below serving
     metrics.hashing_threads.set(pool.size)
-    with app.app_context():
-        sampler = ConnectionSampler(
-            metrics, {"autocommit": autocommit.engine, "transaction": db.engine}
-        )
-    app.extensions["connection_sampler"] = sampler
-    audit.observe(app, metrics_of_sessions(metrics))
-    app.wsgi_app = RequestCounter(app.wsgi_app, metrics, sampler)  # type: ignore[method-assign]
+    audit.observe(app, make_session_counter(metrics))
     app.register_blueprint(metrics_blueprint)
 
 
-def _metrics() -> Metrics:
-    metrics: Metrics = current_app.extensions["metrics"]
-    return metrics
+def _connection_sampler(app: Flask, metrics: Metrics) -> ConnectionSampler:
+    with app.app_context():
+        engines = {"autocommit": autocommit.engine, "transaction": db.engine}
+        return ConnectionSampler(metrics, engines)
 
 
-def _begin_at_zero(metrics: Metrics) -> None:
-    """Make the series that alerts look at: what appears with 1 has not grown, to Prometheus."""
-    for member in error_classes():
+def _create_series(metrics: Metrics) -> None:
+    """Create the series that alerts watch, at 0: Prometheus sees no increase in a new series."""
+    for member in iter_error_classes():
         metrics.errors.labels(member.code)
     for policy in POLICIES:
         metrics.throttled.labels(policy.name)
@@ -126,14 +118,14 @@ def _begin_at_zero(metrics: Metrics) -> None:
         metrics.registrations.labels(outcome)
 
 
-def metrics_of_sessions(metrics: Metrics) -> audit.Observer:
-    """Return an observer that counts the sessions that start and end."""
+def make_session_counter(metrics: Metrics) -> audit.Observer:
+    """Return an observer of audit events that counts started and ended sessions."""
 
     def count(event: Event, details: Mapping[str, Any]) -> None:
         if event in STARTS:
             metrics.sessions_started.inc()
         if event in ENDINGS:
-            how_many = ENDINGS[event]
-            metrics.sessions_ended.inc(details[how_many] if how_many else 1)
+            detail = ENDINGS[event]
+            metrics.sessions_ended.inc(details[detail] if detail else 1)
 
     return count

@@ -1,4 +1,4 @@
-"""The models under the path by which users of the package import them."""
+"""The models, re-exported for users of the package."""
 
 from project.models import (
     AuditEvent,

@@ -1,4 +1,4 @@
-"""For the other services of a product: introspection, keys, revocations, and forward auth."""
+"""Routes for other services and proxies: introspection, keys, revocations and forward auth."""
 
 from flask import Blueprint, current_app, request
 
@@ -30,9 +30,9 @@ services_blueprint = Blueprint("services", __name__)
 def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
     """Return whether an access token is active, and its user (RFC 7662).
 
-    For services that send one of SERVICE_TOKENS: as a bearer token, as the password of HTTP Basic,
-    or as `client_secret` in the form. The client id is any name. The reason why a token is not
-    active is not disclosed.
+    The caller sends one of SERVICE_TOKENS as a bearer token, as the password of HTTP Basic, or as
+    `client_secret` in the form; the client id is any name. The reason why a token is inactive is
+    not disclosed.
     """
     try:
         principal = sessions.identify(payload.token)
@@ -58,9 +58,9 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
 def forward_request(principal: Principal) -> tuple[ForwardResponse, dict[str, str]]:
     """Authenticate a request for a proxy, and return its user in header fields.
 
-    For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy: 200 with
-    `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email` and `X-Auth-Admin`, or 401 with the
-    challenge. Non-ASCII characters in a name are percent-encoded UTF-8.
+    For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy. The header
+    fields are `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email` and `X-Auth-Admin`; non-ASCII
+    characters are percent-encoded UTF-8.
     """
     fields = {
         "X-Auth-User-Id": str(principal.id),
@@ -74,21 +74,21 @@ def forward_request(principal: Principal) -> tuple[ForwardResponse, dict[str, st
 @services_blueprint.get("/.well-known/jwks.json")
 @responds(KeySetResponse, Unavailable, sparse=True, revalidated=True)
 def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
-    """Return the public keys that verify access tokens (RFC 7517); none where those are HS256.
+    """Return the public keys that verify access tokens (RFC 7517); none for HS256.
 
-    A key is published for twice the response's `max-age` before it signs. On an unknown `kid`,
-    fetch the keys again, at most once in ten seconds.
+    A new key is published for twice the `max-age` of this response before it signs tokens. On an
+    unknown `kid`, fetch the keys again, at most once every ten seconds.
     """
-    may_write = request.method != "HEAD"  # a key that is due
-    kept = int(signing_keys.lead().total_seconds() / 2)
+    may_write = request.method != "HEAD"  # the next key, when it is due
+    max_age = int(signing_keys.lead().total_seconds() / 2)
     published = [PublicKey.model_validate(jwk) for jwk in source.published(may_write=may_write)]
-    return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={kept}"}
+    return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={max_age}"}
 
 
 @services_blueprint.get("/.well-known/oauth-authorization-server")
 @responds(ServerMetadata, NotFound, revalidated=True)
 def get_server_metadata() -> tuple[ServerMetadata, dict[str, str]]:
-    """Return where tokens are verified and introspected (RFC 8414); 404 without TOKEN_ISSUER."""
+    """Return the URLs of the key set and of introspection (RFC 8414); 404 without TOKEN_ISSUER."""
     issuer: str | None = current_app.config["TOKEN_ISSUER"]
     if issuer is None:
         raise NotFound
@@ -113,11 +113,11 @@ def get_server_metadata() -> tuple[ServerMetadata, dict[str, str]]:
 @authenticate_service
 @accepts_query(FeedRequest)
 def list_revocations(feed: FeedRequest) -> RevocationListResponse:
-    """List the sessions that have ended and whose tokens have not yet expired.
+    """List the ended sessions whose tokens have not expired.
 
-    For services that verify tokens by themselves: reject tokens whose `sid` is listed, or whose
-    `kid` is among the retired keys, and poll with `after`. The latest entries are repeated on the
-    next page; none is ever missed.
+    For services that verify tokens themselves: poll with `after`, and reject tokens with a listed
+    `sid` or with the `kid` of a retired key. A page may repeat the last entries of the previous
+    one, so that none is missed.
     """
     page = revocations.after(feed.after)
     return RevocationListResponse(

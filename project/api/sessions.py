@@ -1,4 +1,4 @@
-"""A user's own sessions: listing them, and ending one."""
+"""The caller's sessions."""
 
 from uuid import UUID
 
@@ -20,8 +20,8 @@ sessions_blueprint = Blueprint("sessions", __name__)
 @authenticate()
 def list_sessions(principal: Principal) -> SessionListResponse:
     """List the caller's open sessions, the most recently seen first."""
-    shown = [_shown(session, principal) for session in sessions.of_user(principal.id)]
-    return SessionListResponse(data=SessionList(sessions=shown))
+    listed = [_session_data(session, principal) for session in sessions.of_user(principal.id)]
+    return SessionListResponse(data=SessionList(sessions=listed))
 
 
 @sessions_blueprint.delete("/auth/sessions/<session_id>")
@@ -30,15 +30,15 @@ def list_sessions(principal: Principal) -> SessionListResponse:
 def end_session(principal: Principal, session_id: str) -> EndSessionResponse:
     """End one of the caller's sessions; its tokens are rejected from then on."""
     try:
-        named = UUID(session_id)
+        parsed_id = UUID(session_id)
     except ValueError:
         raise SessionNotFound from None
     throttle.count_write(principal.id, actor())
-    sessions.end_one_of(principal.id, named, actor())
+    sessions.end_one_of(principal.id, parsed_id, actor())
     return EndSessionResponse()
 
 
-def _shown(session: OpenSession, principal: Principal) -> SessionData:
+def _session_data(session: OpenSession, principal: Principal) -> SessionData:
     return SessionData(
         id=session.id,
         created_at=session.created_at,

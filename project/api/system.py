@@ -1,11 +1,12 @@
-"""What the service says of itself: the API document."""
+"""The API document."""
 
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
-from project.http import openapi
+from project.extensions import get_component
 from project.http.contract import serves
+from project.http.openapi import ApiDocument
 from project.http.payload import MEDIA_TYPE
 
 system_blueprint = Blueprint("system", __name__)
@@ -15,4 +16,4 @@ system_blueprint = Blueprint("system", __name__)
 @serves(MEDIA_TYPE)
 def get_document() -> dict[str, Any]:
     """Return this OpenAPI document."""
-    return openapi.of(current_app)
+    return get_component(ApiDocument).content

@@ -1,4 +1,4 @@
-"""Accounts, and the ping."""
+"""User accounts and the ping."""
 
 import re
 
@@ -43,18 +43,18 @@ def ping_pong() -> PongResponse:
 def get_all_users(caller: Principal | None, page: PageRequest) -> UserListResponse:
     """List the accounts, newest first.
 
-    For administrators, or without authentication where USERS_PUBLIC is set. The response is a page;
-    where USERS_PUBLIC is set and neither `limit` nor `after` is sent, it is the whole list.
+    Requires an administrator, or no authentication where USERS_PUBLIC is set. Returns a page; where
+    USERS_PUBLIC is set and the request has neither `limit` nor `after`, returns all accounts.
     """
     if caller is not None and not caller.admin:
         raise NotPermitted
     if caller is None and page.limit is None and page.after is None:
-        users, next_position = directory.all_users(), None
+        users, next_cursor = directory.all_users(), None
     else:
-        users, next_position = directory.page(page.limit or DEFAULT_PAGE, page.after)
-    shown = [UserData.model_validate(user) for user in users]
-    after = format_cursor(next_position) if next_position else None
-    return UserListResponse(data=UserList(users=shown, next=after))
+        users, next_cursor = directory.page(page.limit or DEFAULT_PAGE, page.after)
+    listed = [UserData.model_validate(user) for user in users]
+    after = format_cursor(next_cursor) if next_cursor else None
+    return UserListResponse(data=UserList(users=listed, next=after))
 
 
 @users_blueprint.get("/users/<user_id>")
@@ -63,7 +63,7 @@ def get_all_users(caller: Principal | None, page: PageRequest) -> UserListRespon
 def get_single_user(caller: Principal | None, user_id: str) -> UserResponse:
     """Return one account.
 
-    For its owner and administrators, or without authentication where USERS_PUBLIC is set.
+    Requires its owner or an administrator, or no authentication where USERS_PUBLIC is set.
     """
     if not USER_ID.fullmatch(user_id):
         raise UserNotFound
@@ -77,7 +77,7 @@ def get_single_user(caller: Principal | None, user_id: str) -> UserResponse:
 @require_admin
 @accepts(RegisterRequest)
 def add_user(payload: RegisterRequest) -> AddUserResponse:
-    """Create an account for another person; for administrators."""
+    """Create an account for another person, as an administrator."""
     user_id = registration.add_user(payload.username, payload.email, payload.password, actor())
     created = NewUserData(id=user_id, username=payload.username, email=payload.email)
     return AddUserResponse(message=f"{payload.email} was added!", data=created)

@@ -69,7 +69,7 @@ def confirm(action: str, yes: bool, *, in_development: bool = False) -> None:
 
 def described(error: InvalidPayload) -> str:
     """Return every fault of a payload in one line."""
-    return " ".join(f"{fault.field}: {fault.message}" for fault in error.faults)
+    return " ".join(f"{fault.field}: {fault.message}" for fault in error.errors)
 
 
 def counted(number: int, noun: str) -> str:

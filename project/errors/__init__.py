@@ -1,35 +1,42 @@
-"""Every refusal of the service; those that only other services get are in `services`.
+"""The errors of the service. Each has a status, a code and a message.
 
-The family; each member has a status, a code and a message, and is raised where the fault is found:
+Any function may raise one; `project/http/error_handler.py` turns it into the response.
 
     ServiceError
-    ├── InvalidPayload          400 invalid_payload, with one entry in `errors` for each fault
-    ├── BadRequest              400 bad_request
-    ├── UserExists              400 user_exists
-    │   └── EmailExists         400 email_exists
-    ├── Unauthorized            401, with the challenge of RFC 6750
-    │   ├── TokenMissing        401 token_missing
+    ├── InvalidPayload              400 invalid_payload, with a list of field errors
+    ├── BadRequest                  400 bad_request
+    ├── UserExists                  400 user_exists
+    │   └── EmailExists             400 email_exists
+    ├── Unauthorized                401, with a challenge in `WWW-Authenticate`
+    │   ├── TokenMissing            401 token_missing
     │   │   └── LogoutTokenMissing  403 token_missing
-    │   ├── TokenInvalid        401 token_invalid
-    │   │   ├── TokenBlank      401 token_invalid: a header without a token
-    │   │   └── SessionEnded    401 session_ended
+    │   ├── TokenInvalid            401 token_invalid
+    │   │   ├── TokenBlank          401 token_invalid
+    │   │   └── SessionEnded        401 session_ended
     │   │       └── RefreshReused   401 refresh_reused
-    │   ├── TokenExpired        401 token_expired
-    │   ├── UserInactive        401 user_inactive
-    │   └── NotPermitted        401 not_permitted
-    ├── InvalidCredentials      404 invalid_credentials
-    ├── UserNotFound            404 user_not_found
-    ├── SessionNotFound         404 session_not_found
-    ├── NotFound                404 not_found
-    ├── RefreshSuperseded       409 refresh_superseded: the session goes on
-    ├── MethodNotAllowed        405 method_not_allowed
-    ├── PayloadTooLarge         413 payload_too_large
-    ├── UnsupportedMediaType    415 unsupported_media_type
-    ├── TooManyAttempts         429 rate_limited, with the time to wait
-    ├── InternalError           500 internal_error: a fault of ours
-    └── Unavailable             503 unavailable: the database does not answer
-        ├── Overloaded          503 overloaded: too many passwords are being hashed
-        └── NotReady            503 not_ready: told to a load balancer, by readiness.py
+    │   ├── TokenExpired            401 token_expired
+    │   ├── UserInactive            401 user_inactive
+    │   ├── NotPermitted            401 not_permitted
+    │   └── ServiceTokenInvalid     401 service_token_invalid
+    │       └── ClientSecretInvalid 401 service_token_invalid
+    ├── InvalidCredentials          404 invalid_credentials
+    ├── UserNotFound                404 user_not_found
+    ├── SessionNotFound             404 session_not_found
+    ├── NotFound                    404 not_found
+    ├── MethodNotAllowed            405 method_not_allowed
+    ├── RefreshSuperseded           409 refresh_superseded
+    ├── PayloadTooLarge             413 payload_too_large
+    ├── UnsupportedMediaType        415 unsupported_media_type
+    │   └── FormExpected            415 unsupported_media_type
+    ├── TooManyAttempts             429 rate_limited
+    ├── InternalError               500 internal_error
+    └── Unavailable                 503 unavailable
+        ├── Overloaded              503 overloaded
+        │   └── TooManyTransfers    503 overloaded
+        └── NotReady                503 not_ready
+            ├── SchemaBehind        503 not_ready
+            ├── SecretDiffers       503 not_ready
+            └── Draining            503 not_ready
 """
 
 from project.errors.accounts import (
@@ -61,6 +68,7 @@ from project.errors.availability import (
     Overloaded,
     SchemaBehind,
     SecretDiffers,
+    TooManyTransfers,
     Unavailable,
 )
 from project.errors.base import (
@@ -114,6 +122,7 @@ __all__ = [
     "TokenInvalid",
     "TokenMissing",
     "TooManyAttempts",
+    "TooManyTransfers",
     "Unauthorized",
     "Unavailable",
     "UnsupportedMediaType",

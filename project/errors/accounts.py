@@ -1,10 +1,10 @@
-"""Errors of operations on accounts and sessions."""
+"""Errors of accounts and sessions."""
 
 from project.errors.base import ServiceError
 
 
 class UserExists(ServiceError):
-    """The e-mail address or the username belongs to an account."""
+    """The e-mail address or the username belongs to another account."""
 
     status = 400
     code = "user_exists"
@@ -12,7 +12,7 @@ class UserExists(ServiceError):
 
 
 class EmailExists(UserExists):
-    """The e-mail address belongs to an account; told to administrators alone."""
+    """The e-mail address belongs to another account; only administrators receive this error."""
 
     code = "email_exists"
     message = "Sorry. That email already exists."
@@ -35,7 +35,7 @@ class SessionNotFound(ServiceError):
 
 
 class RefreshSuperseded(ServiceError):
-    """The refresh token was replaced, and was accepted often enough since; its session goes on."""
+    """The refresh token was replaced and reused too often; its session continues."""
 
     status = 409
     code = "refresh_superseded"

@@ -6,20 +6,20 @@ from project.errors.base import REALM, ServiceError
 
 
 class Unauthorized(ServiceError):
-    """The caller has not shown who it is, or may not do this."""
+    """The caller is not authenticated, or not authorized."""
 
     status = 401
     challenge: ClassVar[str | None] = "invalid_token"
-    """The error code of RFC 6750, section 3.1; None where no token was sent (section 3)."""
+    """The error code of the challenge (RFC 6750, section 3.1); None where no token was sent."""
 
     def headers(self) -> dict[str, str]:
-        """Return the challenge."""
+        """Return the challenge (RFC 6750, section 3)."""
         error = f', error="{self.challenge}"' if self.challenge else ""
         return {"WWW-Authenticate": REALM + error}
 
 
 class TokenMissing(Unauthorized):
-    """There is no Authorization header."""
+    """The request has no Authorization header."""
 
     code = "token_missing"
     message = "Provide a valid auth token."
@@ -27,7 +27,7 @@ class TokenMissing(Unauthorized):
 
 
 class LogoutTokenMissing(TokenMissing):
-    """There is no Authorization header at logout, which has always answered 403."""
+    """The logout request has no Authorization header; its clients expect 403."""
 
     status = 403
 
@@ -40,39 +40,39 @@ class TokenInvalid(Unauthorized):
 
 
 class TokenBlank(TokenInvalid):
-    """There is an Authorization header without a bearer token in it."""
+    """The Authorization header has no bearer token."""
 
     challenge = None
 
 
 class SessionEnded(TokenInvalid):
-    """The token's session was ended, or is gone with its user."""
+    """The token's session has ended, or its user was deleted."""
 
     code = "session_ended"
 
 
 class RefreshReused(SessionEnded):
-    """A refresh token was used again too late; two may have it, so its session has been ended."""
+    """The refresh token was reused, so it may be stolen; its session has ended."""
 
     code = "refresh_reused"
 
 
 class TokenExpired(Unauthorized):
-    """The token's time has passed."""
+    """The token has expired."""
 
     code = "token_expired"
     message = "Signature expired. Please log in again."
 
 
 class UserInactive(Unauthorized):
-    """The token is good and its user is not active."""
+    """The token is valid and its user is not active."""
 
     code = "user_inactive"
     message = "Something went wrong. Please contact us."
 
 
 class NotPermitted(Unauthorized):
-    """The caller is known and may not do this."""
+    """The caller is authenticated and not authorized."""
 
     code = "not_permitted"
     message = "You do not have permission to do that."
@@ -80,7 +80,7 @@ class NotPermitted(Unauthorized):
 
 
 class InvalidCredentials(ServiceError):
-    """No account has this e-mail address with this password; which of the two is not told."""
+    """The e-mail address or the password is wrong; the response does not disclose which."""
 
     status = 404
     code = "invalid_credentials"
@@ -88,10 +88,10 @@ class InvalidCredentials(ServiceError):
 
 
 class TooManyAttempts(ServiceError):
-    """Too many attempts were made; of what kind they were is told, and not whether anybody exists.
+    """The caller has exceeded a rate limit; the response does not disclose whether a user exists.
 
-    `policy` names the limit, `quota` and `window` are its number of attempts and its seconds, and
-    `wait` is when to try again, in seconds.
+    `policy` names the limit, of `quota` attempts in `window` seconds. The next attempt is allowed
+    after `wait` seconds.
     """
 
     status = 429
@@ -103,7 +103,7 @@ class TooManyAttempts(ServiceError):
         self.policy, self.quota, self.window, self.wait = policy, quota, window, wait
 
     def headers(self) -> dict[str, str]:
-        """Return when to try again, and the limit (draft-ietf-httpapi-ratelimit-headers-10)."""
+        """Return the seconds to wait and the limit (draft-ietf-httpapi-ratelimit-headers-10)."""
         return {
             "Retry-After": str(self.wait),
             "RateLimit-Policy": f'"{self.policy}";q={self.quota};w={self.window}',
@@ -112,5 +112,5 @@ class TooManyAttempts(ServiceError):
 
     @classmethod
     def example(cls) -> Self:
-        """Return the error of a network that has to wait for half a minute."""
+        """Return the error of a network that has to wait for 30 seconds."""
         return cls("network", quota=20, window=900, wait=30)

@@ -1,4 +1,4 @@
-"""The root of the errors."""
+"""The base class of all errors."""
 
 from typing import ClassVar, Self
 
@@ -6,21 +6,21 @@ REALM = 'Bearer realm="users"'
 
 
 class ServiceError(Exception):
-    """A refusal: what the client is told."""
+    """An error with the response that the client gets."""
 
     status: ClassVar[int]
     code: ClassVar[str]
     message: ClassVar[str]
 
     def body(self) -> dict[str, object]:
-        """Return the JSON envelope."""
+        """Return the JSON envelope of the response."""
         return {"status": "error", "message": self.message, "code": self.code}
 
     def headers(self) -> dict[str, str]:
-        """Return the header fields that belong to this refusal."""
+        """Return the header fields of the response."""
         return {}
 
     @classmethod
     def example(cls) -> Self:
-        """Return an error of this class as the API document shows it."""
+        """Return an example for the API document."""
         return cls()

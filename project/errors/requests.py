@@ -1,44 +1,48 @@
-"""Errors of requests that cannot be served as they are."""
+"""Errors of requests that are malformed or match no route."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from project.errors.base import ServiceError
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One error in a payload; it never holds the value that was sent."""
+    """An error in one field of a request; it never contains the value that was sent."""
 
-    field: str
+    field: Annotated[
+        str, Field(description="The name of the field; empty for an error of the whole request.")
+    ]
     code: str
     message: str
 
 
 class InvalidPayload(ServiceError):
-    """The body or the query is not what the route takes."""
+    """The body or the query has errors in one or more fields."""
 
     status = 400
     code = "invalid_payload"
     message = "Invalid payload."
 
-    def __init__(self, faults: Sequence[FieldError]) -> None:
+    def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(self.message)
-        self.faults = faults
+        self.errors = errors
 
     def body(self) -> dict[str, object]:
-        """Return the envelope with every fault in it."""
-        return super().body() | {"errors": [asdict(fault) for fault in self.faults]}
+        """Return the envelope with every field error."""
+        return super().body() | {"errors": [asdict(error) for error in self.errors]}
 
     @classmethod
     def example(cls) -> Self:
-        """Return the error of a request without an e-mail address."""
+        """Return the error of a missing e-mail address."""
         return cls([FieldError("email", "missing", "This field is required.")])
 
 
 class BadRequest(ServiceError):
-    """The request cannot be read as HTTP."""
+    """The request is not valid HTTP, or its body is incomplete."""
 
     status = 400
     code = "bad_request"
@@ -46,7 +50,7 @@ class BadRequest(ServiceError):
 
 
 class NotFound(ServiceError):
-    """Nothing is served at this path."""
+    """No route has this path."""
 
     status = 404
     code = "not_found"
@@ -54,7 +58,7 @@ class NotFound(ServiceError):
 
 
 class MethodNotAllowed(ServiceError):
-    """The path is served, by other methods; `Allow` names them."""
+    """The path has other methods; the response lists them in `Allow`."""
 
     status = 405
     code = "method_not_allowed"
@@ -65,12 +69,12 @@ class MethodNotAllowed(ServiceError):
         self.allowed = allowed
 
     def headers(self) -> dict[str, str]:
-        """Return the methods that are served (RFC 9110, section 15.5.6)."""
+        """Return the allowed methods (RFC 9110, section 15.5.6)."""
         return {"Allow": ", ".join(sorted(self.allowed))}
 
 
 class PayloadTooLarge(ServiceError):
-    """The body is larger than any request of ours."""
+    """The body is larger than 16 kB."""
 
     status = 413
     code = "payload_too_large"
@@ -78,7 +82,7 @@ class PayloadTooLarge(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    """The body is not said to be plain `application/json`."""
+    """The body is not declared as uncompressed `application/json`."""
 
     status = 415
     code = "unsupported_media_type"

@@ -1,1 +1,1 @@
-"""http."""
+"""Everything about HTTP that concerns every route: bodies, responses, errors and middleware."""

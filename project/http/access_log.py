@@ -1,4 +1,4 @@
-"""The access log: one line for every request that was answered."""
+"""The access log: one line for each request."""
 
 import logging
 from time import perf_counter
@@ -9,14 +9,14 @@ from flask import Flask, Response, g, request
 from project.http import client_address
 from project.telemetry.request_id import request_id
 
-ASKED_ALL_THE_TIME = frozenset(
+QUIET_ROUTES = frozenset(
     {
         "/auth/status", "/auth/forward", "/auth/introspect", "/ping", "/health/live",
         "/health/ready", "/metrics",
     }
 )  # fmt: skip
-"""What others ask at every request of their own, and every few seconds. That it went well is no
-news, and a line would cost more than some of these answers do."""
+"""Routes that other services and probes call all the time: a success is logged at DEBUG, since the
+line would cost more than some of these responses."""
 
 MAX_METHOD = 16
 MAX_CLIENT_ID = 64
@@ -25,34 +25,34 @@ logger = logging.getLogger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Have every request of the app logged; to be called before whatever else looks at requests."""
+    """Log every request of the app."""
     app.before_request(begin)
-    app.after_request(note)
+    app.after_request(log_request)
 
 
 def begin() -> None:
-    """Remember when the request began, and give it its id for every line that follows."""
+    """Record the start of the request, and set its id for all its log lines."""
     g.began = perf_counter()
     request_id()
 
 
-def note(response: Response) -> Response:
-    """Log the request with the rule of its route: a path may hold an id, or anything at all."""
+def log_request(response: Response) -> Response:
+    """Log the request with its route's rule; a path may hold an id or arbitrary text."""
     route = request.url_rule.rule if request.url_rule else None
-    is_news = route not in ASKED_ALL_THE_TIME or response.status_code >= 300
-    level = logging.INFO if is_news else logging.DEBUG
+    is_quiet = route in QUIET_ROUTES and response.status_code < 300
+    level = logging.DEBUG if is_quiet else logging.INFO
     if logger.isEnabledFor(level):
-        logger.log(level, "request completed", extra=_told(route, response.status_code))
+        logger.log(level, "request completed", extra=_fields(route, response.status_code))
     return response
 
 
 def _client_id() -> dict[str, str]:
-    """Return the name that a service gave itself, if any."""
+    """Return the client id of a service that sent one."""
     name: str | None = g.get("client_id")
     return {"client_id": name[:MAX_CLIENT_ID]} if name else {}
 
 
-def _told(route: str | None, status: int) -> dict[str, object]:
+def _fields(route: str | None, status: int) -> dict[str, object]:
     session_id: UUID | None = g.get("session_id")
     return {
         "method": request.method[:MAX_METHOD],

@@ -1,4 +1,4 @@
-"""The Flask class of the service: every response is the JSON envelope."""
+"""The Flask class of the service, which responds with JSON alone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,26 +11,26 @@ from werkzeug.routing import MapAdapter, Rule
 
 
 class JSONResponse(Response):
-    """An answer that is JSON unless it says otherwise."""
+    """A response that is JSON by default."""
 
     default_mimetype = "application/json"
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        """Return the header fields; those of a plain success are whole, and need no copy."""
+        """Return the header fields; those of a 200 need no correction, and so no copy."""
         return self.headers if self.status_code == 200 else super().get_wsgi_headers(environ)
 
 
 class NoCookies(SessionInterface):
-    """Reads no cookie and sets none: who calls is shown by a token."""
+    """A session interface without cookies: callers authenticate by tokens."""
 
     def open_session(self, app: Flask, request: Request) -> None:
-        """Open none."""
+        """Return no session."""
 
 
 class MethodRule(Rule):
-    """A route that answers HEAD as it does GET, unless it says `head=False`.
+    """A route that can exclude HEAD by `head=False`.
 
-    For a GET that changes something: HEAD never does (RFC 9110, section 9.2.1).
+    For a GET that changes something, since HEAD must not (RFC 9110, section 9.2.1).
     """
 
     def __init__(self, *args: Any, head: bool = True, **options: Any) -> None:
@@ -40,20 +40,20 @@ class MethodRule(Rule):
 
 
 class UsersService(Flask):
-    """A Flask app that answers nothing but the JSON envelope."""
+    """A Flask app whose own responses, too, are the JSON envelope."""
 
     response_class = JSONResponse
     url_rule_class = MethodRule
     session_interface = NoCookies()
 
     def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: none here is a coroutine, and Flask asks that of each."""
+        """Return the function unchanged, since no view is a coroutine; Flask checks every call."""
         return function
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return the adapter that finds a request's route; Werkzeug's takes `//ping` for `/ping`.
+        """Return an adapter that routes `//ping` to no view; Werkzeug's treats it as `/ping`.
 
-        A proxy that has rules by path takes them for two paths.
+        A proxy with rules by path would let `//ping` pass a rule for `/ping`.
         """
         adapter = super().create_url_adapter(request)
         if adapter and request and request.environ["PATH_INFO"].startswith("//"):
@@ -61,7 +61,7 @@ class UsersService(Flask):
         return adapter
 
     def make_default_options_response(self) -> Response:
-        """Answer OPTIONS, and with it every CORS preflight, in the envelope."""
+        """Return the response to OPTIONS, and so to a CORS preflight, in the envelope."""
         allowed = ", ".join(sorted(super().make_default_options_response().allow))
         body = {"status": "success", "message": f"Allowed methods: {allowed}."}
         return JSONResponse(

@@ -1,7 +1,7 @@
-"""Decorators that are read as a contract: what a view takes, what it answers, what it refuses.
+"""Decorators that declare a view's contract: its request, its response and its errors.
 
-Each does its part at every request and leaves a description on the view, of which the API document
-is made; so what is documented is what is done.
+Each decorator acts at every request and adds to the view's `Operation`. The API document is built
+from the operations, so it always matches the code.
 """
 
 from collections.abc import Callable
@@ -35,68 +35,69 @@ Errors = tuple[type[ServiceError], ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """What the API document says of a view."""
+    """A view's description for the API document."""
 
     body: type[BaseModel] | None = None
     body_required: bool = True
     body_types: tuple[str, ...] = (MEDIA_TYPE,)
     query: type[BaseModel] | None = None
-    answer: type[BaseModel] | None = None
+    response: type[BaseModel] | None = None
     status: int = 200
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     errors: Errors = ()
     public_where: str = ""
-    """The setting that makes the operation public; empty for none."""
+    """The setting that makes the operation public, if any."""
     secured: tuple[str, ...] = ()
-    """The security schemes, any of which will do; none where it is empty."""
+    """The names of the accepted security schemes; a request needs one of them."""
     revalidated: bool = False
+    """Whether the response has an ETag."""
 
 
-def operation_of(view: View) -> Operation:
-    """Return the description that the decorators left on a view."""
+def get_operation(view: View) -> Operation:
+    """Return the description that the decorators built."""
     operation: Operation = getattr(view, "operation", Operation())
     return operation
 
 
 def describe(view: View, errors: Errors = (), **changes: Any) -> View:
-    """Add to a view's description."""
-    known = operation_of(view)
+    """Add errors to a view's description, and change other fields of it."""
+    known = get_operation(view)
     changes["errors"] = known.errors + errors
     view.operation = replace(known, **changes)  # type: ignore[attr-defined]  # a function takes any
     return view
 
 
 def accepts(model: type[BaseModel]) -> Callable[[View], View]:
-    """Pass the request's body to the view as this model."""
-    return _passes(partial(read_json, model), BODY_ERRORS, body=model)
+    """Pass the request's body to the view, parsed as this model."""
+    return _pass_parsed(partial(read_json, model), BODY_ERRORS, body=model)
 
 
 def accepts_optional(model: type[BaseModel]) -> Callable[[View], View]:
-    """Pass the request's body to the view as this model; no body is an empty object."""
+    """Pass the request's body to the view, parsed as this model; no body means `{}`."""
     read = partial(read_optional_json, model)
-    return _passes(read, BODY_ERRORS, body=model, body_required=False)
+    return _pass_parsed(read, BODY_ERRORS, body=model, body_required=False)
 
 
 def accepts_form(model: type[BaseModel]) -> Callable[[View], View]:
-    """Pass the request's body, form-encoded or JSON, to the view as this model."""
+    """Pass the request's body, form-encoded or JSON, to the view, parsed as this model."""
     read = partial(read_form_or_json, model)
-    return _passes(read, BODY_ERRORS, body=model, body_types=(FORM, MEDIA_TYPE))
+    return _pass_parsed(read, BODY_ERRORS, body=model, body_types=(FORM, MEDIA_TYPE))
 
 
 def accepts_query(model: type[BaseModel]) -> Callable[[View], View]:
-    """Pass the request's query to the view as this model."""
-    return _passes(partial(read_query, model), (InvalidPayload,), query=model)
+    """Pass the query parameters to the view, parsed as this model."""
+    return _pass_parsed(partial(read_query, model), (InvalidPayload,), query=model)
 
 
-def _passes(
+def _pass_parsed(
     read: Callable[[], BaseModel], errors: Errors, **described: Any
 ) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
-        def accept(*args: Any, **kwargs: Any) -> Any:
+        def accepted(*args: Any, **kwargs: Any) -> Any:
             return view(*args, read(), **kwargs)
 
-        return describe(accept, errors, **described)
+        return describe(accepted, errors, **described)
 
     return decorate
 
@@ -108,31 +109,31 @@ def responds(
     sparse: bool = False,
     revalidated: bool = False,
 ) -> Callable[[View], View]:
-    """Answer the model that the view returns, with this status.
+    """Respond with the model that the view returns, and with this status.
 
-    A view may return header fields beside it. A sparse answer leaves out what is None; one that is
-    revalidated has an ETag.
+    The view may return a tuple of the model and a dict of header fields. A `sparse` response omits
+    fields that are None; a `revalidated` one has an ETag.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def answer(*args: Any, **kwargs: Any) -> Response:
+        def responded(*args: Any, **kwargs: Any) -> Response:
             returned = view(*args, **kwargs)
             body, headers = returned if isinstance(returned, tuple) else (returned, {})
-            dumped = body.model_dump_json(exclude_none=sparse)
-            response = Response(dumped, status, headers, mimetype=MEDIA_TYPE)
+            content = body.model_dump_json(exclude_none=sparse)
+            response = Response(content, status, headers, mimetype=MEDIA_TYPE)
             if revalidated:
                 response.headers.setdefault("Cache-Control", "private, no-cache")
                 return revalidate(response)
             return response
 
-        return describe(answer, errors, answer=model, status=status, revalidated=revalidated)
+        return describe(responded, errors, response=model, status=status, revalidated=revalidated)
 
     return decorate
 
 
 def revalidate(response: Response) -> Response:
-    """Give the answer an ETag; it is 304 to a client that has it already (RFC 9110, section 13)."""
+    """Add an ETag; respond with 304 where the client's copy is current (RFC 9110, section 13)."""
     response.add_etag()
     response.make_conditional(request)
     return response
@@ -141,7 +142,7 @@ def revalidate(response: Response) -> Response:
 def serves(
     *media_types: str, errors: Errors = (), status: int = 200, revalidated: bool = False
 ) -> Callable[[View], View]:
-    """Say that the view answers something else than the envelope."""
+    """Declare that the view responds with these media types instead of the envelope."""
 
     def decorate(view: View) -> View:
         changes = {"media_types": media_types, "status": status, "revalidated": revalidated}

@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the service (the Fetch standard, section 3.2)."""
+"""CORS: which web pages of other origins may call the service (Fetch standard, section 3.2)."""
 
 import re
 
@@ -7,50 +7,53 @@ from flask import Flask, Response, request
 from project.extensions import cors
 
 EVERY_ORIGIN = ["*"]
-SHUT = "/metrics"
-"""What no page may read, whatever the settings say."""
+PRIVATE_PATH = "/metrics"
+"""The path that pages of other origins can never read, whatever CORS_ORIGINS is."""
 
 EXPOSED = ["RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"]
 MAX_AGE = 600
-"""Seconds for which a browser need not ask again."""
+"""Seconds for which a browser may cache the response to a preflight request."""
 
 
 def init_app(app: Flask) -> None:
-    """Answer the pages of CORS_ORIGINS."""
+    """Allow the origins of CORS_ORIGINS.
+
+    Flask runs the hooks of this function in reverse order.
+    """
     origins = app.config["CORS_ORIGINS"]
     if origins != EVERY_ORIGIN:
         app.after_request(vary_by_origin)
     cors.init_app(
         app,
-        # As patterns: the extension would take some origins for patterns by itself.
+        # Compiled, since Flask-Cors reads some literal origins as regular expressions.
         origins=[_pattern(origin) for origin in origins],
-        resources=rf"/(?!{SHUT[1:]}$).*",
+        resources=rf"/(?!{PRIVATE_PATH[1:]}$).*",
         send_wildcard=True,
         expose_headers=EXPOSED,
         max_age=MAX_AGE,
     )
     if origins == EVERY_ORIGIN:
-        app.after_request(let_every_origin_in)
+        app.after_request(allow_every_origin)
 
 
 def vary_by_origin(response: Response) -> Response:
-    """Have caches keep an answer for one origin alone, also where this one has none.
+    """Add `Vary: Origin`, so that a cache keeps the response for one origin alone.
 
-    The extension says so only to origins that may call. It runs before this.
+    Flask-Cors adds it only for an allowed origin.
     """
-    if request.path != SHUT:
+    if request.path != PRIVATE_PATH:
         response.vary.add("Origin")
     return response
 
 
-def let_every_origin_in(response: Response) -> Response:
-    """Say what the extension would, which then leaves the answer as it is.
+def allow_every_origin(response: Response) -> Response:
+    """Add the fields that Flask-Cors would add, which then skips the response.
 
-    To every request but a preflight that is the same, and working it out costs a tenth of a status.
-    Of a refusal it has said so already.
+    They are the same for every request but a preflight, and Flask-Cors takes a tenth of the time of
+    `/auth/status` to compute them. An error response has them already.
     """
-    is_said = "Access-Control-Allow-Origin" in response.headers
-    if not is_said and request.method != "OPTIONS" and request.path != SHUT:
+    is_done = "Access-Control-Allow-Origin" in response.headers
+    if not is_done and request.method != "OPTIONS" and request.path != PRIVATE_PATH:
         response.headers.add("Access-Control-Allow-Origin", "*")
         response.headers.add("Access-Control-Expose-Headers", ", ".join(EXPOSED))
     return response

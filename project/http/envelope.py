@@ -1,36 +1,30 @@
-"""The models that every request and response derives from."""
+"""The base models of requests and responses."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from project.errors import FieldError
+
 
 class Request(BaseModel):
-    """A request's body; members other than its fields are ignored."""
+    """The body of a request; unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
 class QueryRequest(BaseModel):
-    """The parameters of a query; another one is an error, since it would have no effect."""
+    """The query parameters of a request; an unknown one is an error, as it would have no effect."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SuccessResponse(BaseModel):
-    """The member that every success has."""
+    """The member that every success response has."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     status: Literal["success"] = "success"
-
-
-class FieldError(BaseModel):
-    """One error in a payload."""
-
-    field: Annotated[str, Field(description="The field's name; empty for the whole payload.")]
-    code: str
-    message: str
 
 
 class ErrorResponse(BaseModel):
@@ -39,5 +33,10 @@ class ErrorResponse(BaseModel):
     status: Literal["error"] = "error"
     message: str
     code: str
-    errors: list[FieldError] | None = None
-    check: Literal["database", "schema", "secret", "draining"] | None = None
+    errors: Annotated[
+        list[FieldError] | None, Field(description="For `invalid_payload`: every error.")
+    ] = None
+    check: Annotated[
+        Literal["database", "schema", "secret", "draining"] | None,
+        Field(description="For `not_ready`: the check that failed."),
+    ] = None

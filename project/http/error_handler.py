@@ -1,4 +1,4 @@
-"""The one place where whatever was raised becomes an answer."""
+"""Turns every exception of a request into an error response."""
 
 from flask import Flask, Response, current_app, g
 from werkzeug import exceptions
@@ -13,35 +13,36 @@ from project.errors import (
     ServiceError,
     Unavailable,
 )
+from project.http.payload import MEDIA_TYPE
 from project.telemetry.request_id import request_id
 
 
 def init_app(app: Flask) -> None:
-    """Have every exception of every route answered here."""
-    app.register_error_handler(Exception, answer)
+    """Handle every exception of every route."""
+    app.register_error_handler(Exception, respond)
 
 
-def answer(error: Exception) -> Response:
-    """Return the answer to whatever was raised; `g.error` is what it has become."""
-    g.error = error = _refusal_of(error)
-    body = current_app.json.dumps(error.body(), separators=(",", ":"))
-    return Response(body, error.status, error.headers(), mimetype="application/json")
+def respond(error: Exception) -> Response:
+    """Return the response to an exception, and set `g.error` for the metrics."""
+    g.error = service_error = _service_error(error)
+    body = current_app.json.dumps(service_error.body(), separators=(",", ":"))
+    return Response(body, service_error.status, service_error.headers(), mimetype=MEDIA_TYPE)
 
 
-def _refusal_of(error: Exception) -> ServiceError:
+def _service_error(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, HTTPException):
-        return _refusal_of_http(error)
+        return _service_error_of_http(error)
     if failures.is_outage(error):
-        said = failures.reason(error)
-        current_app.logger.error("request %s: database unavailable: %s", request_id(), said)
+        reason = failures.reason(error)
+        current_app.logger.error("request %s: database unavailable: %s", request_id(), reason)
         return Unavailable()
     current_app.logger.error("request %s failed", request_id(), exc_info=error)
     return InternalError()
 
 
-def _refusal_of_http(error: HTTPException) -> ServiceError:
+def _service_error_of_http(error: HTTPException) -> ServiceError:
     if isinstance(error, exceptions.MethodNotAllowed):
         return MethodNotAllowed(list(error.valid_methods or ()))
     if isinstance(error, exceptions.NotFound):

@@ -1,4 +1,4 @@
-"""The header fields of every answer."""
+"""The header fields of every response."""
 
 from flask import Flask, Response
 
@@ -12,17 +12,17 @@ FIXED = (
 
 
 def init_app(app: Flask) -> None:
-    """Complete every answer of the app."""
-    app.after_request(complete)
+    """Add the header fields to every response of the app."""
+    app.after_request(add_fields)
 
 
-def complete(response: Response) -> Response:
-    """Add what every answer has; what a view has set itself stays.
+def add_fields(response: Response) -> Response:
+    """Add the request id and the fixed fields; a field that the view has set is unchanged.
 
-    An answer here is about one caller: no cache may keep it, and no page may frame or sniff it.
+    By default no cache may store a response, and no page may frame it or guess its type.
     """
     headers = response.headers
-    # Header fields are a list: to look once for all of them is cheaper than once for each.
+    # Werkzeug stores the fields as a list: one pass is cheaper than a search for each field.
     present = {name.lower() for name in headers.keys()}  # noqa: SIM118  # it is no dict
     headers.add(HEADER, request_id())
     for name, value in FIXED:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from http import HTTPStatus
 from inspect import getdoc
 from itertools import groupby
@@ -13,13 +14,14 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from project.errors import InternalError, ServiceError
-from project.http.contract import Operation, View, operation_of
+from project.extensions import add_component
+from project.http.contract import Operation, View, get_operation
 from project.http.envelope import ErrorResponse
 from project.http.payload import MEDIA_TYPE
 from project.version import VERSION
 
 DESCRIPTION = """\
-Accounts and tokens for every other service of a product.
+Accounts, tokens and sessions for all services of a product.
 
 Every response is JSON with `status` and `message` or `data`; every error has a stable `code` beside
 its message. Any path may also respond with 404 `not_found` and 405 `method_not_allowed`.
@@ -27,18 +29,18 @@ its message. Any path may also respond with 404 `not_found` and 405 `method_not_
 LICENSE = {"name": "MIT", "identifier": "MIT"}
 TAGS = {
     "auth": "Registration, login, tokens and sessions.",
-    "users": "Accounts.",
-    "services": "For the other services of a product, and for proxies.",
+    "users": "User accounts.",
+    "services": "Routes for other services and for proxies.",
     "health": "Health checks for orchestrators and load balancers.",
     "metrics": "Metrics for Prometheus.",
-    "system": "This document.",
-    "docs": "A page to try every request in.",
+    "system": "The API document.",
+    "docs": "Interactive documentation.",
 }
 SCHEMES = {
-    "auth_token": ("bearer", "The `auth_token` of a login or registration."),
+    "auth_token": ("bearer", "The `auth_token` of a registration, login or refresh."),
     "service_token": (
         "bearer",
-        "A token from the operator: one of SERVICE_TOKENS, or METRICS_TOKEN.",
+        "A service token: one of SERVICE_TOKENS, or METRICS_TOKEN for `/metrics`.",
     ),
     "client_secret_basic": ("basic", "Any client id, with a service token as the client secret."),
 }
@@ -47,22 +49,31 @@ HIDDEN_METHODS = {"HEAD", "OPTIONS"}
 Schema = dict[str, Any]
 
 
-def of(app: Flask) -> Schema:
-    """Return the app's document, made at the first call."""
-    if "api_document" not in app.extensions:
-        app.extensions["api_document"] = build(app)
-    document: Schema = app.extensions["api_document"]
-    return document
+class ApiDocument:
+    """The API document of an app."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    @cached_property
+    def content(self) -> Schema:
+        """The document, built at the first access, when all routes are registered."""
+        return build(self._app)
+
+
+def init_app(app: Flask) -> None:
+    """Add the API document to the app."""
+    add_component(app, ApiDocument(app))
 
 
 def build(app: Flask) -> Schema:
-    """Return the document of every route of the app."""
+    """Return the document with every route of the app."""
     paths: Schema = {}
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         for method in sorted((rule.methods or set()) - HIDDEN_METHODS):
             path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
-            security = _security(app, operation_of(view))
+            security = _security(app, get_operation(view))
             paths.setdefault(path, {})[method.lower()] = _operation(rule, view) | security
     return {
         "openapi": "3.1.0",
@@ -85,35 +96,35 @@ def build(app: Flask) -> Schema:
     }
 
 
-def error_classes(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
-    """Yield every class of error that the service knows."""
+def iter_error_classes(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+    """Yield every error class that has a code."""
     for member in root.__subclasses__():
         if hasattr(member, "code"):
             yield member
-        yield from error_classes(member)
+        yield from iter_error_classes(member)
 
 
 def _tags(paths: Schema) -> list[Schema]:
-    """Return the tags of the operations that the app has, in the order of TAGS."""
+    """Return the tags that the app's operations use, in the order of TAGS."""
     operations = [operation for path in paths.values() for operation in path.values()]
     used = {tag for operation in operations for tag in operation["tags"]}
     return [{"name": name, "description": TAGS[name]} for name in TAGS if name in used]
 
 
 def _security(app: Flask, operation: Operation) -> Schema:
-    """Return the token that an operation requires, by name; an empty list for a public one."""
+    """Return the security schemes of an operation; an empty list for a public one."""
     is_public = not operation.secured or bool(app.config.get(operation.public_where))
     return {"security": [] if is_public else [{name: []} for name in operation.secured]}
 
 
 def _operation(rule: Rule, view: View) -> Schema:
-    operation = operation_of(view)
+    operation = get_operation(view)
     summary, _, description = (getdoc(view) or "").partition("\n\n")
     described: Schema = {
         "operationId": rule.endpoint.rpartition(".")[2],
         "tags": [rule.endpoint.partition(".")[0]],
         "summary": summary.replace("\n", " "),
-        "responses": {str(operation.status): _success(operation)} | _refusals(operation),
+        "responses": {str(operation.status): _success(operation)} | _error_responses(operation),
     }
     if operation.revalidated:
         described["responses"]["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
@@ -155,7 +166,7 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _success(operation: Operation) -> Schema:
-    schema = _reference(operation.answer) if operation.answer else {}
+    schema = _reference(operation.response) if operation.response else {}
     return {
         "description": HTTPStatus(operation.status).phrase,
         "headers": _headers("X-Request-ID"),
@@ -163,20 +174,20 @@ def _success(operation: Operation) -> Schema:
     }
 
 
-def _refusals(operation: Operation) -> Schema:
-    """Return an answer a status, with an example a code."""
+def _error_responses(operation: Operation) -> Schema:
+    """Return one response for each status, with an example for each error code."""
     known: set[type[ServiceError]] = {*operation.errors, InternalError}
     errors = sorted(known, key=lambda error: (error.status, error.code))
     return {
-        str(status): _refusal(HTTPStatus(status).phrase, list(members))
+        str(status): _error_response(HTTPStatus(status).phrase, list(members))
         for status, members in groupby(errors, key=lambda error: error.status)
     }
 
 
-def _refusal(phrase: str, members: list[type[ServiceError]]) -> Schema:
+def _error_response(phrase: str, members: list[type[ServiceError]]) -> Schema:
     examples = {member.code: {"value": member.example().body()} for member in members}
     schema = {
-        "allOf": [REFUSAL],
+        "allOf": [ERROR],
         "properties": {"code": {"enum": sorted(examples)}},
     }
     fields = {name for member in members for name in member.example().headers()}
@@ -195,22 +206,24 @@ def _reference(model: type[BaseModel]) -> Schema:
     return {"$ref": REF_TEMPLATE.format(model=model.__name__)}
 
 
-REFUSAL = _reference(ErrorResponse)
+ERROR = _reference(ErrorResponse)
+
+
+def _by_name(models: set[type[BaseModel]]) -> list[type[BaseModel]]:
+    return sorted(models, key=lambda model: model.__name__)
 
 
 def _schemas(app: Flask) -> Schema:
-    operations = [operation_of(view) for view in app.view_functions.values()]
+    operations = [get_operation(view) for view in app.view_functions.values()]
     requests = {operation.body for operation in operations if operation.body}
-    responds = {operation.answer for operation in operations if operation.answer} | {ErrorResponse}
+    responses = {operation.response for operation in operations if operation.response}
     _, document = models_json_schema(
-        [(model, "validation") for model in sorted(requests, key=lambda model: model.__name__)]
-        + [
-            (model, "serialization") for model in sorted(responds, key=lambda model: model.__name__)
-        ],
+        [(model, "validation") for model in _by_name(requests)]
+        + [(model, "serialization") for model in _by_name(responses | {ErrorResponse})],
         ref_template=REF_TEMPLATE,
     )
     schemas: Schema = document["$defs"]
     schemas["ErrorResponse"]["properties"]["code"]["enum"] = sorted(
-        {error.code for error in error_classes()}
+        {error.code for error in iter_error_classes()}
     )
     return schemas

@@ -1,10 +1,11 @@
-"""Reading what a client sent, strictly: either a typed request, or every fault in it."""
+"""Strict parsing of request bodies and queries: the result is a model, or a list of errors."""
 
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from project.errors import (
     BadRequest,
@@ -14,19 +15,18 @@ from project.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from project.extensions import get_component
 from project.security import strict_json
-from project.serving import concurrency
 from project.serving.broken_bodies import raised_as
+from project.serving.concurrency import ConcurrencyLimiter
 
 MEDIA_TYPE = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY = 16 * 1024
-"""Bytes; the largest request of ours has a few hundred."""
+"""Bytes; a normal request has a few hundred."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# What pydantic calls a fault, in the words of this service's contract. A fault that is not here was
-# raised by a rule of ours and brings its own.
 INVALID_TEXT = "This contains a NUL or an unpaired surrogate."
 FIELD_ERRORS = {
     "missing": ("missing", "This field is required."),
@@ -42,12 +42,16 @@ FIELD_ERRORS = {
     "less_than_equal": ("out_of_range", "This number is too large."),
     "extra_forbidden": ("unknown_parameter", "This parameter does not exist."),
 }
+"""Code and message by pydantic's error type; the validators of this service bring their own."""
 MAX_FIELD_ERRORS = 20
-"""A query can name thousands of parameters that do not exist; the first ones say enough."""
+"""The maximum number of errors in a response: a query can have thousands of unknown parameters."""
 
 
 def read_form_or_json(model: type[Model]) -> Model:
-    """Return the request's body, form-encoded or JSON, as this model."""
+    """Return the request's body, form-encoded or JSON, as this model.
+
+    Raises InvalidPayload, PayloadTooLarge, FormExpected, or BadRequest.
+    """
     if request.mimetype != FORM:
         return _read_json_for_form(model)
     try:
@@ -56,7 +60,7 @@ def read_form_or_json(model: type[Model]) -> Model:
         raise InvalidPayload([FieldError("", "invalid_form", "This is not a form.")]) from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidPayload([FieldError("", "invalid_form", "This names a field twice.")])
+        raise InvalidPayload([FieldError("", "invalid_form", "This contains a field twice.")])
     return validate(model, fields)
 
 
@@ -68,7 +72,7 @@ def _read_json_for_form(model: type[Model]) -> Model:
 
 
 def read_optional_json(model: type[Model]) -> Model:
-    """Return the request's body as this model; no body stands for an empty object."""
+    """Return the request's body as this model; no body means an empty object."""
     if not request.content_length and "Transfer-Encoding" not in request.headers:
         return validate(model, {})
     return read_json(model)
@@ -83,25 +87,25 @@ def read_json(model: type[Model]) -> Model:
 
 
 def read_query(model: type[Model]) -> Model:
-    """Return the request's query as this model. Raises InvalidPayload."""
+    """Return the query parameters as this model. Raises InvalidPayload."""
     return validate(model, request.args.to_dict())
 
 
 def validate(model: type[Model], values: dict[str, Any]) -> Model:
-    """Return the values as this model. Raises InvalidPayload with a fault for each bad field."""
+    """Return the values as this model. Raises InvalidPayload with an error for each field."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)[:MAX_FIELD_ERRORS]
-        raise InvalidPayload([_fault(fault) for fault in faults]) from None
+        errors = error.errors(include_url=False, include_input=False)[:MAX_FIELD_ERRORS]
+        raise InvalidPayload([_field_error(one) for one in errors]) from None
 
 
-def _fault(fault: Any) -> FieldError:
-    field = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] not in FIELD_ERRORS:
-        return FieldError(field, fault["type"], fault["msg"])
-    code, message = FIELD_ERRORS[fault["type"]]
-    return FieldError(field, code, message.format(**fault.get("ctx", {})))
+def _field_error(error: ErrorDetails) -> FieldError:
+    field = ".".join(str(part) for part in error["loc"])
+    if error["type"] not in FIELD_ERRORS:
+        return FieldError(field, error["type"], error["msg"])
+    code, message = FIELD_ERRORS[error["type"]]
+    return FieldError(field, code, message.format(**error.get("ctx", {})))
 
 
 def _read_object() -> dict[str, Any]:
@@ -120,11 +124,11 @@ def _read_object() -> dict[str, Any]:
 
 
 def _read_body() -> bytes:
-    """Return the whole body. Raises PayloadTooLarge, or BadRequest where it ends too soon."""
+    """Return the whole body. Raises PayloadTooLarge, or BadRequest where the body is incomplete."""
     declared = request.content_length or 0
     if declared > MAX_BODY:
         raise PayloadTooLarge
-    with concurrency.places().released(), raised_as(BadRequest):
+    with get_component(ConcurrencyLimiter).released(), raised_as(BadRequest):
         body = _read(MAX_BODY + 1)
     if len(body) > MAX_BODY:
         raise PayloadTooLarge
@@ -133,9 +137,9 @@ def _read_body() -> bytes:
     return body
 
 
-def _read(most: int) -> bytes:
-    """Return what is left of the body, up to this many bytes."""
+def _read(limit: int) -> bytes:
+    """Return the rest of the body, up to this many bytes."""
     body = b""
-    while len(body) < most and (piece := request.stream.read(most - len(body))):
+    while len(body) < limit and (piece := request.stream.read(limit - len(body))):
         body += piece
     return body

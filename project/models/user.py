@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from project.clock import utcnow
 from project.database.base import Base, UTCDateTime
 from project.errors import Overloaded, TokenExpired, TokenInvalid
-from project.extensions import bcrypt
+from project.extensions import bcrypt, get_component
 from project.security import identifiers, tokens
 from project.security.passwords import hashing
 from project.security.signing_keys import Key
@@ -124,8 +124,7 @@ def _in_hashing_pool(work: Callable[[], Result], network: str | None) -> Result:
 
 
 def _hashing_pool() -> HashingPool:
-    pool: HashingPool = current_app.extensions["hashing_pool"]
-    return pool
+    return get_component(HashingPool)
 
 
 def _check_all(hashes: list[str], password: bytes) -> list[bool]:
@@ -133,10 +132,8 @@ def _check_all(hashes: list[str], password: bytes) -> list[bool]:
 
 
 def _keyring() -> KeySource:
-    keyring: KeySource = current_app.extensions["keyring"]
-    return keyring
+    return get_component(KeySource)  # type: ignore[type-abstract]  # SigningKeySource is above
 
 
 def _token_decoder() -> TokenDecoder:
-    decoder: TokenDecoder = current_app.extensions["token_decoder"]
-    return decoder
+    return get_component(TokenDecoder)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, current_app
+from flask import Flask
 
+from project.extensions import add_component, get_component
 from project.limits import MAX_CONCURRENT_REQUESTS
 from project.serving import unread_body
 from project.serving.slow_clients import IdleConnectionReaper
@@ -73,13 +74,12 @@ class Admission:
 
 
 def init_app(app: Flask) -> None:
-    """Put the app behind its places."""
-    places = app.extensions["places"] = ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS)
-    watch = app.extensions["watch"] = IdleConnectionReaper(app.config["CLIENT_TIMEOUT_SECONDS"])
-    app.wsgi_app = Admission(app.wsgi_app, places, watch)  # type: ignore[method-assign]
+    """Give the app its limiter, and what aborts its idle connections."""
+    add_component(app, ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS))
+    add_component(app, IdleConnectionReaper(app.config["CLIENT_TIMEOUT_SECONDS"]))
 
 
-def places() -> ConcurrencyLimiter:
-    """Return the current app's places."""
-    found: ConcurrencyLimiter = current_app.extensions["places"]
-    return found
+def limit(app: Flask) -> Admission:
+    """Return the app's WSGI callable behind its limiter."""
+    limiter = get_component(ConcurrencyLimiter, app)
+    return Admission(app.wsgi_app, limiter, get_component(IdleConnectionReaper, app))

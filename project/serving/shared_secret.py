@@ -12,13 +12,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import Integer, String, column, literal, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from project.database import failures
 from project.database.writes import INSERTS
-from project.extensions import autocommit
+from project.extensions import add_component, autocommit, get_component
 from project.security import fingerprint
 
 RECORD = table(
@@ -77,13 +77,12 @@ class SharedSecret:
 
 def init_app(app: Flask) -> None:
     """Give the app its part."""
-    app.extensions["shared_secret"] = SharedSecret(app.config)
+    add_component(app, SharedSecret(app.config))
 
 
 def current() -> SharedSecret:
     """Return the current app's."""
-    shared: SharedSecret = current_app.extensions["shared_secret"]
-    return shared
+    return get_component(SharedSecret)
 
 
 def recorded() -> tuple[str | None, str | None]:

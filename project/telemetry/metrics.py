@@ -54,7 +54,7 @@ class Metrics:
             ["route", "method", "status"], buckets=REQUEST_SECONDS,
             registry=self._registry,
         )  # fmt: skip
-        self.errors = self._counter("users_errors", "Requests that were refused.", "code")
+        self.errors = self._counter("users_errors", "Requests that failed, by error code.", "code")
         self.throttled = self._counter(
             "users_throttled", "Attempts that a limit did not let in.", "policy"
         )

@@ -9,12 +9,12 @@ import threading
 from datetime import datetime
 from uuid import UUID
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from project.clock import utcnow
-from project.extensions import db
+from project.extensions import add_component, db, get_component
 from project.models import Session
 
 INTERVAL = 60.0
@@ -80,10 +80,9 @@ class LastSeen:
 
 def init_app(app: Flask) -> None:
     """Give the app its notes."""
-    app.extensions["presence"] = LastSeen(app)
+    add_component(app, LastSeen(app))
 
 
 def current() -> LastSeen:
     """Return the current app's notes."""
-    presence: LastSeen = current_app.extensions["presence"]
-    return presence
+    return get_component(LastSeen)

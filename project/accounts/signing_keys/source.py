@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from flask import Flask, current_app
+from flask import Flask
 
 from project.accounts import signing_keys
 from project.accounts.actors import SERVICE, Actor
@@ -22,8 +22,9 @@ from project.accounts.signing_keys import KeyRow, is_good
 from project.accounts.signing_keys.snapshot import KeySnapshot, LoadedKey, load_key
 from project.clock import utcnow
 from project.errors import Unavailable
+from project.extensions import add_component, get_component
 from project.security.signing_keys import Algorithm, Key, from_secret, refresh_key_from_secret
-from project.security.tokens import Claims, Purpose, TokenDecoder
+from project.security.tokens import Claims, KeySource, Purpose, TokenDecoder
 from project.security.tokens.ids import TokenIds
 
 LOOK_UP_INTERVAL = timedelta(seconds=10)
@@ -219,14 +220,15 @@ class SigningKeySource:
 
 def init_app(app: Flask) -> None:
     """Give the app its keys, and what decodes tokens by them."""
-    app.extensions["keyring"] = keyring = SigningKeySource(app)
-    app.extensions["token_decoder"] = TokenDecoder(keyring, app.config["TOKEN_ISSUER"])
+    keys = SigningKeySource(app)
+    add_component(app, keys)
+    add_component(app, keys, KeySource)
+    add_component(app, TokenDecoder(keys, app.config["TOKEN_ISSUER"]))
 
 
 def current() -> SigningKeySource:
     """Return the current app's keys."""
-    keyring: SigningKeySource = current_app.extensions["keyring"]
-    return keyring
+    return get_component(SigningKeySource)
 
 
 def published(*, may_write: bool = True) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-// Shows the API document and lets a reader try it. The token stays in this page's memory.
+// Shows the API document and can send requests. The token is kept in the memory of the page alone.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",

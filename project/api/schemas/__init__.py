@@ -1,4 +1,4 @@
-"""One pydantic model for each request and response; the OpenAPI document is made from them."""
+"""The models of requests and responses, which also define the API document."""
 
 from project.api.schemas.auth import (
     DeviceTokenResponse,

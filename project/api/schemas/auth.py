@@ -22,14 +22,14 @@ class RegisterRequest(Request):
 
 
 class LoginRequest(Request):
-    """Credentials. Any two texts are accepted as such: which are correct depends on the account."""
+    """Credentials; any two strings are valid."""
 
     email: Annotated[Text, Field(examples=["grace@example.com"])]
     password: Annotated[Text, Field(examples=["correct horse battery staple"])]
     device_token: Annotated[
         Text | None,
         Field(
-            description="The `device_token` of this device's last login or registration.",
+            description="The `device_token` from the last login or registration on this device.",
             examples=["dt_AQAAAAAAAAABAAAAAG3oKwBIYxmq…"],
         ),
     ] = None
@@ -42,42 +42,52 @@ class RefreshRequest(Request):
 
 
 class LogoutRequest(Request):
-    """Which of the user's sessions end: this one, all the others, or all."""
+    """The sessions to end."""
 
-    scope: Annotated[Literal["local", "others", "all"], Field(examples=["others"])] = "local"
+    scope: Annotated[
+        Literal["local", "others", "all"],
+        Field(
+            description="`local` ends this session, `others` all other sessions of the user.",
+            examples=["others"],
+        ),
+    ] = "local"
 
 
 class TokenResponse(SuccessResponse):
-    """A session: a token for requests, and one that is exchanged for the next pair."""
+    """The access token and the refresh token of a session."""
 
     message: str
     auth_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
     token_type: Literal["Bearer"] = "Bearer"
-    expires_in: Annotated[int, Field(description="Seconds.", examples=[2592000])]
+    expires_in: Annotated[
+        int, Field(description="Lifetime of `auth_token` in seconds.", examples=[2592000])
+    ]
     refresh_token: Annotated[str, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
-    refresh_expires_in: Annotated[int, Field(description="Seconds.", examples=[5184000])]
+    refresh_expires_in: Annotated[
+        int, Field(description="Lifetime of `refresh_token` in seconds.", examples=[5184000])
+    ]
 
 
 class DeviceTokenResponse(TokenResponse):
-    """An open session, and the token that this device sends with its next login."""
+    """The tokens of a session, and a device token to send with the next login."""
 
     device_token: Annotated[str, Field(examples=["dt_AQAAAAAAAAABAAAAAG3oKwBIYxmq…"])]
 
 
 class RegisterResponse(DeviceTokenResponse):
-    """A new account with its first session."""
+    """The tokens of a new account's first session."""
 
     message: Literal["Successfully registered."] = "Successfully registered."
 
 
 class LoginResponse(DeviceTokenResponse):
-    """A new session."""
+    """The tokens of a new session."""
 
     message: Literal["Successfully logged in."] = "Successfully logged in."
 
 
 class RefreshResponse(TokenResponse):
-    """New tokens of the same session."""
+    """The next tokens of the session."""
 
     message: Literal["Successfully refreshed."] = "Successfully refreshed."
 

@@ -1,4 +1,4 @@
-"""The fields that requests and answers are made of, and the rules for each."""
+"""The fields of requests and responses, with their validation."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,21 +15,21 @@ from project.security import invisible
 from project.security.identifiers import MAX_EMAIL, MAX_USERNAME
 from project.security.passwords.hashing import MAX_PASSWORD
 
-# An address is checked for syntax alone, and `.local` or `localhost` is a good domain to an
-# intranet. The library's documented way to accept such names is to take them off its list.
+# Intranets use domains such as `.local` and `localhost`. Clearing the list is the library's
+# documented way to accept them.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
-# For the API document. They match more than is accepted: the categories of Unicode have too many
-# ranges for a pattern.
+# For the API document. They are less strict than the validators: a pattern cannot list all ranges
+# of Unicode's categories.
 NO_NUL = r"^[^\u0000]*$"
 VISIBLE = f"^[^{invisible.json_class()}]+$"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-POSITION = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
+CURSOR = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,9})", re.ASCII)
 
 
-def _check_readable(text: str) -> str:
-    # JSON can spell both; PostgreSQL has no NUL in text, and UTF-8 has no lone surrogate.
+def _check_storable(text: str) -> str:
+    # JSON allows both; PostgreSQL rejects NUL in text, and UTF-8 cannot encode a lone surrogate.
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise PydanticCustomError("invalid_text", INVALID_TEXT)
     return text
@@ -61,20 +61,20 @@ def _check_email(email: str) -> str:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Return the place in a list that a client sent back."""
-    form = POSITION.fullmatch(text)
-    if form is None or int(form[2]) > MAX_ID:
+    """Return the cursor that a client sent. Raises PydanticCustomError."""
+    match = CURSOR.fullmatch(text)
+    if match is None or int(match[2]) > MAX_ID:
         raise PydanticCustomError("invalid_cursor", "This is not the `next` of a previous page.")
-    return Cursor(EPOCH + timedelta(microseconds=int(form[1])), int(form[2]))
+    return Cursor(EPOCH + timedelta(microseconds=int(match[1])), int(match[2]))
 
 
-def format_cursor(position: Cursor) -> str:
-    """Return what a client sends as `after` to go on from here."""
-    return f"{(position.created_at - EPOCH) // timedelta(microseconds=1)}-{position.id}"
+def format_cursor(cursor: Cursor) -> str:
+    """Return the cursor as a client sends it in `after`."""
+    return f"{(cursor.created_at - EPOCH) // timedelta(microseconds=1)}-{cursor.id}"
 
 
-def _iso8601(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _iso8601(point: datetime) -> str:
+    return point.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 SessionId = Annotated[
@@ -84,12 +84,12 @@ SessionId = Annotated[
         {
             "type": "string",
             "pattern": "^[0-9a-f]{32}$",
-            "description": "A session, spelled as in the `sid` claim of its tokens.",
+            "description": "The session's id, as in the `sid` claim of its tokens.",
             "examples": ["5c0f6b1e2d3a4b5c8d9e0f1a2b3c4d5e"],
         }
     ),
 ]
-Text = Annotated[str, AfterValidator(_check_readable), Field(json_schema_extra={"pattern": NO_NUL})]
+Text = Annotated[str, AfterValidator(_check_storable), Field(json_schema_extra={"pattern": NO_NUL})]
 Username = Annotated[
     str,
     Field(
@@ -99,7 +99,7 @@ Username = Annotated[
         description="At least one visible character, and no whitespace at the ends.",
         json_schema_extra={"pattern": VISIBLE},
     ),
-    AfterValidator(_check_readable),
+    AfterValidator(_check_storable),
     AfterValidator(_check_username),
 ]
 Email = Annotated[
@@ -110,7 +110,7 @@ Email = Annotated[
         examples=["grace@example.com"],
         json_schema_extra={"format": "email"},
     ),
-    AfterValidator(_check_readable),
+    AfterValidator(_check_storable),
     AfterValidator(_check_email),
 ]
 NewPassword = Annotated[
@@ -121,7 +121,7 @@ NewPassword = Annotated[
         examples=["correct horse battery staple"],
         json_schema_extra={"pattern": NO_NUL},
     ),
-    AfterValidator(_check_readable),
+    AfterValidator(_check_storable),
 ]
 Timestamp = Annotated[
     datetime,

@@ -12,6 +12,6 @@ class AliveResponse(SuccessResponse):
 
 
 class ReadyResponse(SuccessResponse):
-    """The process accepts requests."""
+    """The process can serve requests."""
 
     message: Literal["Ready."] = "Ready."

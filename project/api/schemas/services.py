@@ -1,4 +1,4 @@
-"""Introspection, keys, revocations and forward auth."""
+"""Introspection, public keys, server metadata, revocations and forward auth."""
 
 from typing import Annotated, Literal
 
@@ -12,24 +12,25 @@ from project.http.envelope import QueryRequest, Request, SuccessResponse
 
 
 class ServiceForm(Request):
-    """A form of another service, which may authenticate in it (RFC 6749, section 2.3.1)."""
+    """A form that may contain the caller's credentials (RFC 6749, section 2.3.1)."""
 
     client_id: Annotated[
-        Text | None, Field(description="Any name; it is logged.", examples=["orders"])
+        Text | None, Field(description="Any name, for the log.", examples=["orders"])
     ] = None
     client_secret: Annotated[
-        Text | None, Field(description="A service token, where no header holds one.")
+        Text | None,
+        Field(description="A service token, for a request without an Authorization header."),
     ] = None
 
 
 class IntrospectionRequest(ServiceForm):
-    """A token that another service has received (RFC 7662, section 2.1)."""
+    """The access token to introspect (RFC 7662, section 2.1)."""
 
     token: Annotated[Text, Field(examples=["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ…"])]
 
 
 class FeedRequest(QueryRequest):
-    """Where in the feed to begin."""
+    """The position in the feed of ended sessions."""
 
     after: Annotated[
         int, Field(ge=0, le=2**31 - 1, description="`data.next` of the previous response.")
@@ -37,23 +38,24 @@ class FeedRequest(QueryRequest):
 
 
 class RevocationList(BaseModel):
-    """Sessions that ended before they expired, in the order in which they ended."""
+    """Sessions that ended before they expired, oldest end first."""
 
     session_ids: list[SessionId]
-    next: Annotated[int, Field(description="Send it as `after` the next time.", examples=[17])]
+    next: Annotated[int, Field(description="The `after` of the next request.", examples=[17])]
     retired_keys: Annotated[
-        list[str], Field(description="The `kid` of each key whose tokens are all rejected.")
+        list[str],
+        Field(description="The `kid` of each retired key; all tokens that it signed are rejected."),
     ]
 
 
 class RevocationListResponse(SuccessResponse):
-    """A page of the feed."""
+    """A page of the feed of ended sessions."""
 
     data: RevocationList
 
 
 class PublicKey(BaseModel):
-    """A key that verifies tokens (RFC 7517, section 4, and RFC 8037, section 2)."""
+    """A public key that verifies access tokens (RFC 7517, section 4; RFC 8037, section 2)."""
 
     kty: Literal["EC", "OKP"]
     crv: Literal["P-256", "Ed25519"]
@@ -65,20 +67,20 @@ class PublicKey(BaseModel):
 
 
 class KeySetResponse(BaseModel):
-    """A JWK Set (RFC 7517, section 5), the newest key first."""
+    """A JWK set (RFC 7517, section 5), newest key first."""
 
     keys: list[PublicKey]
 
 
 class IntrospectionResponse(BaseModel):
-    """The state of a token (RFC 7662, section 2.2); an inactive one has `active` alone."""
+    """The state of a token (RFC 7662, section 2.2); for an inactive token, only `active`."""
 
     active: bool
     sub: Annotated[str | None, Field(description="The user's id.", examples=["1"])] = None
     username: Annotated[str | None, Field(examples=["grace"])] = None
     email: Annotated[str | None, Field(examples=["grace@example.com"])] = None
     admin: Annotated[bool | None, Field(examples=[False])] = None
-    iss: Annotated[str | None, Field(description="TOKEN_ISSUER, where it is set.")] = None
+    iss: Annotated[str | None, Field(description="TOKEN_ISSUER, if it is set.")] = None
     sid: SessionId | None = None
     token_type: Literal["Bearer"] | None = None
     iat: Annotated[int | None, Field(examples=[1795381200])] = None
@@ -86,7 +88,7 @@ class IntrospectionResponse(BaseModel):
 
 
 class ServerMetadata(BaseModel):
-    """The authorization server's metadata (RFC 8414, section 2); it has no OAuth grants."""
+    """The metadata of an authorization server without OAuth grants (RFC 8414, section 2)."""
 
     issuer: Annotated[str, Field(examples=["https://users.example.com"])]
     jwks_uri: Annotated[str, Field(examples=["https://users.example.com/.well-known/jwks.json"])]
@@ -99,6 +101,6 @@ class ServerMetadata(BaseModel):
 
 
 class ForwardResponse(SuccessResponse):
-    """The request is authenticated; `X-Auth-…` header fields name its user."""
+    """The request is authenticated; the `X-Auth-…` header fields contain its user."""
 
     message: Literal["Authenticated."] = "Authenticated."

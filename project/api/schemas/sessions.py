@@ -1,4 +1,4 @@
-"""A user's sessions."""
+"""The caller's sessions."""
 
 from typing import Annotated, Literal
 
@@ -12,24 +12,24 @@ from project.http.envelope import SuccessResponse
 
 
 class EndSessionResponse(SuccessResponse):
-    """That session has ended."""
+    """The session has ended."""
 
     message: Literal["Session ended."] = "Session ended."
 
 
 class SessionData(BaseModel):
-    """A session that has not ended."""
+    """An open session."""
 
     id: SessionId
     created_at: Timestamp
-    last_seen_at: Annotated[Timestamp, Field(description="To the minute.")]
+    last_seen_at: Annotated[Timestamp, Field(description="Rounded down to the minute.")]
     address: Annotated[str, Field(examples=["203.0.113.7"])]
     user_agent: Annotated[str, Field(examples=["Mozilla/5.0"])]
-    current: Annotated[bool, Field(description="Whether the request was made by this session.")]
+    current: Annotated[bool, Field(description="Whether this session made the request.")]
 
 
 class SessionList(BaseModel):
-    """Sessions, the last seen first."""
+    """Open sessions, the most recently seen first."""
 
     sessions: list[SessionData]
 

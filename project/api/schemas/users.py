@@ -1,4 +1,4 @@
-"""Users, and the ping."""
+"""User accounts and the ping."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ MAX_PAGE = 200
 
 
 class PageRequest(QueryRequest):
-    """Which part of a list."""
+    """The page of a list."""
 
     limit: Annotated[int | None, Field(ge=1, le=MAX_PAGE)] = None
     after: Annotated[
@@ -32,7 +32,7 @@ class PongResponse(SuccessResponse):
 
 
 class NewUserData(BaseModel):
-    """The account that was created."""
+    """The new account."""
 
     id: Annotated[int, Field(examples=[7])]
     username: Annotated[str, Field(examples=["grace"])]
@@ -40,14 +40,14 @@ class NewUserData(BaseModel):
 
 
 class AddUserResponse(SuccessResponse):
-    """An account that an administrator created."""
+    """The account that an administrator has created."""
 
     data: NewUserData
     message: Annotated[str, Field(examples=["grace@example.com was added!"])]
 
 
 class UserData(BaseModel):
-    """An account, as visible to its owner and to administrators."""
+    """A user account."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -60,29 +60,29 @@ class UserData(BaseModel):
 
 
 class StatusResponse(SuccessResponse):
-    """The authenticated user. `admin` is also at the top level, where older services read it."""
+    """The authenticated user; for older clients, `admin` is repeated at the top level."""
 
     admin: Annotated[bool, Field(examples=[False])]
     data: UserData
 
 
 class UserResponse(SuccessResponse):
-    """One account."""
+    """A user account."""
 
     data: UserData
 
 
 class UserList(BaseModel):
-    """Accounts, newest first."""
+    """User accounts, newest first."""
 
     users: list[UserData]
     next: Annotated[
         str | None,
-        Field(description="Send it as `after` for the next page; null on the last one."),
+        Field(description="The `after` of the next page; null on the last page."),
     ]
 
 
 class UserListResponse(SuccessResponse):
-    """A page of accounts, or all of them."""
+    """A page of user accounts, or all of them."""
 
     data: UserList

@@ -7,7 +7,7 @@ from unittest import TestCase
 import pytest
 
 from project.api import docs
-from project.api.docs import MAX_TRANSFERS, PIECE, Transfer, representation
+from project.api.docs import CHUNK, MAX_TRANSFERS, Transfer, load_asset
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
 from project.tests.utils import InProcess, Reply
@@ -47,7 +47,7 @@ class TestDocs(DocsCase):
         self.assertEqual(self.caller.get(BUNDLE, **{"If-None-Match": tag}).status, 200)
 
     def test_too_many_at_once_are_rejected_and_end_their_connections(self) -> None:
-        content = representation("docs.js", "identity").content
+        content = load_asset("docs.js", "identity").content
         sent = [Transfer(content) for _ in range(MAX_TRANSFERS)]
         reply = self.caller.get(BUNDLE)
         self.assert_refused(
@@ -59,11 +59,11 @@ class TestDocs(DocsCase):
         self.assertEqual(self.caller.get(BUNDLE).status, 200)
 
     def test_no_response_leaves_a_transfer_behind(self) -> None:
-        before = len(docs.under_way)
+        before = len(docs.active_transfers)
         tag = self.caller.get(BUNDLE).headers["ETag"]
         for method, headers in (("GET", {}), ("HEAD", {}), ("GET", {"If-None-Match": tag})):
             self.caller.send(method, BUNDLE, None, headers)
-        self.assertEqual(len(docs.under_way), before)
+        self.assertEqual(len(docs.active_transfers), before)
 
     def test_the_root_sends_a_browser_to_the_page(self) -> None:
         for method in ("GET", "HEAD"):
@@ -98,10 +98,10 @@ class TestTransfer(TestCase):
     """What the server is given."""
 
     def test_it_yields_small_pieces_of_what_all_share(self) -> None:
-        shared = representation("swagger-ui-bundle.js", "identity")
-        self.assertIs(representation("swagger-ui-bundle.js", "identity"), shared)
+        shared = load_asset("swagger-ui-bundle.js", "identity")
+        self.assertIs(load_asset("swagger-ui-bundle.js", "identity"), shared)
         pieces = list(Transfer(shared.content))
-        self.assertLessEqual(max(map(len, pieces)), PIECE)
+        self.assertLessEqual(max(map(len, pieces)), CHUNK)
         self.assertEqual(b"".join(pieces), shared.content)
 
     def test_every_file_is_there(self) -> None:

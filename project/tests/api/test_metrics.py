@@ -14,7 +14,7 @@ from project.accounts.actors import COMMAND
 from project.accounts.audit import Event
 from project.accounts.sessions import tokens
 from project.accounts.signing_keys import source
-from project.extensions import autocommit, db, transaction
+from project.extensions import autocommit, db, get_component, transaction
 from project.http.request_counter import RequestCounter
 from project.models import User
 from project.security import digests
@@ -252,7 +252,7 @@ class TestSessions(CountingCase):
             self.assertLogs("project.api.metrics", "WARNING"),
         ):
             told = self.scrape()
-        names = {error_classes.name for error_classes in told.families}
+        names = {iter_error_classes.name for iter_error_classes in told.families}
         self.assertNotIn("users_open_sessions", names)
         self.assertIn("users_build_info", names)
 
@@ -262,7 +262,7 @@ class TestGauges(CountingCase):
 
     def test_passwords_that_wait_and_are_hashed(self) -> None:
         self.start(HASH_THREADS=1)
-        pool: HashingPool = self.app.extensions["hashing_pool"]
+        pool = get_component(HashingPool, self.app)
         begun, end = threading.Event(), threading.Event()
 
         def hash_slowly() -> None:
@@ -288,7 +288,7 @@ class TestGauges(CountingCase):
         self.assertEqual(after.value("users_hashing_seconds_count"), 3)
 
     def test_a_password_that_cannot_be_hashed_is_not_hashed_for_ever(self) -> None:
-        pool: HashingPool = self.app.extensions["hashing_pool"]
+        pool = get_component(HashingPool, self.app)
         with self.assertRaises(ZeroDivisionError):
             pool.run(lambda: 1 // 0)
         self.assertEqual(self.scrape().value("users_hashing_active"), 0)

@@ -7,7 +7,7 @@ from uuid import uuid4
 from flask import Flask
 
 from project.accounts.sessions.last_seen import LastSeen
-from project.extensions import autocommit, db
+from project.extensions import autocommit, db, get_component
 from project.models import User
 from project.tests import utils
 from project.tests.base import BaseTestCase, empty_tables
@@ -97,7 +97,7 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
 
     def test_the_list_of_sessions_writes_nothing(self) -> None:
-        presence: LastSeen = self.app.extensions["presence"]
+        presence = get_component(LastSeen, self.app)
         presence.touch(uuid4())
         self.assertEqual(self.caller.get("/auth/sessions", self.token).status, 200)
         self.assertEqual(self.words(), ["SELECT", "SELECT"])

@@ -109,7 +109,7 @@ class TestDocument(BaseTestCase):
             self.assertNotIn(email, json.dumps(self.document))
 
     def test_it_names_every_code(self) -> None:
-        codes = {error.code for error in openapi.error_classes()}
+        codes = {error.code for error in openapi.iter_error_classes()}
         self.assertEqual(
             set(
                 self.document["components"]["schemas"]["ErrorResponse"]["properties"]["code"][
@@ -131,7 +131,7 @@ class TestDocument(BaseTestCase):
         self.assertLessEqual(codes - told, {"not_found", "method_not_allowed"})
 
     def test_every_error_has_one_status_of_its_own_words(self) -> None:
-        for member in openapi.error_classes():
+        for member in openapi.iter_error_classes():
             self.assertTrue(issubclass(member, ServiceError))
             self.assertRegex(member.code, r"^[a-z_]+$")
             self.assertGreaterEqual(member.status, 400)
@@ -245,7 +245,7 @@ class TestFuzzed(BaseTestCase):
             labels.append(operation.label)
             with self.subTest(operation.label):
                 self.fuzz(operation)
-        paths = openapi.of(self.app)["paths"]
+        paths = openapi.build(self.app)["paths"]
         served = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
         self.assertEqual(set(labels), served - {"GET /openapi.json"})
 

@@ -118,6 +118,11 @@ class TestArchitecture(TestCase):
             if re.search(r"\btransaction\(", path.read_text()):
                 self.assertIn(package(module), {"accounts", "extensions"}, module)
 
+    def test_components_are_under_one_key(self) -> None:
+        for module, path in modules():
+            if ".extensions[" in path.read_text():
+                self.assertIn(module, {"extensions", "database.autocommit"}, module)
+
     def test_security_knows_neither_flask_nor_the_database(self) -> None:
         for module, path in modules():
             if package(module) == "security":

@@ -67,10 +67,14 @@ class TestMonitoring(BaseTestCase):
 
     def test_every_metric_is_documented_and_no_other(self) -> None:
         told = {}
-        for error_classes in self.told().families:
-            labels = {label for sample in error_classes.samples for label in sample.labels} - {"le"}
-            name = error_classes.name + ("_total" if error_classes.type == "counter" else "")
-            told[name] = (error_classes.type, labels)
+        for iter_error_classes in self.told().families:
+            labels = {label for sample in iter_error_classes.samples for label in sample.labels} - {
+                "le"
+            }
+            name = iter_error_classes.name + (
+                "_total" if iter_error_classes.type == "counter" else ""
+            )
+            told[name] = (iter_error_classes.type, labels)
         self.assertEqual(documented(), told)
 
     def test_every_value_of_a_label_that_is_documented_is_told(self) -> None:

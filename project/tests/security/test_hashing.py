@@ -17,7 +17,7 @@ import bcrypt
 import pytest
 from sqlalchemy import select
 
-from project.extensions import db
+from project.extensions import db, get_component
 from project.models import User
 from project.security.passwords.hashing import (
     cost_of,
@@ -168,7 +168,7 @@ class TestOverload(BaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.admin = self.add_token(self.add_user(admin=True))
-        self.pool: HashingPool = self.app.extensions["hashing_pool"]
+        self.pool = get_component(HashingPool, self.app)
 
     def assert_overloaded(self, reply: Reply) -> None:
         """Hold a refusal to say when to come again."""
@@ -235,7 +235,7 @@ class TestShare(BaseTestCase):
 
     def test_beyond_its_share_a_network_is_rejected_and_strangers_are_not(self) -> None:
         self.add_user()
-        pool: HashingPool = self.app.extensions["hashing_pool"]
+        pool = get_component(HashingPool, self.app)
         for storming, near, far in (
             ("192.0.2.1", "192.0.2.1", "192.0.2.22"),
             ("2001:db8:1::/48", "2001:db8:1:2::3", "2001:db8:22::3"),

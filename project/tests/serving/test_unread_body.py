@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from project.extensions import get_component
 from project.limits import BODY_PIECE, MAX_CONCURRENT_REQUESTS
 from project.serving.concurrency import ConcurrencyLimiter
 from project.serving.unread_body import MAX_DISCARDED
@@ -55,7 +56,7 @@ class TestUnreadBody(TestCase):
 
     def body(self, length: int) -> Body:
         """Return a body of this length."""
-        return Body(length, self.app.extensions["places"])
+        return Body(length, get_component(ConcurrencyLimiter, self.app))
 
     def test_it_is_read_to_its_end_a_piece_at_a_time_and_without_a_slot(self) -> None:
         body = self.body(1_000_000)
@@ -88,5 +89,5 @@ class TestUnreadBody(TestCase):
             self.assertEqual(body.sizes, [])
 
     def test_a_body_that_breaks_off_changes_no_response(self) -> None:
-        body = BrokenBody(10, self.app.extensions["places"])
+        body = BrokenBody(10, get_component(ConcurrencyLimiter, self.app))
         self.assertEqual(self.send(body, CONTENT_LENGTH="10"), "404 NOT FOUND")

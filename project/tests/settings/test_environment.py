@@ -57,7 +57,8 @@ class TestMisspeltSettings(TestCase):
         ):
             app = databases.bare_app("sqlite:////tmp/never.sqlite")
         self.assertIn(
-            "TRUSTED_PROXY is no setting and is ignored; is TRUSTED_PROXIES", logged.output[0]
+            "TRUSTED_PROXY is not a setting and is ignored; did you mean TRUSTED_PROXIES",
+            logged.output[0],
         )
         with app.app_context():
             found = checks.settings()

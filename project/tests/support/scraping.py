@@ -22,8 +22,8 @@ class Scrape:
 
     def samples(self) -> Iterator[Sample]:
         """Yield every sample."""
-        for error_classes in self.families:
-            yield from error_classes.samples
+        for iter_error_classes in self.families:
+            yield from iter_error_classes.samples
 
     def value(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of this name that have these labels."""
