@@ -116,7 +116,7 @@ class TestPurge(BaseTestCase):
         with time_machine.travel(utcnow(), tick=False):
             add_sessions(self.user_id, -2 * DAY, 5)
         add_sessions(self.user_id, DAY)
-        with mock.patch.object(retention, "ROWS_AT_ONCE", 2):
+        with mock.patch.object(retention, "BATCH_SIZE", 2):
             due = retention.batches_due()
             batches = [batch.rows for batch in retention.purge()]
         self.assertEqual(batches[:3], [2, 2, 1])
@@ -139,7 +139,7 @@ class TestPurge(BaseTestCase):
         if databases.kind() == "postgresql":
             self.skipTest("PostgreSQL passes over what is locked")
         add_sessions(self.user_id, -2 * DAY)
-        with db.engine.connect() as connection, mock.patch.object(retention, "PATIENCE", 1):
+        with db.engine.connect() as connection, mock.patch.object(retention, "MAX_RETRIES", 1):
             connection.execute(update(User).values(admin=True))
             with self.assertRaisesRegex(OperationalError, "locked"):
                 purged()
