@@ -29,7 +29,7 @@ from project.accounts.throttle import policies, statements
 from project.accounts.throttle.policies import Group, Policy, Subjects, Success
 from project.clock import utcnow
 from project.errors import Overloaded, TooManyAttempts
-from project.extensions import autocommit, db, write_connection
+from project.extensions import autocommit, db, end_transaction, transaction, write_connection
 from project.models import Throttle, User
 from project.security import addresses, identifiers
 
@@ -77,7 +77,7 @@ def attempt(*groups: Group, subjects: Subjects) -> Iterator[Attempt]:
             _admit(made, groups, subjects)
         yield made
     except (Overloaded, SQLAlchemyError):
-        db.session.rollback()
+        end_transaction()
         if not made.has_failed:
             with suppress(SQLAlchemyError):
                 _refund(made.counts)
@@ -126,11 +126,11 @@ def clear(name: str | None = None, actor: Actor = COMMAND) -> int:
     where, cleared = _naming(name), 0
     for scope in policies.SCOPES:
         clearing = delete(Throttle).where(Throttle.scope == scope, *where)
-        cleared += len(db.session.scalars(clearing.returning(Throttle.count)).all())
-        db.session.commit()
+        with transaction():
+            cleared += len(db.session.scalars(clearing.returning(Throttle.count)).all())
     if cleared:
-        audit.record(Event.THROTTLE_CLEARED, actor, count=cleared)
-    db.session.commit()
+        with transaction():
+            audit.record(Event.THROTTLE_CLEARED, actor, count=cleared)
     return cleared
 
 
@@ -210,11 +210,12 @@ def _record_rejection(policy: Policy, subject: str, subjects: Subjects) -> None:
     is_new = Throttle.audited_until.is_distinct_from(Throttle.blocked_until)
     unrecorded = update(Throttle).where(_are({policy.name: subject}), is_new)
     recorded = unrecorded.values(audited_until=Throttle.blocked_until)
-    if db.session.scalar(recorded.returning(Throttle.count)) is not None:
+    with transaction():
+        if db.session.scalar(recorded.returning(Throttle.count)) is None:
+            return
         found = select(User.id).where(User.email_key == subjects.email_key)
         user_id = subjects.user_id or db.session.scalar(found)
         audit.record(Event.ATTEMPT_THROTTLED, subjects.actor, user_id=user_id, scope=policy.name)
-    db.session.commit()
 
 
 def _settle(connection: Connection, count: Count) -> None:
@@ -242,9 +243,9 @@ def _may_clear(connection: Connection, count: Count) -> bool:
 def _refund(counts: list[Count]) -> None:
     """Refund an attempt that is not made."""
     if counts:
-        for count in counts:
-            _refund_one(write_connection(), count)
-        db.session.commit()
+        with transaction():
+            for count in counts:
+                _refund_one(write_connection(), count)
 
 
 def _refund_one(connection: Connection, count: Count) -> None:
