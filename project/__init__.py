@@ -63,7 +63,7 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
 
 
 def _init_extensions(app: Flask) -> None:
-    if longest := timeouts.of(app.config).request:
+    if longest := timeouts.from_config(app.config).request:
         deadline.init_app(app, longest.total_seconds())
     db.init_app(app)
     autocommit.init_app(app)

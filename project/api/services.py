@@ -80,8 +80,10 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     fetch the keys again, at most once in ten seconds.
     """
     may_write = request.method != "HEAD"  # a key that is due
-    kept = int(signing_keys.lead().total_seconds() / 2)
-    published = [PublicKey.model_validate(jwk) for jwk in source.published(may_write=may_write)]
+    kept = int(signing_keys.publication_lead().total_seconds() / 2)
+    published = [
+        PublicKey.model_validate(jwk) for jwk in source.list_published(may_write=may_write)
+    ]
     return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={kept}"}
 
 
@@ -119,7 +121,7 @@ def list_revocations(feed: FeedRequest) -> RevocationListResponse:
     `kid` is among the retired keys, and poll with `after`. The latest entries are repeated on the
     next page; none is ever missed.
     """
-    page = revocations.after(feed.after)
+    page = revocations.list_after(feed.after)
     return RevocationListResponse(
         data=RevocationList(
             session_ids=list(page.session_ids),

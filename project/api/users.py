@@ -49,9 +49,9 @@ def get_all_users(caller: Principal | None, page: PageRequest) -> UserListRespon
     if caller is not None and not caller.admin:
         raise NotPermitted
     if caller is None and page.limit is None and page.after is None:
-        users, next_position = directory.all_users(), None
+        users, next_position = directory.list_all(), None
     else:
-        users, next_position = directory.page(page.limit or DEFAULT_PAGE, page.after)
+        users, next_position = directory.list_page(page.limit or DEFAULT_PAGE, page.after)
     shown = [UserData.model_validate(user) for user in users]
     after = format_cursor(next_position) if next_position else None
     return UserListResponse(data=UserList(users=shown, next=after))

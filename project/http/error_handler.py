@@ -34,7 +34,7 @@ def _refusal_of(error: Exception) -> ServiceError:
     if isinstance(error, HTTPException):
         return _refusal_of_http(error)
     if failures.is_outage(error):
-        said = failures.reason(error)
+        said = failures.describe(error)
         current_app.logger.error("request %s: database unavailable: %s", request_id(), said)
         return Unavailable()
     current_app.logger.error("request %s failed", request_id(), exc_info=error)
