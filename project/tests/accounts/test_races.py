@@ -84,7 +84,7 @@ class TestInterleaved(RaceCase):
 
     def test_a_login_whose_user_is_deactivated_or_deleted_after_it_was_read(self) -> None:
         for command in (lifecycle.deactivate, lifecycle.remove):
-            with self.running_after(sessions, "_is_active", command) as step:
+            with self.running_after(sessions, "_lock_user", command) as step:
                 self.assertEqual(self.caller.login().status, 200)
             step.assert_called_once()
             self.assertEqual((self.count(User), self.number_open(active=False)), (1, 0))
