@@ -37,7 +37,7 @@ BATCH_SIZE = 500
 """Rows per transaction: few enough not to delay other writers."""
 
 MAX_RETRIES = 20
-"""Retries of a batch that waits in vain for SQLite's write lock."""
+"""Retries of a batch that cannot acquire SQLite's write lock."""
 
 MARGIN = timedelta(days=1)
 """Extra retention of expired rows, for differing clocks and requests in progress."""

@@ -42,7 +42,9 @@ class LimitedConnection(psycopg2.extensions.connection):  # type: ignore[misc]  
 
     def __init__(self, limits: Limits, dsn: str) -> None:
         if monotonic() < _open_until.get(dsn, 0.0):
-            raise OperationalError("PostgreSQL timed out a moment ago; not retried yet")
+            raise OperationalError(
+                "PostgreSQL timed out recently; no new connection is attempted yet"
+            )
         self.address = dsn
         self.limit: float | None = limits.connect
         super().__init__(dsn)
