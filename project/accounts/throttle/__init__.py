@@ -236,7 +236,7 @@ def _settle(connection: Connection, count: Count) -> None:
 def _may_clear(connection: Connection, count: Count) -> bool:
     """Return whether a success may clear the whole counter, which is itself rate-limited.
 
-    Otherwise an owner who logs in often would let an attacker in the same network continue guessing.
+    Otherwise an owner who logs in often would let an attacker in the same network go on guessing.
     """
     statement = statements.build_increment(connection.dialect.name, (policies.CLEARING,))
     parameters = {"subject_0": count.subject, "now": utcnow()}

@@ -129,7 +129,7 @@ class TestOutage(OutageCase):
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("SELECT", {}, Exception(""))
 
-        self.enterContext(mock.patch.object(autocommit, "alone", fail))
+        self.enterContext(mock.patch.object(autocommit, "fetch_one", fail))
         with self.assertLogs("project", logging.ERROR) as logs:
             self.assert_unavailable(self.caller.login())
         self.assertIn("database unavailable: OperationalError", logs.output[0])
