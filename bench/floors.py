@@ -15,7 +15,7 @@ from bench import cores
 from bench.load import Load, percentile_ms
 from bench.measuring import compared, usage
 from bench.results import Figures
-from project.accounts.sessions import SHOWN_BY_SESSION
+from project.accounts.sessions import SESSION_WITH_USER
 
 BCRYPT = "raw bcrypt"
 QUERY = "raw psycopg2"
@@ -39,7 +39,7 @@ def query(url: str) -> Iterator[Deed]:
     connection = psycopg2.connect(url)
     connection.autocommit = True
     cursor = connection.cursor()
-    statement = str(SHOWN_BY_SESSION.statement.compile(dialect=make_url(url).get_dialect()()))
+    statement = str(SESSION_WITH_USER.statement.compile(dialect=make_url(url).get_dialect()()))
     cursor.execute("SELECT id FROM sessions LIMIT 1")
     values = {"session_id": cursor.fetchone()[0], "key_id": None}
 

@@ -54,5 +54,5 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
-with migration.connection(current_app) as connection:
+with migration.connect(current_app) as connection:
     migrate(connection)

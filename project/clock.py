@@ -1,8 +1,8 @@
-"""The service's one clock."""
+"""The clock that all of the service uses."""
 
 from datetime import UTC, datetime
 
 
 def utcnow() -> datetime:
-    """Return the present moment as an aware UTC datetime."""
+    """Return the current time as an aware UTC datetime."""
     return datetime.now(UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from project import instance
-from project.database.connections import engine_options
+from project.database.connections import build_engine_options
 from project.instance import DamagedSecret
 from project.security.secret_strength import find_weakness
 from project.serving.cores import available_cores
@@ -225,5 +225,7 @@ def _derive(config: dict[str, Any]) -> list[str]:
             "INSTANCE_PATH to a folder that is."
         ]
     config["SQLALCHEMY_DATABASE_URI"] = url
-    config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, config) | {"pool_pre_ping": True}
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = build_engine_options(url, config) | {
+        "pool_pre_ping": True
+    }
     return []

@@ -1,4 +1,4 @@
-"""The extension objects, each made once and bound to an app by `init_app`."""
+"""The extension objects, created once and bound to an app by `init_app`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from project.database.autocommit import AutocommitEngine
 from project.database.base import Base
-from project.database.writes import reserve
+from project.database.writes import begin_write
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -45,7 +45,7 @@ def get_component(kind: type[Component], app: Flask | None = None) -> Component:
 
 
 def write_connection() -> Connection:
-    """Return the connection of the request's transaction: for statements that need no ORM."""
+    """Return the connection of the current transaction, for statements that bypass the ORM."""
     return db.session.connection()
 
 
@@ -53,14 +53,14 @@ def write_connection() -> Connection:
 def transaction(*recorded: type[Exception]) -> Iterator[None]:
     """Run an operation as one transaction: commit at the end, roll back on an exception.
 
-    Steps inside never commit. The errors that are named here commit what was written before they
-    were raised: the audit row of a failure that has to be recorded.
+    Steps inside never commit. An error of a `recorded` class commits what was written before it was
+    raised, such as the audit row of a failed login.
     """
     if db.session.info.get(IN_OPERATION):
-        raise RuntimeError("an operation cannot run inside another: its steps never commit")
+        raise RuntimeError("transaction() cannot be nested: steps of an operation never commit")
     db.session.info[IN_OPERATION] = True
     try:
-        reserve(write_connection())
+        begin_write(write_connection())
         yield
         db.session.commit()
     except recorded:
@@ -72,9 +72,9 @@ def transaction(*recorded: type[Exception]) -> Iterator[None]:
 
 
 def end_transaction(_error: BaseException | None = None) -> None:
-    """End what a request has left open, when its answer is made.
+    """Roll back the transaction that a request has left open.
 
-    A database that is away has ended it already, and must not turn that answer into a fault.
+    An unreachable database has rolled it back already, so its error is ignored.
     """
     if not db.session.registry.has():
         return

@@ -1,1 +1,1 @@
-"""Does deeds: the only place that commits; knows no request."""
+"""The operations on accounts, sessions and keys, independent of HTTP."""

@@ -1,4 +1,4 @@
-"""Who has a deed done."""
+"""The actor of an operation."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ MAX_USER_AGENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: the address, what the client calls itself, and whose token it has shown."""
+    """Who performs an operation: address, user agent, and the authenticated user if any."""
 
     address: str
     user_agent: str
@@ -17,17 +17,17 @@ class Actor:
 
     @property
     def network(self) -> str:
-        """What the address is counted as."""
+        """The network under which the throttle counts the address."""
         return addresses.network(self.address)
 
     @property
     def site(self) -> str:
-        """The largest network that the client may have."""
+        """The largest network that may belong to this client alone: the /48 of an IPv6 address."""
         return addresses.site(self.address)
 
 
 COMMAND = Actor(address="", user_agent="command")
-"""Whoever may type a command of `manage.py`."""
+"""The actor of the commands of `manage.py`."""
 
 SERVICE = Actor(address="", user_agent="service")
-"""The service itself, when something is due."""
+"""The service itself, as the actor of automatic operations such as key rotation."""

@@ -1,9 +1,9 @@
-"""The audit trail: what was done to accounts, sessions and keys, and by whom.
+"""The audit trail of accounts, sessions and keys: what happened, and who did it.
 
-An event is a row, written in the transaction of its operation: neither is there without the other.
-An operation that has changed nothing records none. Once the transaction is committed the event is a
-line of the log too, and is passed to the app's observers. No event holds a secret, nor the address
-that was typed where no account has it: it may be a password in the wrong field.
+An event is a row that is written in the transaction of its operation, so both are committed or
+neither is. An operation that changes nothing records no event. After the commit the event is logged
+and passed to the app's observers. No event contains a secret, nor the e-mail address of a login to
+an unknown account: it may be a password in the wrong field.
 """
 
 import logging
@@ -23,15 +23,15 @@ from project.database.base import table_of
 from project.extensions import db, write_connection
 from project.models import AuditEvent
 
-PENDING = "audit.untold"
+PENDING = "audit.pending"
 OBSERVERS = "audit.observers"
-INSERTING = insert(table_of(AuditEvent))
+INSERT_EVENT = insert(table_of(AuditEvent))
 
 logger = logging.getLogger(__name__)
 
 
 class Event(StrEnum):
-    """What happened, as `subject.past_tense`; docs/logs.md says what each means."""
+    """The kinds of events, named `subject.past_tense` and described in docs/logs.md."""
 
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
@@ -51,11 +51,11 @@ class Event(StrEnum):
 
 
 Observer = Callable[[Event, Mapping[str, Any]], None]
-"""Gets an event once it is committed, with the fields of its log line."""
+"""Called with each committed event and the fields of its log line."""
 
 
 def observe(app: Flask, observer: Observer) -> None:
-    """Pass every event of the app to the observer once it is committed."""
+    """Call the observer with every event of the app, after its commit."""
     app.extensions.setdefault(OBSERVERS, []).append(observer)
 
 
@@ -67,9 +67,9 @@ def record(
     session_id: UUID | None = None,
     **details: str | int,
 ) -> None:
-    """Write an event within the caller's transaction; it is logged when that is committed.
+    """Record an event within the caller's transaction; it is logged after the commit.
 
-    `by` is added to the details where somebody else than the user did it.
+    `by` is added to the details if the actor is another user.
     """
     if actor.user_id not in (None, user_id):
         details["by"] = actor.user_id
@@ -82,23 +82,23 @@ def record(
         "user_agent": actor.user_agent,
         "details": details,
     }
-    write_connection().execute(INSERTING, row)
-    told = {"user_id": user_id, "session_id": session_id and session_id.hex}
-    line = {**told, "address": actor.address, **details}
-    db.session.info.setdefault(PENDING, []).append((event, line))
+    write_connection().execute(INSERT_EVENT, row)
+    ids = {"user_id": user_id, "session_id": session_id and session_id.hex}
+    fields = {**ids, "address": actor.address, **details}
+    db.session.info.setdefault(PENDING, []).append((event, fields))
 
 
 @sqlalchemy_event.listens_for(db.session, "after_commit")
-def tell(session: DatabaseSession) -> None:
-    """Log what the transaction has recorded that has just been committed; inform the observers."""
+def log_committed(session: DatabaseSession) -> None:
+    """Log the events of a committed transaction, and call the observers."""
     observers = current_app.extensions.get(OBSERVERS, ())
-    for event, line in session.info.pop(PENDING, ()):
-        logger.info(event.value, extra=line)
+    for event, fields in session.info.pop(PENDING, ()):
+        logger.info(event.value, extra=fields)
         for observer in observers:
-            observer(event, line)
+            observer(event, fields)
 
 
 @sqlalchemy_event.listens_for(db.session, "after_rollback")
-def forget(session: DatabaseSession) -> None:
-    """Drop what was recorded in a transaction that came to nothing."""
+def discard(session: DatabaseSession) -> None:
+    """Discard the events of a transaction that was rolled back."""
     session.info.pop(PENDING, None)

@@ -1,4 +1,4 @@
-"""Reading users: one by id, all, or page by page."""
+"""Look up users: one by id or e-mail address, all, or page by page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,36 +30,36 @@ Account = Row[int, str, str, bool, bool, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the list, newest first: behind the user with this time and id."""
+    """A position in the list of users, newest first: after the user with this time and id."""
 
     created_at: datetime
     id: int
 
 
 def get(user_id: int) -> Account:
-    """Return one user. Raises UserNotFound."""
+    """Return the user with this id. Raises UserNotFound."""
     user = autocommit.first(BY_ID, id=user_id) if 0 < user_id <= MAX_ID else None
     if user is None:
         raise UserNotFound
     return user
 
 
-def id_of(email: str) -> int | None:
-    """Return the id of the account with this address, or None."""
+def find_id(email: str) -> int | None:
+    """Return the id of the user with this e-mail address, or None."""
     user = autocommit.first(BY_EMAIL, email_key=identifiers.email_key(email))
     return user.id if user else None
 
 
-def all_users() -> Sequence[Account]:
+def list_all() -> Sequence[Account]:
     """Return every user, newest first."""
     return autocommit.all(NEWEST_FIRST)
 
 
-def page(limit: int, after: Cursor | None = None) -> tuple[Sequence[Account], Cursor | None]:
-    """Return up to `limit` users behind a position, newest first, and where the next page begins.
+def list_page(limit: int, after: Cursor | None = None) -> tuple[Sequence[Account], Cursor | None]:
+    """Return a page of up to `limit` users, newest first, and the cursor of the next page.
 
-    By keyset: a page deep in the list costs what the first one costs, and a user who registers
-    meanwhile shifts nothing.
+    The cursor is None on the last page. Pagination is by keyset: all pages cost the same, and a
+    user who registers meanwhile does not shift them.
     """
     if after is None:
         found = autocommit.all(FIRST_PAGE, rows=limit + 1)

@@ -1,4 +1,4 @@
-"""Deactivate, reactivate and delete accounts."""
+"""Deactivation, reactivation and deletion of accounts."""
 
 from sqlalchemy import delete, select, update
 
@@ -11,44 +11,41 @@ from project.models import User
 
 
 def deactivate(email: str, actor: Actor = COMMAND) -> int:
-    """Deactivate an account; return how many sessions ended. Raises UserNotFound."""
-    user_id = _id_of(email)
+    """Deactivate an account and return the number of ended sessions. Raises UserNotFound."""
+    user_id = _get_id(email)
     with transaction():
         changed = _set_active(user_id, active=False)
-        ended = sessions.end_every(user_id)
+        ended = sessions.mark_all_ended(user_id)
         if changed or ended:
             audit.record(Event.USER_DEACTIVATED, actor, user_id=user_id, sessions_ended=ended)
     return ended
 
 
 def activate(email: str, actor: Actor = COMMAND) -> None:
-    """Activate an account again. Raises UserNotFound."""
-    user_id = _id_of(email)
+    """Reactivate an account. Raises UserNotFound."""
+    user_id = _get_id(email)
     with transaction():
         if _set_active(user_id, active=True):
             audit.record(Event.USER_ACTIVATED, actor, user_id=user_id)
 
 
 def remove(email: str, actor: Actor = COMMAND) -> int:
-    """Delete an account with its sessions; return how many ended. Raises UserNotFound."""
-    user_id = _id_of(email)
+    """Delete an account and its sessions; return the number of ended ones. Raises UserNotFound."""
+    user_id = _get_id(email)
     with transaction():
-        # First of all, as a login does: else each could wait for what the other holds.
+        # Lock the user first, as a login does: another order could deadlock.
         db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
-        ended = sessions.end_every(user_id)
+        ended = sessions.mark_all_ended(user_id)
         deleting = delete(User).where(User.id == user_id).returning(User.id)
-        if db.session.scalar(deleting) is None:  # by another command meanwhile
+        if db.session.scalar(deleting) is None:  # deleted by another command meanwhile
             raise UserNotFound
         audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
     return ended
 
 
 def is_last_admin(email: str) -> bool:
-    """Return whether nobody could administer the service without this account.
-
-    Raises UserNotFound.
-    """
-    user_id = _id_of(email)
+    """Return whether this account is the only active administrator. Raises UserNotFound."""
+    user_id = _get_id(email)
     if not db.session.scalar(select(User.admin).where(User.id == user_id)):
         return False
     others = select(User.id).where(User.admin, User.active, User.id != user_id)
@@ -56,13 +53,13 @@ def is_last_admin(email: str) -> bool:
 
 
 def _set_active(user_id: int, *, active: bool) -> bool:
-    """Set whether the account is active, within the operation; return whether that changed it."""
+    """Set `active` within the caller's transaction; return whether it changed."""
     differing = update(User).where(User.id == user_id, User.active.is_not(active))
     return db.session.scalar(differing.values(active=active).returning(User.id)) is not None
 
 
-def _id_of(email: str) -> int:
-    user_id = directory.id_of(email)
+def _get_id(email: str) -> int:
+    user_id = directory.find_id(email)
     if user_id is None:
         raise UserNotFound
     return user_id

@@ -1,4 +1,4 @@
-"""Logging in."""
+"""Login with e-mail address and password."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -27,16 +27,16 @@ BY_EMAIL = CompiledQuery(
     )
     .where(User.email_key == bindparam("email_key"))
 )
-"""With when the network that asks has logged in to the account, if it ever has."""
+"""The user, with the time of the last login from the caller's network, if there was one."""
 
 
 def login(email: str, password: str, actor: Actor, device_token: str | None = None) -> LoginTokens:
-    """Open a session where the password is the account's.
+    """Check the password and start a session.
 
-    Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address counts and costs
-    what a known one does, and the database's connection is given back before hashing begins.
+    Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address is throttled and
+    timed like a known one. The database connection is released before the password is hashed.
     """
-    User.refuse_if_overloaded(actor.site)
+    User.check_capacity(actor.site)
     email_key = identifiers.email_key(email)
     found = autocommit.fetch_one(BY_EMAIL, email_key=email_key, network=actor.network)
     device = found and devices.recognize(device_token, found.id, found.password)
@@ -47,24 +47,26 @@ def login(email: str, password: str, actor: Actor, device_token: str | None = No
         is_valid = User.check_password(found and found.password, password, actor.site)
         if found is None or not is_valid:
             attempt.failed()
-            _refuse(found.id if found else None, actor)
-        kept_hash = passwords.renew(found.id, found.password, password, actor.site)
-        grant = _open_session(found.id, actor, attempt, last_login_at)
-    return LoginTokens(**asdict(grant), device_token=devices.issue(found.id, kept_hash, device))
+            _reject(found.id if found else None, actor)
+        password_hash = passwords.rehash_if_outdated(found.id, found.password, password, actor.site)
+        issued = _start_session(found.id, actor, attempt, last_login_at)
+    return LoginTokens(
+        **asdict(issued), device_token=devices.issue(found.id, password_hash, device)
+    )
 
 
-def _open_session(
+def _start_session(
     user_id: int, actor: Actor, attempt: Attempt, last_login_at: datetime | None
 ) -> IssuedTokens:
     key = source.current().signing_key()
     with transaction(InvalidCredentials):
-        grant = sessions.start(user_id, actor, Event.LOGIN_SUCCEEDED, key, last_login_at)
+        issued = sessions.start(user_id, actor, Event.LOGIN_SUCCEEDED, key, last_login_at)
         attempt.succeeded()
-        return grant
+        return issued
 
 
-def _refuse(user_id: int | None, actor: Actor) -> NoReturn:
-    """Record the failure, of an unknown address too. Raises InvalidCredentials."""
+def _reject(user_id: int | None, actor: Actor) -> NoReturn:
+    """Record a failed login, also of an unknown address. Raises InvalidCredentials."""
     with transaction(InvalidCredentials):
         audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials

@@ -1,4 +1,4 @@
-"""What becomes of a password: when it is chosen, and when its hash is no longer today's."""
+"""The check of a new password, and the renewal of an outdated hash."""
 
 import logging
 
@@ -23,12 +23,12 @@ MESSAGES = {
 log = logging.getLogger(__name__)
 
 
-def check_choice(password: str, *, username: str, email: str) -> None:
-    """Refuse a user's new password that is easily guessed, where the policy is on.
+def check_new_password(password: str, *, username: str, email: str) -> None:
+    """Check a user's new password against the password policy, if that is enabled.
 
-    Belongs before hashing, wherever a password is chosen; a login never asks. Raises InvalidPayload
-    with everything that speaks against the password, or Unavailable where the file of breaches has
-    gone bad since the start: no password is taken unchecked.
+    Call this before hashing, wherever a password is chosen, but not at login. Raises InvalidPayload
+    with every weakness of the password, or Unavailable if the file of breached passwords has become
+    unreadable: no password is accepted unchecked.
     """
     if not current_app.config["PASSWORD_POLICY"]:
         return
@@ -38,7 +38,7 @@ def check_choice(password: str, *, username: str, email: str) -> None:
     except (OSError, FileUnusable) as error:
         log.error("BREACHED_PASSWORDS_FILE %s", error)
         raise Unavailable from None
-    faults = [
+    errors = [
         FieldError(
             "password",
             weakness.value,
@@ -46,23 +46,25 @@ def check_choice(password: str, *, username: str, email: str) -> None:
         )
         for weakness in weaknesses
     ]
-    if faults:
-        raise InvalidPayload(faults)
+    if errors:
+        raise InvalidPayload(errors)
 
 
-def renew(user_id: int, kept_hash: str, password: str, network: str | None = None) -> str:
-    """Store a new hash of a valid password where the hash has not today's cost; return the hash.
+def rehash_if_outdated(
+    user_id: int, password_hash: str, password: str, network: str | None = None
+) -> str:
+    """Return the hash of a valid password, after replacing it if its cost is outdated.
 
-    Unless another password was chosen meanwhile. Nothing depends on it: where too many passwords
-    are being hashed, the next login does it.
+    Nothing is stored if the password was changed meanwhile. If the hashing pool is full, the next
+    login replaces the hash.
     """
-    if not User.is_outdated(kept_hash):
-        return kept_hash
+    if not User.is_outdated(password_hash):
+        return password_hash
     try:
         new_hash = User.hash_password(password, network)
     except Overloaded:
-        return kept_hash
-    unchanged = update(User).where(User.id == user_id, User.password == kept_hash)
+        return password_hash
+    unchanged = update(User).where(User.id == user_id, User.password == password_hash)
     with transaction():
         db.session.execute(unchanged.values(password=new_hash))
     return new_hash

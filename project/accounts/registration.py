@@ -1,4 +1,4 @@
-"""Making accounts: nothing is looked up before, the unique indexes decide who was first."""
+"""Creation of accounts; unique indexes decide between concurrent requests."""
 
 from dataclasses import asdict
 
@@ -15,36 +15,37 @@ from project.models import User
 
 
 def register(username: str, email: str, password: str, actor: Actor) -> LoginTokens:
-    """Make an account and log it in.
+    """Create an account and start its first session.
 
-    Raises TooManyAttempts, InvalidPayload for a weak password, Overloaded, or UserExists, whichever
-    of the two is taken. It is counted before the password is looked at, which costs as well.
+    Raises TooManyAttempts, InvalidPayload for a weak password, Overloaded, or UserExists for the
+    e-mail address and for the username. The attempt is counted first, since checking the password
+    is costly too.
     """
-    User.refuse_if_overloaded(actor.site)
+    User.check_capacity(actor.site)
     with throttle.attempt(REGISTERING, subjects=Subjects(actor)):
-        passwords.check_choice(password, username=username, email=email)
+        passwords.check_new_password(password, username=username, email=email)
         row = User.new_row(username, email, password, actor.site)
     key = source.current().signing_key()
     with transaction():
         user_id = insert_new(db.session(), User, row)
         if user_id is None:
             raise UserExists
-        grant = sessions.start(user_id, actor, Event.USER_REGISTERED, key)
-    return LoginTokens(**asdict(grant), device_token=devices.issue(user_id, row["password"]))
+        issued = sessions.start(user_id, actor, Event.USER_REGISTERED, key)
+    return LoginTokens(**asdict(issued), device_token=devices.issue(user_id, row["password"]))
 
 
 def add_user(username: str, email: str, password: str, actor: Actor, *, admin: bool = False) -> int:
-    """Make an account for somebody else.
+    """Create an account on behalf of an administrator.
 
     Raises InvalidPayload for a weak password, Overloaded, EmailExists, or UserExists for the
     username.
     """
-    passwords.check_choice(password, username=username, email=email)
+    passwords.check_new_password(password, username=username, email=email)
     row = User.new_row(username, email, password) | {"admin": admin}
     with transaction():
         user_id = insert_new(db.session(), User, row)
         if user_id is not None:
             audit.record(Event.USER_CREATED, actor, user_id=user_id, admin=admin)
     if user_id is None:
-        raise UserExists if directory.id_of(email) is None else EmailExists
+        raise UserExists if directory.find_id(email) is None else EmailExists
     return user_id

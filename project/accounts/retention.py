@@ -1,10 +1,10 @@
-"""Deleting what is of no use any more, beside live traffic.
+"""Deletion of expired rows in small batches, during live traffic.
 
-No token outlives its session's `expires_at`, and a token whose session has no row is refused like
-one whose session has ended: so a session that has expired can go. One that was ended stays until
-the last token that it can have had has expired, so that no answer to such a token changes
-(`user_inactive` is read with the row). Other services learn of the ending from the feed, which has
-rows of its own: they stay until the session would have expired by itself.
+An expired session can be deleted: no token outlives its session's `expires_at`, and a token without
+a session row is rejected like one of an ended session. An ended session is kept until its last
+token has expired, since the error for such a token may depend on the row (`user_inactive`). The
+revocation feed, which other services read, has its own rows: they are kept until the session would
+have expired.
 """
 
 import time
@@ -34,150 +34,149 @@ from project.models import (
 Value = TypeVar("Value")
 
 BATCH_SIZE = 500
-"""Rows of one transaction: few enough that nobody has to wait for it."""
+"""Rows per transaction: few enough not to delay other writers."""
 
 MAX_RETRIES = 20
-"""How often a batch may fail to get its turn to write to SQLite, each time after waiting for it."""
+"""Retries of a batch that cannot acquire SQLite's write lock."""
 
 MARGIN = timedelta(days=1)
-"""How long what is of no use is kept all the same: clocks differ, and requests are under way."""
+"""Extra retention of expired rows, for differing clocks and requests in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """Rows that are of no use when a moment of theirs is this long ago.
+    """Delete the rows of a table once the time in `column` is `period` ago.
 
-    The column is indexed, or every batch would read the whole table; where it is NULL, the row
-    stays.
+    The column needs an index, or every batch reads the whole table. A row with NULL is kept.
     """
 
     name: str
     table: type[Base]
     column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
-    kept_for: Callable[[], timedelta] = timedelta
+    period: Callable[[], timedelta] = timedelta
 
 
 KNOWN_NETWORK_RETENTION = timedelta(days=365)
-"""How long a network that has logged in to an account is let in while others guess at it."""
+"""How long a network stays exempt from an account's rate limit after its last login."""
 
 
-def retention() -> timedelta:
-    """Return how long the audit trail is kept."""
+def audit_retention() -> timedelta:
+    """Return the retention period of the audit trail."""
     return timedelta(days=current_app.config["AUDIT_RETENTION_DAYS"])
 
 
 RETENTION_RULES = (
     RetentionRule("expired sessions", Session, Session.expires_at),
-    RetentionRule("ended sessions", Session, Session.ended_at, signing_keys.longest_lifetime),
+    RetentionRule("ended sessions", Session, Session.ended_at, signing_keys.max_token_lifetime),
     RetentionRule("revocations", Revocation, Revocation.expires_at),
     RetentionRule("attempts", Throttle, Throttle.expires_at),
     RetentionRule(
         "networks", KnownNetwork, KnownNetwork.last_login_at, lambda: KNOWN_NETWORK_RETENTION
     ),
-    RetentionRule("audit events", AuditEvent, AuditEvent.at, retention),
+    RetentionRule("audit events", AuditEvent, AuditEvent.at, audit_retention),
 )
 PRIVATE_KEYS = "private keys"
-NAMES = (*(perishable.name for perishable in RETENTION_RULES), PRIVATE_KEYS)
+NAMES = (*(rule.name for rule in RETENTION_RULES), PRIVATE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction has deleted."""
+    """The number of rows that one transaction has deleted under a rule."""
 
     name: str
     rows: int
 
 
 def purge() -> Iterator[Batch]:
-    """Delete what is of no use, a short transaction at a time; yield what each has deleted.
+    """Delete expired rows in short transactions; yield the result of each.
 
-    Safe in many processes at once: what one is deleting, the others pass over.
+    Several processes may run it at once: each skips the rows that another is deleting.
     """
-    for perishable in RETENTION_RULES:
-        for rows in _delete(perishable):
-            yield Batch(perishable.name, rows)
+    for rule in RETENTION_RULES:
+        for rows in _delete(rule):
+            yield Batch(rule.name, rows)
     yield Batch(PRIVATE_KEYS, _erase_private_keys())
 
 
-def batches_due() -> int:
-    """Return how many batches a purge would have now, or a few more."""
+def count_due_batches() -> int:
+    """Return an upper estimate of the number of batches that a purge would take now."""
     batches = 1
-    for perishable in RETENTION_RULES:
-        rows = select(func.count()).select_from(perishable.table)
-        counted = autocommit.first(rows.where(perishable.column <= _cutoff(perishable)))
+    for rule in RETENTION_RULES:
+        rows = select(func.count()).select_from(rule.table)
+        counted = autocommit.first(rows.where(rule.column <= _cutoff(rule)))
         batches += 1 + (counted[0] if counted else 0) // BATCH_SIZE
     return batches
 
 
-def _delete(perishable: RetentionRule) -> Iterator[int]:
-    """Delete the rows batch by batch, the oldest first; yield how many each batch had.
+def _delete(rule: RetentionRule) -> Iterator[int]:
+    """Delete the rows in batches, oldest first; yield the size of each batch.
 
-    Each begins where the one before has ended: PostgreSQL would else pass by all that was deleted
-    before, until that is vacuumed.
+    Each batch starts where the previous one ended: PostgreSQL would otherwise scan all deleted rows
+    again, until they are vacuumed.
     """
-    cutoff = _cutoff(perishable)
-    reached = datetime.min.replace(tzinfo=UTC)
+    cutoff = _cutoff(rule)
+    start = datetime.min.replace(tzinfo=UTC)
     deleted = BATCH_SIZE
     while deleted == BATCH_SIZE:
         began = time.monotonic()
-        moments = _with_retry(_batch(perishable, reached, cutoff))
-        deleted, reached = len(moments), max(moments, default=reached)
+        times = _with_retry(_build_batch(rule, start, cutoff))
+        deleted, start = len(times), max(times, default=start)
         yield deleted
         _yield_to_writers(time.monotonic() - began)
 
 
-def _batch(
-    perishable: RetentionRule, reached: datetime, cutoff: datetime
+def _build_batch(
+    rule: RetentionRule, start: datetime, cutoff: datetime
 ) -> ReturningDelete[datetime]:
-    """Return the statement that deletes the next rows, but those that somebody holds."""
-    key = list(perishable.table.__table__.primary_key)
+    """Return the statement that deletes the next batch, except locked rows."""
+    key = list(rule.table.__table__.primary_key)
     oldest = (
         select(*key)
-        .where(perishable.column.between(reached, cutoff))
-        .order_by(perishable.column)
+        .where(rule.column.between(start, cutoff))
+        .order_by(rule.column)
         .limit(BATCH_SIZE)
         .with_for_update(skip_locked=True)
         .cte("oldest")
     )
-    these = tuple_(*key).in_(select(oldest))
-    return delete(perishable.table).where(these).returning(perishable.column)
+    in_batch = tuple_(*key).in_(select(oldest))
+    return delete(rule.table).where(in_batch).returning(rule.column)
 
 
 def _with_retry(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
-    """Execute and commit a statement; return what it returns.
+    """Execute and commit a statement, retrying while SQLite is locked; return its result.
 
-    A request that cannot write to SQLite in time is told so; an upkeep can wait for its turn.
+    A request would fail after one time-out, but a purge can wait.
     """
     for _ in range(MAX_RETRIES):
         try:
-            return _committed(statement)
+            return _execute(statement)
         except exc.OperationalError as error:
             if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_BUSY":
                 raise
-    return _committed(statement)
+    return _execute(statement)
 
 
-def _committed(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
+def _execute(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
     with transaction():
         return db.session.scalars(statement).all()
 
 
 def _yield_to_writers(seconds: float) -> None:
-    """Rest for as long as this on SQLite, which has one writer at a time and no queue of them.
+    """Pause on SQLite, which has a single writer and no queue.
 
-    Whoever waits looks again and again whether it is free, and would find it taken every time.
+    Waiting writers poll the lock, and would find it locked each time without a pause.
     """
     if db.engine.name == "sqlite":
         time.sleep(seconds)
 
 
-def _cutoff(perishable: RetentionRule) -> datetime:
-    return utcnow() - perishable.kept_for() - MARGIN
+def _cutoff(rule: RetentionRule) -> datetime:
+    return utcnow() - rule.period() - MARGIN
 
 
 def _erase_private_keys() -> int:
-    """Erase the private parts of expired keys; the rows stay, as the public part harms nobody."""
+    """Erase the private keys of expired signing keys; the rows with the public keys are kept."""
     expired = SigningKey.expires_at <= utcnow() - MARGIN
-    kept = SigningKey.private_key != signing_keys.ERASED
-    erasing = update(SigningKey).where(expired, kept).values(private_key=signing_keys.ERASED)
+    not_erased = SigningKey.private_key != signing_keys.ERASED
+    erasing = update(SigningKey).where(expired, not_erased).values(private_key=signing_keys.ERASED)
     return len(_with_retry(erasing.returning(SigningKey.id)))

@@ -67,7 +67,7 @@ def refresh_session(payload: RefreshRequest) -> RefreshResponse:
     Reusing a refresh token ends the session. For 30 seconds, the previous refresh token returns the
     current tokens again, up to ten times, so that two tabs can refresh at the same time.
     """
-    claims = refresh.claims_of(payload.refresh_token)
+    claims = refresh.decode(payload.refresh_token)
     set_user(claims.user_id, claims.session_id)
     return RefreshResponse(**asdict(refresh.refresh(claims, actor())))
 
@@ -92,7 +92,7 @@ def logout_sessions(principal: Principal, payload: LogoutRequest) -> LogoutRespo
     else:
         throttle.count_write(principal.id, actor())
         kept = principal.session_id if payload.scope == "others" else None
-        sessions.end_all(principal.id, actor(), but=kept)
+        sessions.end_all(principal.id, actor(), keep=kept)
     return LogoutResponse()
 
 

@@ -80,8 +80,10 @@ def list_keys() -> tuple[KeySetResponse, dict[str, str]]:
     unknown `kid`, fetch the keys again, at most once every ten seconds.
     """
     may_write = request.method != "HEAD"  # the next key, when it is due
-    max_age = int(signing_keys.lead().total_seconds() / 2)
-    published = [PublicKey.model_validate(jwk) for jwk in source.published(may_write=may_write)]
+    max_age = int(signing_keys.publication_lead().total_seconds() / 2)
+    published = [
+        PublicKey.model_validate(jwk) for jwk in source.list_published(may_write=may_write)
+    ]
     return KeySetResponse(keys=published), {"Cache-Control": f"public, max-age={max_age}"}
 
 
@@ -119,7 +121,7 @@ def list_revocations(feed: FeedRequest) -> RevocationListResponse:
     `sid` or with the `kid` of a retired key. A page may repeat the last entries of the previous
     one, so that none is missed.
     """
-    page = revocations.after(feed.after)
+    page = revocations.list_after(feed.after)
     return RevocationListResponse(
         data=RevocationList(
             session_ids=list(page.session_ids),

@@ -20,7 +20,7 @@ sessions_blueprint = Blueprint("sessions", __name__)
 @authenticate()
 def list_sessions(principal: Principal) -> SessionListResponse:
     """List the caller's open sessions, the most recently seen first."""
-    listed = [_session_data(session, principal) for session in sessions.of_user(principal.id)]
+    listed = [_session_data(session, principal) for session in sessions.list_open(principal.id)]
     return SessionListResponse(data=SessionList(sessions=listed))
 
 
@@ -34,7 +34,7 @@ def end_session(principal: Principal, session_id: str) -> EndSessionResponse:
     except ValueError:
         raise SessionNotFound from None
     throttle.count_write(principal.id, actor())
-    sessions.end_one_of(principal.id, parsed_id, actor())
+    sessions.end_own(principal.id, parsed_id, actor())
     return EndSessionResponse()
 
 

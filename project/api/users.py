@@ -49,9 +49,9 @@ def get_all_users(caller: Principal | None, page: PageRequest) -> UserListRespon
     if caller is not None and not caller.admin:
         raise NotPermitted
     if caller is None and page.limit is None and page.after is None:
-        users, next_cursor = directory.all_users(), None
+        users, next_cursor = directory.list_all(), None
     else:
-        users, next_cursor = directory.page(page.limit or DEFAULT_PAGE, page.after)
+        users, next_cursor = directory.list_page(page.limit or DEFAULT_PAGE, page.after)
     listed = [UserData.model_validate(user) for user in users]
     after = format_cursor(next_cursor) if next_cursor else None
     return UserListResponse(data=UserList(users=listed, next=after))

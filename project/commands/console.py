@@ -42,7 +42,7 @@ def run(manager: Manager) -> None:
     except ServiceError as error:
         sys.exit(f"error: {error.message}")
     except exc.DBAPIError as error:
-        said = failures.reason(error)
+        said = failures.describe(error)
         lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in said
         remedy = "; is the schema there? Run: python manage.py db upgrade" if lacks_schema else ""
         sys.exit(f"error: database error: {said}{remedy}")

@@ -33,7 +33,7 @@ def adopt_secret(yes: Yes = False) -> None:
 
 def list_keys() -> None:
     """List the signing keys, and what each does now."""
-    known, signer = signing_keys.kept(), source.current().signer_id()
+    known, signer = signing_keys.list_unexpired(), source.current().signer_id()
     if source.current().is_symmetric:
         print("TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY.")
     elif signer is None:
@@ -51,8 +51,8 @@ def rotate_keys() -> None:
             "TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY. Set a new SECRET_KEY, "
             "and add the old one to SECRET_KEY_FALLBACKS."
         )
-    ring.prepared()
-    signs_at = utcnow() + signing_keys.lead()
+    ring.load_or_rotate()
+    signs_at = utcnow() + signing_keys.publication_lead()
     made = ring.rotate(signs_at, COMMAND)
     if made is None:
         raise CommandFailed("another process has created a key at the same time; that one will do.")
@@ -67,7 +67,7 @@ def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> 
         signing_keys.retire(kid)
     except signing_keys.UnknownKey:
         raise CommandFailed(f"there is no key {kid}; list_keys lists them.") from None
-    source.current().prepared()
+    source.current().load_or_rotate()
     print(
         f"Retired {kid} in {database_name()}: its tokens are rejected from now on, and their users "
         "log in again."
@@ -79,7 +79,7 @@ def _state(key: KeyRow) -> str:
     now = utcnow()
     if key.retired_at is not None:
         return f"retired {moment(key.retired_at)}"
-    if not signing_keys.is_good(key, now):
+    if not signing_keys.is_valid(key, now):
         return "expired"
     if key.signs_at > now:
         return f"published, signs from {moment(key.signs_at)} on"

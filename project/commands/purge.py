@@ -14,7 +14,7 @@ def purge() -> None:
     deleted = Counter(dict.fromkeys(retention.NAMES, 0))
     on_terminal = sys.stdout.isatty()
     # Counting reads all that is due, which is for somebody who looks on alone.
-    length = retention.batches_due() if on_terminal else 0
+    length = retention.count_due_batches() if on_terminal else 0
     with click.progressbar(
         retention.purge(), length, label="Purging", hidden=not on_terminal
     ) as batches:

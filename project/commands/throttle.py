@@ -29,7 +29,7 @@ def _clear(name: str, yes: bool) -> None:
 
 
 def _list(name: str | None) -> None:
-    now, counts = utcnow(), counting.counts(name)
+    now, counts = utcnow(), counting.list_counts(name)
     if counts:
         print(f"{'limit':15}  {'attempts':>8}  subject")
     for row in counts:

@@ -1,1 +1,1 @@
-"""How the service talks to its database."""
+"""Database access: engines, queries, writes, time-outs and failures."""

@@ -1,4 +1,4 @@
-"""The engine of what needs no transaction: single reads, and the counting of attempts."""
+"""The autocommit engine, for statements that need no transaction."""
 
 from collections.abc import Sequence
 
@@ -7,27 +7,27 @@ from sqlalchemy import Engine, Row, create_engine, exc
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.database.compiled import Columns, CompiledQuery, ConnectionLost
-from project.database.connections import engine_options
+from project.database.connections import build_engine_options
 
 
 class AutocommitEngine:
-    """An engine for statements that stand alone, which sends them and nothing around them.
+    """An engine that sends single statements without BEGIN, ROLLBACK or a ping.
 
-    A default transaction costs BEGIN, SELECT and ROLLBACK on the wire, and a ping before use one
-    round trip more. In AUTOCOMMIT there is only the SELECT; a connection that has died meanwhile
-    shows itself by the failing statement, which is then sent once more on a new one.
+    A default transaction sends BEGIN, SELECT and ROLLBACK, and `pool_pre_ping` adds one round trip.
+    In AUTOCOMMIT only the SELECT is sent. If the connection has been lost, the statement fails and
+    is retried once on a new connection.
     """
 
     def init_app(self, app: Flask) -> None:
-        """Make this app's engine; it connects at its first read."""
+        """Create this app's engine; it connects at the first statement."""
         url = app.config["SQLALCHEMY_DATABASE_URI"]
         app.extensions["read_engine"] = create_engine(
-            url, isolation_level="AUTOCOMMIT", **engine_options(url, app.config)
+            url, isolation_level="AUTOCOMMIT", **build_engine_options(url, app.config)
         )
 
     @property
     def engine(self) -> Engine:
-        """The current app's engine."""
+        """The engine of the current app."""
         engine: Engine = current_app.extensions["read_engine"]
         return engine
 
@@ -38,18 +38,16 @@ class AutocommitEngine:
         rows = self.all(statement, **values)
         return rows[0] if rows else None
 
-    def fetch_one(
-        self, statement: CompiledQuery[*Columns], **values: object
-    ) -> Row[*Columns] | None:
-        """Return the row of a prepared statement, or None.
+    def fetch_one(self, query: CompiledQuery[*Columns], **values: object) -> Row[*Columns] | None:
+        """Return the row of a compiled query, or None.
 
-        Where there is no connection the ordinary way is gone, once. So a statement that writes may
-        be done twice, where only its answer was lost.
+        After a lost connection the statement is retried once through SQLAlchemy. A statement that
+        writes may therefore run twice, if only its result was lost.
         """
         try:
-            return statement.first(self.engine, values)
+            return query.first(self.engine, values)
         except ConnectionLost:
-            return self.first(statement.statement, **values)
+            return self.first(query.statement, **values)
 
     def all(
         self, statement: TypedReturnsRows[*Columns], **values: object

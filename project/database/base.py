@@ -1,4 +1,4 @@
-"""The models' base, and the column of time."""
+"""The base class of the models, and the column type for points in time."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class Base(DeclarativeBase):
-    """The models' base; it names every constraint, since SQLite cannot drop an unnamed one."""
+    """The base class of the models, which names all constraints: SQLite drops only named ones."""
 
     metadata = MetaData(
         naming_convention={
@@ -25,48 +25,48 @@ class Base(DeclarativeBase):
 
 
 def table_of(model: type[Base]) -> Table:
-    """Return a model's table: statements on it pass by the ORM, which costs more than they do."""
+    """Return a model's table, for statements that bypass the ORM and its overhead."""
     assert isinstance(model.__table__, Table)
     return model.__table__
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A point in time: aware UTC in Python on every database (SQLite keeps no time zone)."""
+    """A point in time: aware UTC in Python on every database (SQLite stores no time zone)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive datetime, whose time zone would be a guess."""
+        """Convert to UTC. Raises ValueError for a naive datetime, whose time zone is unknown."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a point in time must know its time zone")
+            raise ValueError("a naive datetime has no time zone; use utcnow()")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back aware UTC whatever the driver returned."""
+        """Return aware UTC for a datetime of the driver, naive or aware."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class add_seconds(FunctionElement[datetime]):  # noqa: N801  # read as a function of SQL
-    """The point in time so many seconds after another, reckoned by the database."""
+class add_seconds(FunctionElement[datetime]):  # noqa: N801  # used like an SQL function
+    """SQL for a point in time plus a number of seconds: `add_seconds(time, seconds)`."""
 
     type = UTCDateTime()
     inherit_cache = True
 
 
 @compiles(add_seconds, "postgresql")
-def _by_interval(element: add_seconds, compiler: SQLCompiler, **options: Any) -> str:
-    moment, seconds = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"({moment} + make_interval(secs => {seconds}))"
+def _compile_for_postgresql(element: add_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    time, seconds = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({time} + make_interval(secs => {seconds}))"
 
 
 @compiles(add_seconds, "sqlite")
-def _by_modifier(element: add_seconds, compiler: SQLCompiler, **options: Any) -> str:
-    """Write it as a Moment is kept, with six digits of a second, of which SQLite knows three."""
-    moment, seconds = (compiler.process(clause, **options) for clause in element.clauses)
+def _compile_for_sqlite(element: add_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    """Write the format of UTCDateTime: six decimals of a second, of which SQLite computes three."""
+    time, seconds = (compiler.process(clause, **options) for clause in element.clauses)
     form = "'%Y-%m-%d %H:%M:%f'"
-    return f"(strftime({form}, {moment}, ({seconds}) || ' seconds') || '000')"
+    return f"(strftime({form}, {time}, ({seconds}) || ' seconds') || '000')"

@@ -1,8 +1,8 @@
-"""How long anybody waits for PostgreSQL: never for ever.
+"""Time limits for every wait for PostgreSQL.
 
-libpq waits for a server that hangs, or a network that swallows what is sent, for as long as the
-kernel believes in the connection. psycopg2 hands each of its waits to a callback instead where
-there is one; ours gives up in time, and psycopg2 then closes the connection.
+When the server hangs or the network drops packets, libpq waits until the kernel closes the
+connection. psycopg2 calls a wait callback instead, if one is set. The callback in this module
+raises an error when the time is up, and psycopg2 then closes the connection.
 Source: https://www.psycopg.org/docs/advanced.html#green-support
 """
 
@@ -18,53 +18,55 @@ from psycopg2 import OperationalError
 from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 
 EVENTS = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
-LAST_WAIT = 0.1
-"""Seconds for each further wait of a request whose time is up: it has to end its transaction."""
+CLEANUP_WAIT = 0.1
+"""Seconds for each further wait of a request whose budget is used up, so that it can roll back."""
 
-REST = 1.0
-"""Seconds after a wait in vain in which no connection is tried: else the requests of a crowd, each
-of which finds out for itself, would queue for the threads that wait."""
+COOLDOWN = 1.0
+"""Seconds without new connections after a server has timed out; otherwise every request would wait
+for its own time-out and occupy a thread meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds to wait for a connection, and for an answer on it; None is without end."""
+    """Seconds to wait for a connection, and for a response on it; None means no limit."""
 
     connect: float
-    answer: float | None
+    response: float | None
 
 
 class LimitedConnection(psycopg2.extensions.connection):  # type: ignore[misc]  # has no types
-    """A connection to PostgreSQL on which every wait ends.
+    """A PostgreSQL connection with a time limit on every wait.
 
-    Raises OperationalError where it cannot be made in time.
+    Raises OperationalError if it cannot be established in time.
     """
 
     def __init__(self, limits: Limits, dsn: str) -> None:
-        if monotonic() < _silent_until.get(dsn, 0.0):
-            raise OperationalError("PostgreSQL has not answered a moment ago")
+        if monotonic() < _open_until.get(dsn, 0.0):
+            raise OperationalError(
+                "PostgreSQL timed out recently; no new connection is attempted yet"
+            )
         self.address = dsn
         self.limit: float | None = limits.connect
         super().__init__(dsn)
-        self.limit = limits.answer
+        self.limit = limits.response
 
 
-class _Patience(threading.local):
-    """What is left of the seconds that this thread's request may wait; None outside of one."""
+class _Budget(threading.local):
+    """The seconds that this thread's request may still wait; None outside a request."""
 
     left: float | None = None
 
 
-_patience = _Patience()
-_silent_until: dict[str, float] = {}
-"""Until when no connection to a server is tried, by its address."""
+_budget = _Budget()
+_open_until: dict[str, float] = {}
+"""A circuit breaker for each server: no connection is attempted before this time."""
 
 
 def init_app(app: Flask, seconds: float) -> None:
-    """Let a request of this app wait for PostgreSQL this long in all.
+    """Limit the total time that a request of this app waits for PostgreSQL.
 
-    Until what it leaves open is closed: to be called before the extension that does so, since what
-    is registered last is run first.
+    Call this before the database extension's `init_app`: teardown functions run in reverse order,
+    and the limit has to cover the rollback at the end of a request.
     """
     psycopg2.extensions.set_wait_callback(wait)
     app.before_request(lambda: begin(seconds))
@@ -72,19 +74,19 @@ def init_app(app: Flask, seconds: float) -> None:
 
 
 def begin(seconds: float) -> None:
-    """Let this thread wait this long in all from now on."""
-    _patience.left = seconds
+    """Limit the total time that this thread waits from now on."""
+    _budget.left = seconds
 
 
 def end(_error: BaseException | None = None) -> None:
-    """Let each wait of this thread have its own limit again."""
-    _patience.left = None
+    """Remove the total limit of this thread; each wait keeps its own."""
+    _budget.left = None
 
 
 def wait(connection: psycopg2.extensions.connection) -> None:
-    """Wait until PostgreSQL has done what was asked for on this connection.
+    """Wait until the current operation on the connection has completed.
 
-    Raises OperationalError when the time is up.
+    This is psycopg2's wait callback. Raises OperationalError when the time is up.
     """
     state = connection.poll()
     began = monotonic()
@@ -93,30 +95,30 @@ def wait(connection: psycopg2.extensions.connection) -> None:
         while state != POLL_OK:
             left = None if limit is None else limit - (monotonic() - began)
             if not _is_ready(connection.fileno(), EVENTS[state], left):
-                _give_up(connection, limit)
+                _raise_timeout(connection, limit)
             state = connection.poll()
     finally:
-        if _patience.left is not None:
-            _patience.left -= monotonic() - began
+        if _budget.left is not None:
+            _budget.left -= monotonic() - began
 
 
 def _limit(connection: psycopg2.extensions.connection) -> float | None:
-    """Return how many seconds this wait may take."""
+    """Return the number of seconds that this wait may take."""
     own = connection.limit if isinstance(connection, LimitedConnection) else None
-    if own is None or _patience.left is None:
+    if own is None or _budget.left is None:
         return own
-    return max(LAST_WAIT, min(own, _patience.left))
+    return max(CLEANUP_WAIT, min(own, _budget.left))
 
 
 def _is_ready(socket: int, events: int, seconds: float | None) -> bool:
-    """Tell whether the socket could be read, or written, within this time."""
+    """Return whether the socket becomes readable or writable within this time."""
     poller = select.poll()
     poller.register(socket, events)
     return bool(poller.poll(None if seconds is None else max(0.0, seconds) * 1000))
 
 
-def _give_up(connection: LimitedConnection, limit: float | None) -> NoReturn:
-    # A request that had little time left has not shown that the server is silent.
+def _raise_timeout(connection: LimitedConnection, limit: float | None) -> NoReturn:
+    # A request with a short budget left proves nothing about the server.
     if limit == connection.limit:
-        _silent_until[connection.address] = monotonic() + REST
-    raise OperationalError("PostgreSQL has not answered in time")
+        _open_until[connection.address] = monotonic() + COOLDOWN
+    raise OperationalError("PostgreSQL has timed out")

@@ -1,4 +1,4 @@
-"""The connection by which the schema is migrated: by one process at a time, and without haste."""
+"""The connection for migrations: one process at a time, without time limits."""
 
 import fcntl
 import os
@@ -12,38 +12,38 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from project.database.timeouts import Timeouts
 
 LOCK = 7_305_837_172
-"""The key of PostgreSQL's advisory lock; any number that nobody else of the database uses."""
+"""The key of PostgreSQL's advisory lock: an arbitrary number, unused by others in the database."""
 
 
 @contextmanager
-def connection(app: Flask) -> Iterator[Connection]:
-    """Yield a connection to the app's database when nobody else migrates it.
+def connect(app: Flask) -> Iterator[Connection]:
+    """Yield a connection to the app's database, under a lock against other migrations.
 
-    No statement on it is cut off: a migration takes as long as there are rows.
+    Statements have no time-out: the duration of a migration depends on the number of rows.
     """
     url: URL = app.config["SQLALCHEMY_DATABASE_URI"]
-    patient = Timeouts(app.config["DATABASE_CONNECT_TIMEOUT"], statement=None)
+    timeouts = Timeouts(app.config["DATABASE_CONNECT_TIMEOUT"], statement=None)
     engine = create_engine(
-        url, poolclass=NullPool, hide_parameters=True, connect_args=patient.connect_args(url)
+        url, poolclass=NullPool, hide_parameters=True, connect_args=timeouts.connect_args(url)
     )
-    with _folder_locked(url), engine.connect() as opened:
+    with _lock_folder(url), engine.connect() as opened:
         if opened.dialect.name == "postgresql":
-            # Goes with the transaction, so that a pooler between has no part in it.
+            # Released with the transaction; a session lock would stay behind in a pooler.
             opened.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         yield opened
         opened.commit()
 
 
 @contextmanager
-def _folder_locked(url: URL) -> Iterator[None]:
-    """Lock the folder of an SQLite file: a lock that leaves no file behind.
+def _lock_folder(url: URL) -> Iterator[None]:
+    """Lock the folder of an SQLite file, which leaves no lock file behind.
 
-    SQLite's own would not do. It is for a transaction, and Python's driver begins none for what
-    changes the schema.
+    SQLite's own lock lasts for a transaction, and Python's driver begins none for statements that
+    change the schema.
     """
     folder = Path(url.database or "").parent
     if url.get_backend_name() != "sqlite" or not folder.is_dir():
-        yield  # without its folder no file can be opened, which SQLite will say
+        yield  # without a folder SQLite reports that it cannot open the file
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

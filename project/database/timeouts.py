@@ -1,4 +1,4 @@
-"""What ends a wait for the database: the settings' time-outs, as drivers and servers take them."""
+"""Database time-outs from the settings, as arguments of the driver and options of the server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from sqlalchemy import URL
 from project.database.deadline import LimitedConnection, Limits
 
 SQLITE_LOCK_TIMEOUT = 1.5
-"""Seconds that a writer waits for another writer's lock on an SQLite file."""
+"""Seconds to wait for another connection's write lock on an SQLite file."""
 
 MARGIN = timedelta(seconds=0.5)
-"""How much longer a request waits than a statement may take: what PostgreSQL cancels by itself
-costs no connection."""
+"""How much longer a request waits than the statement time-out: PostgreSQL's own cancellation should
+come first, since it keeps the connection."""
 
-LONGEST = timedelta(hours=1)
-"""The longest that is passed on: PostgreSQL and poll() count milliseconds in 32 bits."""
+MAX_TIMEOUT = timedelta(hours=1)
+"""Upper bound of each time-out: PostgreSQL and poll() count milliseconds in 32 bits."""
 
 KEEPALIVES = {
     "keepalives": 1,
@@ -26,46 +26,46 @@ KEEPALIVES = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
 }
-"""Finds an idle connection dead before a request does: seconds, seconds, and probes (libpq)."""
+"""TCP keepalives, which detect a lost idle connection: seconds, seconds and probes (libpq)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait for a connection and for a statement; None is without end."""
+    """Time limits for connecting and for a statement; None means no limit."""
 
     connect: timedelta
     statement: timedelta | None
 
     @property
     def request(self) -> timedelta | None:
-        """How long a request waits for the database in all."""
+        """The total time that a request may wait for the database."""
         return None if self.statement is None else self.statement + MARGIN
 
     def connect_args(self, url: URL) -> dict[str, Any]:
-        """Return what the driver of this URL is to be told when it connects."""
+        """Return the driver's arguments for connecting to this URL."""
         if url.get_backend_name() == "sqlite":
             return {"timeout": SQLITE_LOCK_TIMEOUT if self.statement else 60.0}
         limits = Limits(self.connect.total_seconds(), _seconds(self.request))
-        told = {
+        parameters = {
             **KEEPALIVES,
             "tcp_user_timeout": int((_seconds(self.request) or 0) * 1000),
         }
         return {
             "connection_factory": partial(LimitedConnection, limits),
             "options": self._options(url),
-            **{name: value for name, value in told.items() if name not in url.query},
+            **{name: value for name, value in parameters.items() if name not in url.query},
         }
 
     def _options(self, url: URL) -> str:
-        """Return the server's options; the URL's own have the last word, save for a migration."""
-        own = _text(url.query.get("options", ""))
+        """Return the server's options; the URL's own take precedence, except in a migration."""
+        own = _join(url.query.get("options", ""))
         parts = (self._server_options(), own)
         return " ".join(reversed(parts) if self.statement is None else parts).strip()
 
     def _server_options(self) -> str:
-        """Return the time-outs of PostgreSQL itself, in milliseconds; 0 is none.
+        """Return PostgreSQL's own time-outs in milliseconds; 0 means none.
 
-        A transaction that its client has left half done holds locks: it ends too.
+        They include one for idle transactions, which hold locks.
         """
         milliseconds = int((_seconds(self.statement) or 0) * 1000)
         values = {
@@ -76,15 +76,15 @@ class Timeouts:
         return " ".join(f"-c {name}={value}" for name, value in values.items())
 
 
-def of(config: Mapping[str, Any]) -> Timeouts:
-    """Return the time-outs of the settings."""
+def from_config(config: Mapping[str, Any]) -> Timeouts:
+    """Return the time-outs that the settings define."""
     settings = (config["DATABASE_CONNECT_TIMEOUT"], config["DATABASE_STATEMENT_TIMEOUT"])
-    return Timeouts(*(min(setting, LONGEST) for setting in settings))
+    return Timeouts(*(min(setting, MAX_TIMEOUT) for setting in settings))
 
 
 def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
-def _text(option: str | tuple[str, ...]) -> str:
+def _join(option: str | tuple[str, ...]) -> str:
     return option if isinstance(option, str) else " ".join(option)

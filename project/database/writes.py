@@ -1,4 +1,4 @@
-"""Writing alike on both databases: a transaction's begin, and a row whose key may be taken."""
+"""Writes that differ between PostgreSQL and SQLite: beginning a transaction, and upserts."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ from project.database.base import Base, table_of
 INSERTS: dict[str, Callable[..., Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
-def reserve(connection: Connection) -> None:
-    """Begin a transaction that reads and then writes, so that nobody writes in between.
+def begin_write(connection: Connection) -> None:
+    """Begin a transaction that reads before it writes.
 
-    PostgreSQL locks the rows that a statement names. SQLite has one lock for the whole file and
-    would take it at the first write: what was read before that could be out of date.
+    On SQLite, which has one lock for the whole file, acquire it now: by default it is acquired at
+    the first write, when earlier reads may be out of date. PostgreSQL locks rows instead.
     """
     driver = connection.connection.dbapi_connection
     if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
@@ -25,9 +25,9 @@ def reserve(connection: Connection) -> None:
 
 
 def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> int | None:
-    """Insert a row and return its id; None where a unique key of it is taken.
+    """Insert a row and return its id; return None if a unique key exists already.
 
-    An INSERT that fails would put the row, hash and all, into the log of the server.
+    A failing INSERT would write the row, with its password hash, to PostgreSQL's log.
     """
     insert = INSERTS[session.get_bind().dialect.name]
     statement = insert(model).values(values).on_conflict_do_nothing()
@@ -35,37 +35,39 @@ def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> i
     return inserted
 
 
-def insert_or_update(
+def upsert(
     dialect: str,
     model: type[Base],
     values: Mapping[str, Any],
     changes: Mapping[str, Any],
     where: ColumnElement[bool] | None = None,
 ) -> Any:
-    """Return the statement that inserts a row, or changes the one that has its primary key.
+    """Return a statement that inserts a row, or updates the row with the same primary key.
 
-    A row that is there and does not meet the condition stays as it is.
+    An existing row that does not match `where` is left unchanged.
     """
-    return _or_update(INSERTS[dialect](table_of(model)).values(values), model, changes, where)
+    insert = INSERTS[dialect](table_of(model)).values(values)
+    return _on_conflict_update(insert, model, changes, where)
 
 
-def insert_selected_or_update(
+def upsert_selected(
     dialect: str,
     model: type[Base],
     rows: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]],
     changes: Mapping[str, Any],
     where: ColumnElement[bool],
 ) -> Any:
-    """Return the same for rows that are selected; each SELECT has a WHERE, or SQLite is confused.
+    """Return a statement that upserts the rows of a SELECT.
 
-    Its columns are named as those of the table.
+    The columns have the names of the table's. Each SELECT needs a WHERE, without which SQLite
+    parses ON CONFLICT as part of a join.
     """
     names = rows.selected_columns.keys()
-    inserting = INSERTS[dialect](table_of(model)).from_select(names, rows, include_defaults=False)
-    return _or_update(inserting, model, changes, where)
+    insert = INSERTS[dialect](table_of(model)).from_select(names, rows, include_defaults=False)
+    return _on_conflict_update(insert, model, changes, where)
 
 
-def _or_update(
+def _on_conflict_update(
     statement: Any,
     model: type[Base],
     changes: Mapping[str, Any],

@@ -35,7 +35,7 @@ def _service_error(error: Exception) -> ServiceError:
     if isinstance(error, HTTPException):
         return _service_error_of_http(error)
     if failures.is_outage(error):
-        reason = failures.reason(error)
+        reason = failures.describe(error)
         current_app.logger.error("request %s: database unavailable: %s", request_id(), reason)
         return Unavailable()
     current_app.logger.error("request %s failed", request_id(), exc_info=error)

@@ -16,7 +16,7 @@ from project.serving import concurrency
 
 def limit_database_time(app: Flask) -> None:
     """Limit how long a request waits for PostgreSQL, where a limit is configured."""
-    if longest := timeouts.of(app.config).request:
+    if longest := timeouts.from_config(app.config).request:
         deadline.init_app(app, longest.total_seconds())
 
 

@@ -1,4 +1,4 @@
-"""The tables, a file a family."""
+"""The tables: one module for each group of related tables."""
 
 from project.models.audit_event import AuditEvent
 from project.models.secret_fingerprint import SecretFingerprint

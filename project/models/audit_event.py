@@ -10,10 +10,10 @@ from project.database.base import Base, UTCDateTime
 
 
 class AuditEvent(Base):
-    """Something that was done to an account, a session or a key; it survives what it tells of."""
+    """An event of an account, a session or a key; it is kept when that is deleted."""
 
     __tablename__ = "audit_events"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # as SQLAlchemy reads it
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # SQLAlchemy's interface
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer(), "sqlite"), primary_key=True

@@ -1,4 +1,4 @@
-"""The table that holds the fingerprint of the shared secret."""
+"""The table with the fingerprint of SECRET_KEY."""
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from project.database.base import Base
 
 
 class SecretFingerprint(Base):
-    """The one row that tells servers whether they share SECRET_KEY; see security/fingerprint.py."""
+    """The single row by which servers check that they share one SECRET_KEY."""
 
     __tablename__ = "secret_fingerprint"
 

@@ -1,4 +1,4 @@
-"""The tables of sessions and of the feed of ended ones."""
+"""The tables of sessions and of the revocation feed."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -9,20 +9,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 from project.database.base import Base, UTCDateTime
 
 ENDED = text("ended_at IS NOT NULL")
-"""Most sessions are open: the index of the others is small."""
+"""Condition of a partial index, which is small since most sessions are open."""
 
 
 class Session(Base):
-    """One login: it opens with tokens, is kept open by refreshing, and ends by logout or in time.
+    """A session: started by a login, extended by refreshes, ended by logout or expiry.
 
-    `generation` counts the refreshes; `refreshed_at` and `refreshed_network` are when and from
-    which network the last one was. `grace_responses` counts how often the refresh token of the
-    generation before was accepted since.
+    `generation` counts the refreshes; `refreshed_at` and `refreshed_network` are the time and the
+    network of the last one. `grace_responses` counts how often the refresh token of the previous
+    generation has been accepted since.
     """
 
     __tablename__ = "sessions"
     __table_args__ = (
-        # A user's open sessions are found without reading those that have ended.
+        # Finds a user's open sessions without reading the ended ones.
         Index(None, "user_id", "ended_at"),
         Index(None, "expires_at"),
         Index(None, "ended_at", postgresql_where=ENDED, sqlite_where=ENDED),
@@ -43,7 +43,7 @@ class Session(Base):
 
 
 class Revocation(Base):
-    """A session that was ended before its time; its number is its place in the feed."""
+    """A session that was ended before it expired; `id` is its position in the revocation feed."""
 
     __tablename__ = "revocations"
     __table_args__ = (Index(None, "expires_at"), {"sqlite_autoincrement": True})

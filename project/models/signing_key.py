@@ -9,12 +9,11 @@ from project.database.base import Base, UTCDateTime
 
 
 class SigningKey(Base):
-    """A pair of keys for tokens: published, then signing, and kept until its last token has died.
+    """A key pair that signs tokens: published first, then signing, then verifying until it expires.
 
-    A key is made under the number after the last, so that of two processes that would rotate at
-    once one does. `jwk` is the public part, as JSON; `private_key` is encrypted,
-    and empty once the key has expired and that was purged.
-    `signs_until` and `expires_at` are set when a successor is made.
+    `id` is the id of the previous key plus one, so that only one of two processes rotates at a
+    time. `jwk` is the public key as JSON. `private_key` is encrypted; a purge empties it once the
+    key has expired. `signs_until` and `expires_at` are set when the next key is created.
     """
 
     __tablename__ = "signing_keys"

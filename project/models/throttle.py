@@ -1,4 +1,4 @@
-"""The tables of the throttle."""
+"""The tables of the throttle: counters and known networks."""
 
 from datetime import datetime
 
@@ -9,9 +9,10 @@ from project.database.base import Base, UTCDateTime
 
 
 class Throttle(Base):
-    """How many attempts a limit has counted for a subject, and until when it lets no more in.
+    """The counter of one rate limit (`scope`) for one subject.
 
-    `audited_until` is the end of the last wait of which the audit trail knows.
+    Attempts are rejected until `blocked_until`, and the counter is reset at `expires_at`.
+    `audited_until` is the end of the last block that was recorded in the audit trail.
     """
 
     __tablename__ = "throttle"
@@ -25,7 +26,7 @@ class Throttle(Base):
 
 
 class KnownNetwork(Base):
-    """A network from which somebody has logged in to an account."""
+    """A network from which a login to an account has succeeded."""
 
     __tablename__ = "known_networks"
 

@@ -1,4 +1,4 @@
-"""The table of accounts; `User` hashes passwords, and encodes and decodes tokens."""
+"""The table of users. `User` also hashes passwords, and encodes and decodes tokens."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,12 +23,12 @@ Result = TypeVar("Result")
 
 
 class User(Base):
-    """An account. Username and e-mail address are kept as typed; their keys are unique."""
+    """A user. Username and e-mail address are stored as typed; their normalized keys are unique."""
 
     __tablename__ = "users"
     __table_args__ = (
         Index(None, "created_at", "id"),
-        # SQLite would give the id of the last user, once deleted, to the next one.
+        # Otherwise SQLite reuses the id of the last user after it was deleted.
         {"sqlite_autoincrement": True},
     )
 
@@ -49,9 +49,10 @@ class User(Base):
     def new_row(
         username: str, email: str, password: str, network: str | None = None
     ) -> dict[str, Any]:
-        """Return a new user's columns; the password is hashed, which takes as long as a login.
+        """Return the columns of a new user, with the password hashed.
 
-        `network` is whose share of the hashing places is used. Raises Overloaded.
+        Hashing takes as long as a login, and counts against the share of `network` in the hashing
+        pool. Raises Overloaded.
         """
         return {
             "username": username,
@@ -63,46 +64,48 @@ class User(Base):
 
     @staticmethod
     def hash_password(password: str, network: str | None = None) -> str:
-        """Return the hash that is kept of a password. Raises Overloaded."""
-        hash_it = partial(bcrypt.generate_password_hash, hashing.normalize(password), _rounds())
-        hashed: bytes = _in_hashing_pool(hash_it, network)
+        """Return the bcrypt hash of a password. Raises Overloaded."""
+        work = partial(bcrypt.generate_password_hash, hashing.normalize(password), _bcrypt_rounds())
+        hashed: bytes = _run_in_hashing_pool(work, network)
         return hashed.decode("ascii")
 
     @staticmethod
-    def check_password(kept_hash: str | None, password: str, network: str | None = None) -> bool:
-        """Tell whether the password opens the hash. Raises Overloaded.
+    def check_password(
+        password_hash: str | None, password: str, network: str | None = None
+    ) -> bool:
+        """Return whether the password matches the hash. Raises Overloaded.
 
-        Every answer takes the time of one hash of today's cost, also where there is no hash, or one
-        that bcrypt did not make: against those nothing opens.
+        The check takes the time of one hash of the configured cost in every case. A dummy hash is
+        checked where there is no hash, or one not made by bcrypt; the result is then False.
         """
-        cost = hashing.cost_of(kept_hash or "")
-        checked = kept_hash if kept_hash and cost else hashing.dummy_hash(_rounds())
-        hashes = [checked, *hashing.dummy_hashes_up_to(cost or _rounds(), _rounds())]
-        # A lone surrogate, which no client can send, must be a wrong password and not an error.
-        typed = hashing.normalize(password).encode("utf-8", "surrogatepass")
-        opened = _in_hashing_pool(partial(_check_all, hashes, typed), network)
-        return opened[0] and checked == kept_hash
+        cost = hashing.cost_of(password_hash or "")
+        checked = password_hash if password_hash and cost else hashing.dummy_hash(_bcrypt_rounds())
+        hashes = [checked, *hashing.dummy_hashes_up_to(cost or _bcrypt_rounds(), _bcrypt_rounds())]
+        # A lone surrogate, which no client can send, counts as a wrong password, not an error.
+        encoded = hashing.normalize(password).encode("utf-8", "surrogatepass")
+        matches = _run_in_hashing_pool(partial(_check_all, hashes, encoded), network)
+        return matches[0] and checked == password_hash
 
     @staticmethod
-    def refuse_if_overloaded(network: str | None = None) -> None:
-        """Raise Overloaded where a password could not be hashed now: before anything is done."""
+    def check_capacity(network: str | None = None) -> None:
+        """Check that a password could be hashed now. Raises Overloaded."""
         if _hashing_pool().is_full(network):
             raise Overloaded
 
     @staticmethod
-    def is_outdated(kept_hash: str) -> bool:
-        """Tell whether the hash has another cost than new ones."""
-        return hashing.cost_of(kept_hash) != _rounds()
+    def is_outdated(password_hash: str) -> bool:
+        """Return whether the hash has another cost than the configured one."""
+        return hashing.cost_of(password_hash) != _bcrypt_rounds()
 
     @staticmethod
     def encode_auth_token(claims: Claims, key: Key | None = None) -> str:
-        """Return the token of these claims, signed by this key or by the one that signs now."""
+        """Return a token with these claims, signed by `key` or by the current signing key."""
         key = key or _keyring().signing_key(claims.purpose)
         return tokens.encode(claims, key, current_app.config["TOKEN_ISSUER"])
 
     @staticmethod
     def decode_auth_token(token: str, purpose: Purpose = Purpose.ACCESS) -> Claims:
-        """Return what a token of ours says. Raises TokenExpired or TokenInvalid."""
+        """Return the claims of a valid token. Raises TokenExpired or TokenInvalid."""
         try:
             return _token_decoder().decode(token, purpose, utcnow())
         except tokens.TokenExpired:
@@ -111,12 +114,12 @@ class User(Base):
             raise TokenInvalid from None
 
 
-def _rounds() -> int:
+def _bcrypt_rounds() -> int:
     rounds: int = current_app.config["BCRYPT_LOG_ROUNDS"]
     return rounds
 
 
-def _in_hashing_pool(work: Callable[[], Result], network: str | None) -> Result:
+def _run_in_hashing_pool(work: Callable[[], Result], network: str | None) -> Result:
     try:
         return _hashing_pool().run(work, network)
     except PoolFull:
@@ -128,7 +131,7 @@ def _hashing_pool() -> HashingPool:
 
 
 def _check_all(hashes: list[str], password: bytes) -> list[bool]:
-    return [bcrypt.check_password_hash(kept_hash, password) for kept_hash in hashes]
+    return [bcrypt.check_password_hash(password_hash, password) for password_hash in hashes]
 
 
 def _keyring() -> KeySource:

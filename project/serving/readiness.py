@@ -81,7 +81,7 @@ def _reported_as_not_ready() -> Iterator[None]:
     except SQLAlchemyError as error:
         if not failures.is_outage(error):
             raise
-        log.warning("not ready: %s", failures.reason(error))
+        log.warning("not ready: %s", failures.describe(error))
         raise (SchemaBehind if failures.lacks_table(error) else NotReady) from error
 
 

@@ -43,7 +43,7 @@ from project.security.tokens import Claims
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token shows: an active user in a session that is open now."""
+    """The authenticated user and session of a token: an active user, an open session."""
 
     session_id: UUID
     id: int
@@ -54,10 +54,10 @@ class Principal:
     created_at: datetime
     issued_at: datetime
     expires_at: datetime
-    """When the token was issued and when it expires."""
+    """When the token expires; `issued_at` is when it was issued."""
 
 
-# Of the key that signed the token, by bindparam("key_id").
+# Whether the key `key_id`, which signed the token, is retired.
 KEY_RETIRED = (
     select(SigningKey.id)
     .where(SigningKey.kid == bindparam("key_id", type_=String), SigningKey.retired_at.is_not(None))
@@ -66,8 +66,8 @@ KEY_RETIRED = (
 )
 
 # By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
-# every session of a user who has many. Whether the two belong together is compared below.
-SHOWN_BY_SESSION = CompiledQuery(
+# every session of a user who has many. `load_active` compares the user's id instead.
+SESSION_WITH_USER = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
         User.created_at, KEY_RETIRED,
@@ -76,16 +76,18 @@ SHOWN_BY_SESSION = CompiledQuery(
     .where(Session.id == bindparam("session_id"))
 )  # fmt: skip
 
-SHOWN_TO_USER = (
+LISTED_COLUMNS = (
     Session.id, Session.created_at, Session.last_seen_at, Session.address, Session.user_agent
 )  # fmt: skip
 
-# Held until the transaction ends, so that meanwhile nobody deletes or deactivates the user, and no
-# other login of the same user counts the sessions. (SQLite lets in one transaction at a time.)
-ACTIVE = select(User.active).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+# Locks the user until the transaction ends, against deletion, deactivation, and another login that
+# counts the sessions. (SQLite runs one writing transaction at a time.)
+LOCK_USER = (
+    select(User.active).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+)
 
 OTHER = aliased(Session)
-NUMBER_OF_OTHERS = (
+OTHER_OPEN_SESSIONS = (
     select(func.count())
     .select_from(OTHER)
     .where(
@@ -96,9 +98,9 @@ NUMBER_OF_OTHERS = (
     )
     .scalar_subquery()
 )
-INSERTING = insert(table_of(Session)).returning(NUMBER_OF_OTHERS)
-"""Counted by this statement, and not by the one that holds the user: that one may have waited for
-another login, and would not see its session."""
+INSERT_SESSION = insert(table_of(Session)).returning(OTHER_OPEN_SESSIONS)
+"""Counts in this statement, not in LOCK_USER: that may have waited for another login, and its
+snapshot would not contain the new session."""
 
 
 def start(
@@ -108,32 +110,32 @@ def start(
     key: Key,
     last_login_at: datetime | None = None,
 ) -> IssuedTokens:
-    """Start a session of a user within the operation's transaction; return its tokens.
+    """Start a session within the caller's transaction; return its tokens.
 
-    The one way into a session, whatever the user has shown. It is recorded as this event, and its
-    tokens are signed by this key. `last_login_at` is when the client's network last logged in to
-    the account. The session of an inactive user has ended when it starts, so that its tokens open
-    nothing, also where others verify them.
+    Every kind of login starts its session here. It is recorded as `event`, and its tokens are
+    signed by `key`. `last_login_at` is the last login to the account from the client's network. The
+    session of an inactive user is ended at once, so that its tokens are rejected, also by services
+    that verify tokens themselves.
 
-    Raises InvalidCredentials where the user was deleted meanwhile: recorded, to be committed.
+    Raises InvalidCredentials if the user was deleted meanwhile; the caller commits that event.
     """
-    # A user who was registered in this transaction is active, and is seen by nobody else yet.
-    is_active = event is Event.USER_REGISTERED or _is_active(user_id, actor)
+    # A user registered in this transaction is active, and not visible to other transactions.
+    is_active = event is Event.USER_REGISTERED or _lock_user(user_id, actor)
     session = _new_row(user_id, actor)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
-    others = write_connection().execute(INSERTING, session | counted).scalar_one()
+    others = write_connection().execute(INSERT_SESSION, session | counted).scalar_one()
     audit.record(event, actor, user_id=user_id, session_id=session["id"])
     if others >= current_app.config["MAX_SESSIONS_PER_USER"]:
         _end_oldest(user_id, actor)
     if not is_active:
-        _record_endings(user_id, actor, "inactive", end_every(user_id))
-    throttle.remember(user_id, actor.network, last_login_at)
-    return tokens.make(user_id, session["id"], 0, session["expires_at"], key)
+        _record_endings(user_id, actor, "inactive", mark_all_ended(user_id))
+    throttle.remember_network(user_id, actor.network, last_login_at)
+    return tokens.issue(user_id, session["id"], 0, session["expires_at"], key)
 
 
-def _is_active(user_id: int, actor: Actor) -> bool:
-    """Hold a user until the transaction ends; return whether the account is active."""
-    is_active: bool | None = write_connection().execute(ACTIVE, {"user_id": user_id}).scalar()
+def _lock_user(user_id: int, actor: Actor) -> bool:
+    """Lock a user until the transaction ends; return whether the account is active."""
+    is_active: bool | None = write_connection().execute(LOCK_USER, {"user_id": user_id}).scalar()
     if is_active is None:
         audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials
@@ -158,12 +160,12 @@ def _new_row(user_id: int, actor: Actor) -> dict[str, Any]:
 
 
 def identify(token: str) -> Principal:
-    """Return who shows this token; one statement on the wire.
+    """Return the principal of an access token, with a single SQL statement.
 
     Raises TokenInvalid, TokenExpired, SessionEnded or UserInactive.
     """
     claims = User.decode_auth_token(token)
-    row = admit(claims, SHOWN_BY_SESSION)
+    row = load_active(claims, SESSION_WITH_USER)
     last_seen.current().touch(claims.session_id)
     return Principal(
         session_id=claims.session_id,
@@ -178,15 +180,14 @@ def identify(token: str) -> Principal:
     )
 
 
-def admit(claims: Claims, shown: CompiledQuery[*Columns]) -> Row[*Columns]:
-    """Return what is shown of the session that a token names, with its user, if it is open.
+def load_active(claims: Claims, query: CompiledQuery[*Columns]) -> Row[*Columns]:
+    """Return the row of the session that a token names, if session and user are active.
 
-    The read selects by `session_id` and `key_id`, and shows at least `user_id`, `active`,
-    `ended_at` and `key_retired`. Raises TokenInvalid where the token's key was retired,
-    SessionEnded, or UserInactive before that: taking an account out of use ends its sessions, and
-    is what to tell.
+    The query has the parameters `session_id` and `key_id`, and selects at least `user_id`,
+    `active`, `ended_at` and `key_retired`. Raises SessionEnded, TokenInvalid if the token's key is
+    retired, or UserInactive: checked before `ended_at`, since deactivation ends all sessions.
     """
-    row = autocommit.fetch_one(shown, session_id=claims.session_id, key_id=claims.key_id)
+    row = autocommit.fetch_one(query, session_id=claims.session_id, key_id=claims.key_id)
     if row is None or row.user_id != claims.user_id:
         raise SessionEnded
     if row.key_retired:
@@ -200,7 +201,7 @@ def admit(claims: Claims, shown: CompiledQuery[*Columns]) -> Row[*Columns]:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session as its user sees it."""
+    """A session in its user's list of sessions."""
 
     id: UUID
     created_at: datetime
@@ -209,60 +210,60 @@ class OpenSession:
     user_agent: str
 
 
-def of_user(user_id: int) -> list[OpenSession]:
-    """Return the sessions of a user that are open, the last seen first.
+def list_open(user_id: int) -> list[OpenSession]:
+    """Return the open sessions of a user, last seen first.
 
-    What this process has seen and not written yet counts too.
+    `last_seen_at` includes what this process has not yet written to the database.
     """
     seen_at = last_seen.current().seen_at
-    found = (OpenSession(*row) for row in autocommit.all(_open(user_id, *SHOWN_TO_USER)))
-    sessions = [replace(one, last_seen_at=seen_at(one.id, one.last_seen_at)) for one in found]
-    return sorted(sessions, key=lambda one: (one.last_seen_at, one.created_at), reverse=True)
+    stored = (OpenSession(*row) for row in autocommit.all(_select_open(user_id, *LISTED_COLUMNS)))
+    sessions = [replace(each, last_seen_at=seen_at(each.id, each.last_seen_at)) for each in stored]
+    return sorted(sessions, key=lambda each: (each.last_seen_at, each.created_at), reverse=True)
 
 
 def count_open() -> int:
-    """Return how many sessions of all users are open; it reads every session."""
+    """Return the number of open sessions of all users. This reads the whole table."""
     still_open = (Session.ended_at.is_(None), Session.expires_at > utcnow())
     counted = autocommit.first(select(func.count()).select_from(Session).where(*still_open))
     return counted[0] if counted else 0
 
 
 def end(user_id: int, session_id: UUID, actor: Actor, event: Event = Event.SESSION_ENDED) -> None:
-    """End a session of this user, and record why.
+    """End a session of this user, and record the event.
 
-    Raises SessionEnded where it has ended already, or is somebody else's.
+    Raises SessionEnded if it has ended already or belongs to another user.
     """
     with transaction():
-        if not _end(Session.user_id == user_id, Session.id == session_id):
+        if not _mark_ended(Session.user_id == user_id, Session.id == session_id):
             raise SessionEnded
         audit.record(event, actor, user_id=user_id, session_id=session_id)
 
 
-def end_one_of(user_id: int, session_id: UUID, actor: Actor) -> None:
-    """End a session of this user. Raises SessionNotFound, also for somebody else's."""
+def end_own(user_id: int, session_id: UUID, actor: Actor) -> None:
+    """End a session of this user. Raises SessionNotFound, also for a session of another user."""
     try:
         end(user_id, session_id, actor)
     except SessionEnded:
         raise SessionNotFound from None
 
 
-def end_all(user_id: int, actor: Actor, but: UUID | None = None) -> int:
-    """End every session of a user, but one where that is named; return how many there were."""
+def end_all(user_id: int, actor: Actor, keep: UUID | None = None) -> int:
+    """End all sessions of a user, except `keep`; return their number."""
     with transaction():
-        ended = end_every(user_id, but)
-        _record_endings(user_id, actor, "others" if but else "all", ended)
+        ended = mark_all_ended(user_id, keep)
+        _record_endings(user_id, actor, "others" if keep else "all", ended)
     return ended
 
 
-def end_every(user_id: int, but: UUID | None = None) -> int:
-    """End every session of a user, but one where that is named, within the operation."""
-    return _end(Session.user_id == user_id, Session.id != but if but else true())
+def mark_all_ended(user_id: int, keep: UUID | None = None) -> int:
+    """End all sessions of a user, except `keep`, within the caller's transaction."""
+    return _mark_ended(Session.user_id == user_id, Session.id != keep if keep else true())
 
 
-def _end(*which: ColumnElement[bool]) -> int:
-    """End sessions and enter them in the feed; every ending comes by here."""
+def _mark_ended(*conditions: ColumnElement[bool]) -> int:
+    """End the matching sessions and add them to the revocation feed; every ending uses this."""
     now = utcnow()
-    ended = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=now)
+    ended = update(Session).where(*conditions, Session.ended_at.is_(None)).values(ended_at=now)
     rows = db.session.execute(ended.returning(Session.id, Session.expires_at)).all()
     db.session.add_all(
         Revocation(session_id=row.id, ended_at=now, expires_at=row.expires_at) for row in rows
@@ -272,13 +273,13 @@ def _end(*which: ColumnElement[bool]) -> int:
 
 
 def _end_oldest(user_id: int, actor: Actor) -> None:
-    """End so many sessions of a user that no more than MAX_SESSIONS_PER_USER are left."""
-    newest_first = _open(user_id, Session.id).order_by(Session.created_at.desc(), Session.id)
-    beyond = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
-    too_many = db.session.scalars(beyond).all()
-    # By ids that are known: with a subquery PostgreSQL may read every session of everybody.
-    if too_many:
-        _record_endings(user_id, actor, "oldest", _end(Session.id.in_(too_many)))
+    """End the oldest sessions of a user beyond MAX_SESSIONS_PER_USER."""
+    newest_first = _select_open(user_id, Session.id).order_by(Session.created_at.desc(), Session.id)
+    surplus = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
+    oldest = db.session.scalars(surplus).all()
+    # By ids: with a subquery PostgreSQL may read every session of all users.
+    if oldest:
+        _record_endings(user_id, actor, "oldest", _mark_ended(Session.id.in_(oldest)))
 
 
 def _record_endings(user_id: int, actor: Actor, scope: str, count: int) -> None:
@@ -286,7 +287,7 @@ def _record_endings(user_id: int, actor: Actor, scope: str, count: int) -> None:
         audit.record(Event.SESSIONS_ENDED, actor, user_id=user_id, scope=scope, count=count)
 
 
-def _open(user_id: int, *columns: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
+def _select_open(user_id: int, *columns: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
     return select(*columns).where(
         Session.user_id == user_id, Session.ended_at.is_(None), Session.expires_at > utcnow()
     )

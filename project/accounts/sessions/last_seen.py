@@ -1,7 +1,7 @@
-"""When a session was last seen, to the minute, without a write in the request that sees it.
+"""Last-seen times of sessions, to the minute, without a write during the request.
 
-A request only notes its session in this process's memory; once a minute the notes are written in
-one go. What is noted when a process is killed is lost: a minute of "last seen", and nothing else.
+A request records its session in the memory of the process. A thread writes the recorded times to
+the database once a minute. A process that is killed loses up to a minute of last-seen times.
 """
 
 import logging
@@ -18,11 +18,11 @@ from project.extensions import add_component, db, get_component
 from project.models import Session
 
 INTERVAL = 60.0
-"""Seconds between two writings."""
+"""Seconds between two flushes."""
 
-SEEN = (
+UPDATE_LAST_SEEN = (
     update(Session)
-    .where(Session.id == bindparam("seen"), Session.last_seen_at < bindparam("minute"))
+    .where(Session.id == bindparam("session_id"), Session.last_seen_at < bindparam("minute"))
     .values(last_seen_at=bindparam("minute"))
 )
 
@@ -30,59 +30,59 @@ log = logging.getLogger(__name__)
 
 
 class LastSeen:
-    """The notes of one app in this process."""
+    """The last-seen times of one app in this process that are not written yet."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self._noted: dict[UUID, datetime] = {}
-        self._being_written: dict[UUID, datetime] = {}
+        self._recorded: dict[UUID, datetime] = {}
+        self._flushing: dict[UUID, datetime] = {}
         self._lock = threading.Lock()
-        self._writer: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
 
     def touch(self, session_id: UUID) -> None:
-        """Remember that the session was seen now."""
-        self._noted[session_id] = utcnow().replace(second=0, microsecond=0)
-        if self._writer is None:
-            self._start()
+        """Record that the session was seen now."""
+        self._recorded[session_id] = utcnow().replace(second=0, microsecond=0)
+        if self._thread is None:
+            self._start_thread()
 
-    def seen_at(self, session_id: UUID, written: datetime) -> datetime:
-        """Return when the session was last seen, given what the database has written of it."""
-        noted = (notes.get(session_id, written) for notes in (self._noted, self._being_written))
-        return max(written, *noted)
+    def seen_at(self, session_id: UUID, stored: datetime) -> datetime:
+        """Return when the session was last seen: the later of the stored and the recorded time."""
+        recorded = (times.get(session_id, stored) for times in (self._recorded, self._flushing))
+        return max(stored, *recorded)
 
     def flush(self) -> None:
-        """Write what was noted; a database that is away costs the notes and nothing else."""
-        self._being_written, self._noted = self._noted, {}
-        noted = self._being_written
-        if not noted:
+        """Write the recorded times to the database; on a database error they are lost."""
+        self._flushing, self._recorded = self._recorded, {}
+        times = self._flushing
+        if not times:
             return
-        rows = [{"seen": seen, "minute": minute} for seen, minute in sorted(noted.items())]
+        rows = [{"session_id": each, "minute": minute} for each, minute in sorted(times.items())]
         try:
             with self.app.app_context(), db.engine.begin() as connection:
-                connection.execute(SEEN, rows)
+                connection.execute(UPDATE_LAST_SEEN, rows)
         except SQLAlchemyError as error:
             log.warning(
-                "when %d sessions were last seen is lost: %s", len(rows), type(error).__name__
+                "lost the last-seen times of %d sessions: %s", len(rows), type(error).__name__
             )
 
-    def _start(self) -> None:
-        """Start the thread that writes; here and not at start, since servers fork after that."""
+    def _start_thread(self) -> None:
+        """Start the flushing thread, at the first request: servers fork after creating the app."""
         with self._lock:
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write_for_ever, daemon=True)
-                self._writer.start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._flush_periodically, daemon=True)
+                self._thread.start()
 
-    def _write_for_ever(self) -> None:
+    def _flush_periodically(self) -> None:
         clock = threading.Event()
         while not clock.wait(INTERVAL):
             self.flush()
 
 
 def init_app(app: Flask) -> None:
-    """Give the app its notes."""
+    """Create the app's `LastSeen`."""
     add_component(app, LastSeen(app))
 
 
 def current() -> LastSeen:
-    """Return the current app's notes."""
+    """Return the current app's `LastSeen`."""
     return get_component(LastSeen)

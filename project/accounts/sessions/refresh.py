@@ -1,9 +1,9 @@
-"""Refreshing: new tokens for a session, by a token that says which generation it is of.
+"""Refresh: exchange a refresh token for new tokens of its session.
 
-Nothing secret is stored: a generation that is signed cannot be guessed. Two tabs that refresh at
-once are not a thief, so for a short while the token of one generation ago still gets the current
-tokens, a few times; an older one, or a later time, means that two parties have it (RFC 9700,
-section 4.14.2).
+A refresh token contains its generation. Nothing secret is stored, since a signed generation cannot
+be guessed. Two tabs may refresh at the same time, so the token of the previous generation still
+gets the current tokens, for a grace period and a few times. Any other old token means that two
+parties have it, and ends the session (RFC 9700, section 4.14.2).
 """
 
 from datetime import datetime, timedelta
@@ -26,10 +26,10 @@ from project.security.signing_keys import Key
 from project.security.tokens import Claims, Purpose
 
 GRACE_PERIOD = timedelta(seconds=30)
-"""How long the token of the generation before is still accepted."""
+"""How long the token of the previous generation is still accepted."""
 
 MAX_GRACE_RESPONSES = 10
-"""How often that is: enough for the tabs of a browser that wake up together."""
+"""How often it is accepted: enough for browser tabs that wake up together."""
 
 BY_SESSION = CompiledQuery(
     select(
@@ -45,8 +45,8 @@ BY_SESSION = CompiledQuery(
 SessionRow = Row[int, int, datetime, str | None, int, datetime, datetime | None, bool, bool]
 
 
-def claims_of(token: str) -> Claims:
-    """Return what a refresh token claims, whether or not its session is open.
+def decode(token: str) -> Claims:
+    """Return the claims of a refresh token, without checking its session.
 
     Raises TokenInvalid or TokenExpired.
     """
@@ -60,29 +60,29 @@ def refresh(claims: Claims, actor: Actor) -> IssuedTokens:
     RefreshReused, which ends the session.
     """
     assert claims.generation is not None
-    session: SessionRow = sessions.admit(claims, BY_SESSION)
+    session: SessionRow = sessions.load_active(claims, BY_SESSION)
     key = source.current().signing_key()
     if session.generation == claims.generation:
         throttle.count_write(claims.user_id, actor)
         if _advance(claims, actor):
-            return _grant(claims.session_id, session, claims.generation + 1, key)
-        session = sessions.admit(claims, BY_SESSION)  # another request was faster
-    if _is_late(claims.generation, session, utcnow()):
+            return _issue(claims.session_id, session, claims.generation + 1, key)
+        session = sessions.load_active(claims, BY_SESSION)  # a concurrent request was faster
+    if _is_reuse(claims.generation, session, utcnow()):
         sessions.end(claims.user_id, claims.session_id, actor, Event.REFRESH_TOKEN_REUSED)
         raise RefreshReused
     _count_grace_response(claims, session, actor)
-    return _grant(claims.session_id, session, session.generation, key)
+    return _issue(claims.session_id, session, session.generation, key)
 
 
 def _advance(claims: Claims, actor: Actor) -> bool:
-    """Go one generation on, unless somebody has: one compare-and-swap."""
+    """Advance the generation by compare-and-swap; return False if another request did."""
     now = utcnow()
-    this_generation = update(Session).where(
+    unchanged = update(Session).where(
         Session.id == claims.session_id,
         Session.generation == claims.generation,
         Session.ended_at.is_(None),
     )
-    advanced = this_generation.values(
+    advanced = unchanged.values(
         generation=Session.generation + 1,
         refreshed_at=now,
         refreshed_network=actor.network,
@@ -93,25 +93,25 @@ def _advance(claims: Claims, actor: Actor) -> bool:
         return db.session.scalar(advanced.returning(Session.id)) is not None
 
 
-def _is_late(generation: int, session: SessionRow, now: datetime) -> bool:
-    one_behind = session.generation == generation + 1
-    return not one_behind or now - session.refreshed_at > GRACE_PERIOD
+def _is_reuse(generation: int, session: SessionRow, now: datetime) -> bool:
+    is_previous = session.generation == generation + 1
+    return not is_previous or now - session.refreshed_at > GRACE_PERIOD
 
 
 def _count_grace_response(claims: Claims, session: SessionRow, actor: Actor) -> None:
-    """Count that a token of the generation before is accepted; record where it is in two networks.
+    """Count a use of the previous generation's token, and record one from another network.
 
-    Raises RefreshSuperseded where that was often enough, or the session has moved on meanwhile.
+    Raises RefreshSuperseded if the limit is reached, or the session was refreshed meanwhile.
     """
     if session.grace_responses >= MAX_GRACE_RESPONSES:
         raise RefreshSuperseded
-    still = update(Session).where(
+    acceptable = update(Session).where(
         Session.id == claims.session_id,
         Session.generation == session.generation,
         Session.grace_responses < MAX_GRACE_RESPONSES,
         Session.ended_at.is_(None),
     )
-    counted = still.values(grace_responses=Session.grace_responses + 1).returning(Session.id)
+    counted = acceptable.values(grace_responses=Session.grace_responses + 1).returning(Session.id)
     with transaction():
         if db.session.scalar(counted) is None:
             raise RefreshSuperseded
@@ -129,5 +129,5 @@ def _record_sharing(claims: Claims, network: str, actor: Actor) -> None:
     )
 
 
-def _grant(session_id: UUID, session: SessionRow, generation: int, key: Key) -> IssuedTokens:
-    return tokens.make(session.user_id, session_id, generation, session.expires_at, key)
+def _issue(session_id: UUID, session: SessionRow, generation: int, key: Key) -> IssuedTokens:
+    return tokens.issue(session.user_id, session_id, generation, session.expires_at, key)

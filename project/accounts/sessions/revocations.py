@@ -1,4 +1,4 @@
-"""The feed of ended sessions, for services that verify tokens by themselves."""
+"""The revocation feed: ended sessions, for services that verify tokens themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from project.models import Revocation
 
 MAX_PAGE = 1000
 VISIBILITY_LAG = timedelta(seconds=10)
-"""How long a transaction may take to show its row behind one with a larger number."""
+"""How long a row may become visible after a row with a larger id, since it was committed later."""
 
-LATER = (
+ROWS_AFTER = (
     select(Revocation.id, Revocation.session_id, Revocation.ended_at)
     .where(Revocation.id > bindparam("after"), Revocation.expires_at > bindparam("now"))
     .order_by(Revocation.id)
@@ -27,24 +27,24 @@ LATER = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Session ids in the order of their ending, where to go on, and the ids of retired keys."""
+    """Ids of ended sessions in order, the cursor of the next page, and the ids of retired keys."""
 
     session_ids: Sequence[UUID]
     next: int
     retired_keys: Sequence[str]
 
 
-def after(cursor: int) -> Page:
-    """Return the sessions that ended behind a place in the feed and have not expired yet.
+def list_after(cursor: int) -> Page:
+    """Return the sessions that ended after the cursor and have not expired yet.
 
-    The next place never lies behind a row so young that one with a smaller number may still become
-    visible: such rows come again with the next page, and none is ever missed.
+    The next cursor stays before rows younger than VISIBILITY_LAG, since a row with a smaller id may
+    still become visible. Such rows are repeated in the next page, and none is missed.
     """
     now = utcnow()
-    rows = autocommit.all(LATER, after=cursor, now=now)
-    settled = list(takewhile(lambda row: row.ended_at <= now - VISIBILITY_LAG, rows))
+    rows = autocommit.all(ROWS_AFTER, after=cursor, now=now)
+    stable = list(takewhile(lambda row: row.ended_at <= now - VISIBILITY_LAG, rows))
     return Page(
         [row.session_id for row in rows],
-        next=settled[-1].id if settled else cursor,
-        retired_keys=signing_keys.retired(),
+        next=stable[-1].id if stable else cursor,
+        retired_keys=signing_keys.list_retired(),
     )

@@ -1,4 +1,4 @@
-"""What a client gets for an open session: two tokens, and how long each lives."""
+"""The token pair of a session: access token and refresh token."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from project.security.tokens import Claims, Purpose
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """The tokens of a session, with their lives in seconds."""
+    """The token pair of a session, with lifetimes in seconds."""
 
     auth_token: str
     expires_in: int
@@ -25,15 +25,15 @@ class IssuedTokens:
 
 @dataclass(frozen=True, slots=True)
 class LoginTokens(IssuedTokens):
-    """What a client gets that has proven a password: a token of its device too."""
+    """The token pair after a login with a password, with a device token."""
 
     device_token: str
 
 
-def make(
+def issue(
     user_id: int, session_id: UUID, generation: int, ends_at: datetime, key: Key
 ) -> IssuedTokens:
-    """Return new tokens of a session, the access token signed by this key; neither outlives it."""
+    """Return a new token pair, its access token signed by `key`; no token outlives the session."""
     now = utcnow()
 
     def claims(purpose: Purpose, lifetime: timedelta) -> Claims:

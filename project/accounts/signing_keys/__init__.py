@@ -1,4 +1,4 @@
-"""Signing keys in the database: made, kept, published, retired."""
+"""Signing keys in the database: list, add and retire them."""
 
 import json
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from project.models import Session, SigningKey, User
 from project.security import signing_keys
 from project.security.signing_keys import Algorithm
 
-FIRST = 1
-"""The first key is never left out: since when it signs says when the secret alone ceased to. Nor is
-the last: the next one is numbered after it."""
+FIRST_ID = 1
+"""Id of the first key, whose `signs_at` is when SECRET_KEY ceased to sign access tokens. Its row is
+always read, and so is the last key's, whose id determines the id of the next one."""
 
 ERASED = ""
-"""What stands for the private part of a key that has expired, once that is erased."""
+"""Value of `private_key` once the private key of an expired key is erased."""
 
 KeyRow = Row[
     int, str, str, str, str, datetime, datetime, datetime | None,
     datetime | None, datetime | None,
 ]  # fmt: skip
 
-KEPT = (
+UNEXPIRED = (
     select(
         SigningKey.id, SigningKey.kid, SigningKey.algorithm, SigningKey.jwk,
         SigningKey.private_key, SigningKey.created_at, SigningKey.signs_at,
@@ -37,16 +37,17 @@ KEPT = (
     )
     .where(or_(
         SigningKey.expires_at.is_(None), SigningKey.expires_at > bindparam("now"),
-        SigningKey.id == FIRST, SigningKey.id == select(func.max(SigningKey.id)).scalar_subquery(),
+        SigningKey.id == FIRST_ID,
+        SigningKey.id == select(func.max(SigningKey.id)).scalar_subquery(),
     ))
     .order_by(SigningKey.id)
 )  # fmt: skip
 
-# By the users of that time, whose index makes it cheap where there was none.
+# Joined with the users of that time, whose index makes a query without result cheap.
 SESSION_BEFORE = (
     select(Session.id)
     .join(User, User.id == Session.user_id)
-    .where(User.created_at < bindparam("moment"), Session.created_at < bindparam("moment"))
+    .where(User.created_at < bindparam("time"), Session.created_at < bindparam("time"))
     .limit(1)
 )
 
@@ -55,46 +56,45 @@ class UnknownKey(Exception):
     """No key has this id."""
 
 
-def kept() -> Sequence[KeyRow]:
-    """Return the keys whose tokens may live, retired or not, the first and the last; in order."""
-    return autocommit.all(KEPT, now=utcnow())
+def list_unexpired() -> Sequence[KeyRow]:
+    """Return the unexpired keys, retired or not, and always the first and the last; by id."""
+    return autocommit.all(UNEXPIRED, now=utcnow())
 
 
-def is_good(key: KeyRow, now: datetime) -> bool:
-    """Tell whether tokens of this key are taken, and so whether it is published."""
+def is_valid(key: KeyRow, now: datetime) -> bool:
+    """Return whether the key is neither retired nor expired: published, and its tokens accepted."""
     return key.retired_at is None and (key.expires_at is None or now < key.expires_at)
 
 
-def has_session_before(moment: datetime) -> bool:
-    """Return whether a session was opened before this moment and is not purged yet."""
-    return autocommit.first(SESSION_BEFORE, moment=moment) is not None
+def has_session_before(time: datetime) -> bool:
+    """Return whether a session exists that was started before this time."""
+    return autocommit.first(SESSION_BEFORE, time=time) is not None
 
 
-def retired() -> list[str]:
-    """Return the ids of the retired keys whose tokens would not have expired by themselves."""
+def list_retired() -> list[str]:
+    """Return the ids of the retired keys that have not expired yet."""
     now = utcnow()
-    return [key.kid for key in kept() if key.retired_at and key.expires_at > now]
+    return [key.kid for key in list_unexpired() if key.retired_at and key.expires_at > now]
 
 
-def lead() -> timedelta:
-    """Return how long a key is published before it signs."""
-    ahead: timedelta = current_app.config["KEY_PUBLICATION_LEAD"]
-    return ahead
+def publication_lead() -> timedelta:
+    """Return the time from a key's publication to its first signature."""
+    lead: timedelta = current_app.config["KEY_PUBLICATION_LEAD"]
+    return lead
 
 
-def longest_lifetime() -> timedelta:
-    """Return how long a token may live after it was signed."""
+def max_token_lifetime() -> timedelta:
+    """Return the longest lifetime of a token."""
     config = current_app.config
-    longest: timedelta = max(config["TOKEN_LIFETIME"], config["SESSION_IDLE_LIFETIME"])
-    return longest
+    lifetime: timedelta = max(config["TOKEN_LIFETIME"], config["SESSION_IDLE_LIFETIME"])
+    return lifetime
 
 
 def add(algorithm: Algorithm, number: int, signs_at: datetime, actor: Actor) -> str | None:
-    """Make and publish a key that signs from this moment on; return its id.
+    """Create and publish a key that signs from `signs_at` on; return its `kid`.
 
-    None where another process has made the key of this number. The keys before it go on a little
-    longer than it takes to begin, for processes that learn of it late, and are kept until the last
-    token that they can have signed has expired.
+    Return None if another process has created the key with this number. The previous keys sign
+    somewhat longer, for processes that learn of the new key late, and expire with their last token.
     """
     private = signing_keys.generate(algorithm)
     jwk = signing_keys.public_jwk(private, algorithm)
@@ -108,22 +108,22 @@ def add(algorithm: Algorithm, number: int, signs_at: datetime, actor: Actor) -> 
         "signs_at": signs_at,
     }
     with transaction():
-        made = insert_new(db.session(), SigningKey, row) is not None
-        if made:
-            _supersede(number, signs_at + lead())
+        is_new = insert_new(db.session(), SigningKey, row) is not None
+        if is_new:
+            _supersede(number, signs_at + publication_lead())
             audit.record(Event.KEY_ROTATED, actor, kid=jwk["kid"])
-    return jwk["kid"] if made else None
+    return jwk["kid"] if is_new else None
 
 
 def retire(kid: str, actor: Actor = COMMAND) -> None:
     """Reject a key's tokens from now on, in every process. Raises UnknownKey.
 
-    A key that is retired already stays as it is.
+    Retiring a retired key has no effect.
     """
     now = utcnow()
-    working = update(SigningKey).where(SigningKey.kid == kid, SigningKey.retired_at.is_(None))
-    retiring = working.values(
-        retired_at=now, expires_at=func.coalesce(SigningKey.expires_at, now + longest_lifetime())
+    unretired = update(SigningKey).where(SigningKey.kid == kid, SigningKey.retired_at.is_(None))
+    retiring = unretired.values(
+        retired_at=now, expires_at=func.coalesce(SigningKey.expires_at, now + max_token_lifetime())
     )
     with transaction():
         if db.session.scalar(retiring.returning(SigningKey.id)) is not None:
@@ -133,7 +133,8 @@ def retire(kid: str, actor: Actor = COMMAND) -> None:
 
 
 def _supersede(number: int, signs_until: datetime) -> None:
-    before = update(SigningKey).where(SigningKey.id < number, SigningKey.signs_until.is_(None))
+    """Set the end of the keys before this number, within the caller's transaction."""
+    previous = update(SigningKey).where(SigningKey.id < number, SigningKey.signs_until.is_(None))
     db.session.execute(
-        before.values(signs_until=signs_until, expires_at=signs_until + longest_lifetime())
+        previous.values(signs_until=signs_until, expires_at=signs_until + max_token_lifetime())
     )

@@ -1,4 +1,4 @@
-"""The keys as they stood at one moment: which signs, and whether it is time for the next."""
+"""A snapshot of the signing keys: which key signs, and whether the next one is due."""
 
 import json
 import logging
@@ -22,80 +22,84 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedKey:
-    """A key of the database, ready for use; None where its row is damaged."""
+    """A row of `signing_keys` with its loaded key, which is None if the row is damaged."""
 
     row: KeyRow
     key: Key | None
 
-    def signing(self) -> Key | None:
-        """Return the key where this process could sign with it, at some time."""
-        able = self.key is not None and self.key.signing is not None
-        return self.key if able and self.row.retired_at is None else None
+    def signing_key(self) -> Key | None:
+        """Return the key if this process is able to sign with it, else None."""
+        has_private_key = self.key is not None and self.key.signing is not None
+        return self.key if has_private_key and self.row.retired_at is None else None
 
-    def signs_at(self, moment: datetime) -> bool:
-        """Tell whether it is this key's turn to sign at this time."""
+    def is_signing_at(self, time: datetime) -> bool:
+        """Return whether this time is within the key's signing period."""
         until = self.row.signs_until
-        return self.row.signs_at <= moment and (until is None or moment < until)
+        return self.row.signs_at <= time and (until is None or time < until)
 
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """All keys that a token may be signed by, the first and the last ever made; in that order."""
+    """The keys of `signing_keys.list_unexpired()` at one time, by id."""
 
-    held: Sequence[LoadedKey]
+    keys: Sequence[LoadedKey]
 
     @property
     def last_number(self) -> int:
-        """The number of the key that was made last; 0 where there is none."""
-        return self.held[-1].row.id if self.held else 0
+        """The id of the last key; 0 if there is none."""
+        return self.keys[-1].row.id if self.keys else 0
 
     @property
     def first(self) -> KeyRow | None:
-        """The first key ever made: from then on keys sign, and the secret does not."""
-        return self.held[0].row if self.held else None
+        """The first key ever created, which replaced SECRET_KEY for signing access tokens."""
+        return self.keys[0].row if self.keys else None
 
-    def newest(self, algorithm: Algorithm) -> LoadedKey | None:
-        """Return the last key of this algorithm that could sign, now or later."""
-        able = [one for one in self._able() if one.row.algorithm == algorithm]
-        return able[-1] if able else None
+    def find_newest(self, algorithm: Algorithm) -> LoadedKey | None:
+        """Return the last key of this algorithm that is able to sign, now or later."""
+        candidates = [key for key in self._able_to_sign() if key.row.algorithm == algorithm]
+        return candidates[-1] if candidates else None
 
-    def signer(self, now: datetime, preferred: Algorithm | None = None) -> LoadedKey | None:
-        """Return the last key whose turn it is, of the preferred algorithm if there is one."""
-        ready = [one for one in self._able() if one.signs_at(now)]
-        ready.sort(key=lambda one: one.row.algorithm == preferred)
-        return ready[-1] if ready else None
+    def find_signer(self, now: datetime, preferred: Algorithm | None = None) -> LoadedKey | None:
+        """Return the last key in its signing period, preferably of this algorithm."""
+        candidates = [key for key in self._able_to_sign() if key.is_signing_at(now)]
+        candidates.sort(key=lambda key: key.row.algorithm == preferred)
+        return candidates[-1] if candidates else None
 
     def is_successor_due(self, algorithm: Algorithm, age: timedelta, now: datetime) -> bool:
-        """Tell whether no key of the algorithm is there, none signs or will, or none is young.
+        """Return whether a new key is needed.
 
-        Processes that disagree on the algorithm sign with whatever key came last: they must not
-        outdo each other. No age is no limit.
+        It is if there is no key of the algorithm, if no key signs now or later, or if the newest is
+        older than `age`, where 0 means no limit. The age is that of the newest key of any
+        algorithm: processes with different algorithms must not rotate in turn.
         """
-        newest = self.newest(algorithm)
-        if newest is None or (self.signer(now) is None and newest.row.signs_at <= now):
+        newest = self.find_newest(algorithm)
+        if newest is None or (self.find_signer(now) is None and newest.row.signs_at <= now):
             return True
-        return bool(age) and now - self._able()[-1].row.created_at >= age
+        return bool(age) and now - self._able_to_sign()[-1].row.created_at >= age
 
-    def _able(self) -> list[LoadedKey]:
-        return [one for one in self.held if one.signing() is not None]
+    def _able_to_sign(self) -> list[LoadedKey]:
+        return [key for key in self.keys if key.signing_key() is not None]
 
 
 def load_key(row: KeyRow, secrets: Sequence[str]) -> Key | None:
-    """Return the key of a row; one that is damaged, or of a version to come, is None and logged."""
+    """Return the key of a row; log an error and return None if it is damaged or unsupported."""
     try:
         algorithm = Algorithm(row.algorithm)
         public = load_public_key(json.loads(row.jwk), algorithm, row.kid)
     except (Unreadable, ValueError) as error:
         log.error("key %s cannot be used: %s", row.kid, error)
         return None
-    return Key(algorithm, public, _private_part(row, secrets), row.kid)
+    return Key(algorithm, public, _load_private_key(row, secrets), row.kid)
 
 
-def _private_part(row: KeyRow, secrets: Sequence[str]) -> PrivateKey | None:
+def _load_private_key(row: KeyRow, secrets: Sequence[str]) -> PrivateKey | None:
     if row.private_key == signing_keys.ERASED:
         return None
     try:
         return unseal(row.private_key, secrets)
     except Unreadable:
-        log.warning("key %s cannot sign: none of our secrets opens it", row.kid)
+        log.warning(
+            "key %s cannot sign: it cannot be decrypted with SECRET_KEY or SECRET_KEY_FALLBACKS",
+            row.kid,
+        )
         return None

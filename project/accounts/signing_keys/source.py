@@ -1,10 +1,10 @@
-"""The keys that a process has at hand, so that a token is checked without asking for its key.
+"""A cache of the signing keys in each process, so that tokens are verified without a query.
 
-Whoever signs looks at the database first; whoever verifies looks there only for a key that is not
-at hand. A key id that anybody may have invented has the database read once in ten seconds, however
-many are sent. One of a token whose id proves that it was made here has it read at once, and not
-again for ten seconds: so the key that follows a retired one is known to every process when its
-first token comes. That a key was retired is read with the session, in the same statement.
+Signing reads the keys from the database first. Verifying reads them only for a `kid` that is not
+cached. An unknown `kid`, which may be invented, triggers a read at most once in ten seconds for all
+tokens. If the token id proves that this service issued the token, its `kid` triggers a read at
+once, and not again for ten seconds; so every process knows the successor of a retired key as soon
+as it receives a token of it. Whether a key is retired is read with the session, in one statement.
 """
 
 import json
@@ -18,7 +18,7 @@ from flask import Flask
 
 from project.accounts import signing_keys
 from project.accounts.actors import SERVICE, Actor
-from project.accounts.signing_keys import KeyRow, is_good
+from project.accounts.signing_keys import KeyRow, is_valid
 from project.accounts.signing_keys.snapshot import KeySnapshot, LoadedKey, load_key
 from project.clock import utcnow
 from project.errors import Unavailable
@@ -27,123 +27,122 @@ from project.security.signing_keys import Algorithm, Key, from_secret, refresh_k
 from project.security.tokens import Claims, KeySource, Purpose, TokenDecoder
 from project.security.tokens.ids import TokenIds
 
-LOOK_UP_INTERVAL = timedelta(seconds=10)
-"""Between two looks for keys that are not at hand; for each that exists, between two of its own."""
+RELOAD_INTERVAL = timedelta(seconds=10)
+"""Time between two reloads for unknown keys, counted apart for each `kid` of a genuine token."""
 
 
 class SigningKeySource:
-    """The keys of one app in this process."""
+    """The cached signing keys of one app in this process."""
 
     def __init__(self, app: Flask) -> None:
         self._algorithm = Algorithm(app.config["TOKEN_ALGORITHM"])
         self._rotation_age = timedelta(days=app.config["KEY_ROTATION_DAYS"])
         self._secrets: list[str] = [app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"]]
         self._symmetric = [from_secret(secret) for secret in self._secrets]
-        self._refresh = [refresh_key_from_secret(secret) for secret in self._secrets]
+        self._refresh_keys = [refresh_key_from_secret(secret) for secret in self._secrets]
         self._token_ids = TokenIds(self._secrets)
         self._secret_signed_before: tuple[str, bool] | None = None
-        self._ring: KeySnapshot | None = None
+        self._snapshot: KeySnapshot | None = None
         self._lock = threading.Lock()
-        self._loads = 0
-        self._loaded = 0
-        self._looking: Future[None] | None = None
-        self._looked_at: datetime | None = None
-        self._missed: dict[str, datetime] = {}
-        """When a key of ours was looked for in vain: no more of them than were ever made."""
+        self._loads_begun = 0
+        self._snapshot_number = 0
+        self._reloading: Future[None] | None = None
+        self._reloaded_at: datetime | None = None
+        self._missed_at: dict[str, datetime] = {}
+        """When the `kid` of a genuine token was not found; as many as keys were ever created."""
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether the secret itself signs."""
+        """Whether SECRET_KEY itself signs access tokens (HS256)."""
         return self._algorithm is Algorithm.HS256
 
     def signing_key(self, purpose: Purpose = Purpose.ACCESS) -> Key:
         """Return the key that signs tokens for this purpose now.
 
-        That of access tokens is made where there is none, or where the newest is old: call this
-        before the transaction whose outcome will be signed, since it may write. Raises Unavailable
-        where the keys are removed meanwhile.
+        A key for access tokens is created if one is due. Call this before the operation's
+        transaction, since it may write. Raises Unavailable if no key is able to sign.
         """
         if purpose is Purpose.REFRESH:
-            return self._refresh[0]
-        return self._symmetric[0] if self.is_symmetric else self._chosen(self.prepared(), utcnow())
-
-    def prepared(self) -> KeySnapshot:
-        """Return the keys as they are, with a new one if that is due; it may write."""
-        ring, now = self._load(), utcnow()
+            return self._refresh_keys[0]
         if self.is_symmetric:
-            return ring
-        if ring.is_successor_due(self._algorithm, self._rotation_age, now):
-            signs_at = now + signing_keys.lead() if ring.signer(now) else now
-            signing_keys.add(self._algorithm, ring.last_number + 1, signs_at, SERVICE)
-            ring = self._load()
-        return ring
+            return self._symmetric[0]
+        return self._choose_signer(self.load_or_rotate(), utcnow())
 
-    def loaded(self) -> KeySnapshot:
-        """Return the keys as they are."""
-        return self._load()
+    def load_or_rotate(self) -> KeySnapshot:
+        """Load the keys, and create a new one if it is due; this may write."""
+        snapshot, now = self.load(), utcnow()
+        if self.is_symmetric:
+            return snapshot
+        if snapshot.is_successor_due(self._algorithm, self._rotation_age, now):
+            signs_at = now + signing_keys.publication_lead() if snapshot.find_signer(now) else now
+            signing_keys.add(self._algorithm, snapshot.last_number + 1, signs_at, SERVICE)
+            snapshot = self.load()
+        return snapshot
 
     def rotate(self, signs_at: datetime, actor: Actor = SERVICE) -> str | None:
-        """Make a key that signs from this moment on; return its id, None if another was faster."""
-        return signing_keys.add(self._algorithm, self._load().last_number + 1, signs_at, actor)
+        """Add a key that signs from `signs_at` on; return its `kid`, None if another did."""
+        return signing_keys.add(self._algorithm, self.load().last_number + 1, signs_at, actor)
 
     def new_token_id(self, session_id: UUID, key: Key) -> UUID:
-        """Return an id for an access token of this key; that of a key pair proves its origin."""
+        """Return an id for an access token of this key; for a key pair the id proves its origin."""
         return uuid4() if key.key_id is None else self._token_ids.issue(key.key_id, session_id)
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
-        """Return the keys that may have signed a token for this purpose with this `kid`, or none.
+        """Return the keys that may have signed a token with this purpose and `kid`.
 
-        Only of a token whose signature was verified before.
+        The token's signature must have been verified before: its `kid` counts as genuine.
         """
         if key_id is None:
-            return self._of_secrets(purpose)
-        return self._at_hand(key_id) or self._looked_up(key_id, is_ours=True)
+            return self._keys_from_secrets(purpose)
+        return self._cached(key_id) or self._reload_once(key_id, is_genuine=True)
 
     def keys_of(self, claims: Claims) -> Sequence[Key]:
-        """Return the keys that may have signed a token that claims this, not verified yet."""
+        """Return the keys that may have signed an unverified token with these claims."""
         key_id = claims.key_id
         if key_id is None:
-            return self._of_secrets(claims.purpose)
-        if at_hand := self._at_hand(key_id):
-            return at_hand
-        is_ours = self._token_ids.is_authentic(claims.token_id, key_id, claims.session_id)
-        return self._looked_up(key_id, is_ours)
+            return self._keys_from_secrets(claims.purpose)
+        if cached := self._cached(key_id):
+            return cached
+        is_genuine = self._token_ids.is_authentic(claims.token_id, key_id, claims.session_id)
+        return self._reload_once(key_id, is_genuine)
 
-    def _of_secrets(self, purpose: Purpose) -> Sequence[Key]:
-        """Return the keys without a `kid`; refresh tokens were once signed as access tokens are."""
-        symmetric = self._symmetric if self._is_secret_good() else []
-        return symmetric if purpose is Purpose.ACCESS else [*self._refresh, *symmetric]
+    def _keys_from_secrets(self, purpose: Purpose) -> Sequence[Key]:
+        """Return the keys without `kid`; earlier versions signed refresh tokens with SECRET_KEY."""
+        symmetric = self._symmetric if self._is_secret_accepted() else []
+        return symmetric if purpose is Purpose.ACCESS else [*self._refresh_keys, *symmetric]
 
     def signer_id(self) -> str | None:
-        """Return the id of the key that signs now, without making one; None where none can."""
-        ring = self._load()
-        signer = ring.signer(utcnow(), self._algorithm) or ring.newest(self._algorithm)
+        """Return the `kid` of the current signing key, None without one; create none."""
+        signer = self._find_signer(self.load(), utcnow())
         return None if self.is_symmetric or signer is None else signer.row.kid
 
-    def _chosen(self, ring: KeySnapshot, now: datetime) -> Key:
-        signer = ring.signer(now, self._algorithm) or ring.newest(self._algorithm)
-        key = signer.signing() if signer else None
+    def _find_signer(self, snapshot: KeySnapshot, now: datetime) -> LoadedKey | None:
+        found = snapshot.find_signer(now, self._algorithm)
+        return found or snapshot.find_newest(self._algorithm)
+
+    def _choose_signer(self, snapshot: KeySnapshot, now: datetime) -> Key:
+        signer = self._find_signer(snapshot, now)
+        key = signer.signing_key() if signer else None
         if key is None:
             raise Unavailable
         return key
 
-    def _is_secret_good(self) -> bool:
-        """Return whether tokens signed by the secret are accepted: until the last has expired."""
+    def _is_secret_accepted(self) -> bool:
+        """Return whether tokens signed by SECRET_KEY are accepted: until the last has expired."""
         if self.is_symmetric:
             return True
-        first = (self._ring or self._load()).first
+        first = (self._snapshot or self.load()).first
         if first is None:
             return True
-        ceased_at = first.signs_at + signing_keys.lead()
-        return utcnow() < ceased_at + signing_keys.longest_lifetime() and self._has_secret_signed(
-            first
-        )
+        ceased_at = first.signs_at + signing_keys.publication_lead()
+        last_expiry = ceased_at + signing_keys.max_token_lifetime()
+        return utcnow() < last_expiry and self._has_secret_signed(first)
 
     def _has_secret_signed(self, first: KeyRow) -> bool:
-        """Return whether the secret can have signed a token before the first key was made.
+        """Return whether SECRET_KEY may have signed a token before the first key was created.
 
-        Where no session is as old as that, it has signed none that could still be accepted. Read
-        once: no session becomes older than it is.
+        Without a session that old there is no such token that could still be accepted. The result
+        is cached, since it does not change.
         """
         known = self._secret_signed_before
         if known is None or known[0] != first.kid:
@@ -151,75 +150,77 @@ class SigningKeySource:
             self._secret_signed_before = known
         return known[1]
 
-    def _at_hand(self, key_id: str) -> list[Key]:
-        held, now = self._ring.held if self._ring else (), utcnow()
-        good = (one.key for one in held if one.row.kid == key_id and is_good(one.row, now))
-        return [key for key in good if key is not None]
+    def _cached(self, key_id: str) -> list[Key]:
+        """Return the cached key with this `kid` if it is valid: a list of one key or none."""
+        loaded, now = self._snapshot.keys if self._snapshot else (), utcnow()
+        valid = (each.key for each in loaded if each.row.kid == key_id and is_valid(each.row, now))
+        return [key for key in valid if key is not None]
 
-    def _looked_up(self, key_id: str, is_ours: bool) -> list[Key]:
-        """Return the key after a look into the database, unless that was done just now.
+    def _reload_once(self, key_id: str, is_genuine: bool) -> list[Key]:
+        """Return the key with this `kid` after a reload, unless the last one was too recent.
 
-        A look that is under way may have begun before the key was there: for a token that was made
-        here, the second look is its own.
+        A reload in progress may have begun before the key existed. For a genuine token a second one
+        follows.
         """
-        for _ in range(2 if is_ours else 1):
-            self._look_or_wait(key_id, is_ours)
-            if found := self._at_hand(key_id):
+        for _ in range(2 if is_genuine else 1):
+            self._reload_or_wait(key_id, is_genuine)
+            if found := self._cached(key_id):
                 return found
         return []
 
-    def _look_or_wait(self, key_id: str, is_ours: bool) -> None:
-        """Look into the database where a look is due; who comes meanwhile waits along.
+    def _reload_or_wait(self, key_id: str, is_genuine: bool) -> None:
+        """Reload the keys if that is due, or wait for a reload in progress.
 
-        The look itself is not under the lock: a database that is away would have all wait in turn.
+        The database is read outside the lock: otherwise, during an outage, each thread would wait
+        for the time-outs of all threads before it.
         """
         with self._lock:
-            looking, is_first = self._looking, False
-            if looking is None and self._may_look(key_id, is_ours):
-                looking, is_first = Future[None](), True
-                self._looking = looking
-        if is_first and looking is not None:
-            self._look(looking)
-            if is_ours and not self._at_hand(key_id):
-                self._missed[key_id] = utcnow()
-        elif looking is not None:
-            looking.result()
+            reloading, is_first = self._reloading, False
+            if reloading is None and self._may_reload(key_id, is_genuine):
+                reloading, is_first = Future[None](), True
+                self._reloading = reloading
+        if is_first and reloading is not None:
+            self._reload(reloading)
+            if is_genuine and not self._cached(key_id):
+                self._missed_at[key_id] = utcnow()
+        elif reloading is not None:
+            reloading.result()
 
-    def _may_look(self, key_id: str, is_ours: bool) -> bool:
-        last = self._missed.get(key_id) if is_ours else self._looked_at
-        # Either way: a clock that is set back must not keep the door shut.
-        return last is None or abs(utcnow() - last) >= LOOK_UP_INTERVAL
+    def _may_reload(self, key_id: str, is_genuine: bool) -> bool:
+        last = self._missed_at.get(key_id) if is_genuine else self._reloaded_at
+        # abs(): a clock that is set back must not block reloads.
+        return last is None or abs(utcnow() - last) >= RELOAD_INTERVAL
 
-    def _look(self, looking: Future[None]) -> None:
+    def _reload(self, reloading: Future[None]) -> None:
         try:
-            self._load()
-            self._looked_at = utcnow()
-            looking.set_result(None)
+            self.load()
+            self._reloaded_at = utcnow()
+            reloading.set_result(None)
         finally:
-            self._looking = None
-            if not looking.done():
-                looking.set_exception(Unavailable())
+            self._reloading = None
+            if not reloading.done():
+                reloading.set_exception(Unavailable())
 
-    def _load(self) -> KeySnapshot:
-        """Read the keys; what was read earlier never takes the place of what was read later."""
+    def load(self) -> KeySnapshot:
+        """Load the keys from the database; an older result never replaces a newer one."""
         with self._lock:
-            self._loads += 1
-            number = self._loads
-        ring = KeySnapshot([self._held(row) for row in signing_keys.kept()])
+            self._loads_begun += 1
+            number = self._loads_begun
+        snapshot = KeySnapshot([self._load_key(row) for row in signing_keys.list_unexpired()])
         with self._lock:
-            if number > self._loaded:
-                self._loaded, self._ring = number, ring
-        return ring
+            if number > self._snapshot_number:
+                self._snapshot_number, self._snapshot = number, snapshot
+        return snapshot
 
-    def _held(self, row: KeyRow) -> LoadedKey:
-        known = self._ring.held if self._ring else ()
-        same = (one for one in known if one.row.kid == row.kid and one.row.jwk == row.jwk)
+    def _load_key(self, row: KeyRow) -> LoadedKey:
+        loaded = self._snapshot.keys if self._snapshot else ()
+        same = (each for each in loaded if each.row.kid == row.kid and each.row.jwk == row.jwk)
         found = next(same, None)
         return LoadedKey(row, found.key if found else load_key(row, self._secrets))
 
 
 def init_app(app: Flask) -> None:
-    """Give the app its keys, and what decodes tokens by them."""
+    """Create the app's `SigningKeySource` and `TokenDecoder`."""
     keys = SigningKeySource(app)
     add_component(app, keys)
     add_component(app, keys, KeySource)
@@ -227,12 +228,12 @@ def init_app(app: Flask) -> None:
 
 
 def current() -> SigningKeySource:
-    """Return the current app's keys."""
+    """Return the current app's `SigningKeySource`."""
     return get_component(SigningKeySource)
 
 
-def published(*, may_write: bool = True) -> list[dict[str, str]]:
-    """Return the public keys as JWKs, the newest first; a key that is due is made, if it may be."""
-    ring, now = current().prepared() if may_write else current().loaded(), utcnow()
-    good = (one.row.jwk for one in reversed(ring.held) if one.key and is_good(one.row, now))
-    return [json.loads(jwk) for jwk in good]
+def list_published(*, may_write: bool = True) -> list[dict[str, str]]:
+    """Return the public keys as JWKs, newest first; create a key that is due if `may_write`."""
+    snapshot, now = current().load_or_rotate() if may_write else current().load(), utcnow()
+    valid = (each for each in reversed(snapshot.keys) if each.key and is_valid(each.row, now))
+    return [json.loads(each.row.jwk) for each in valid]

@@ -1,6 +1,6 @@
-"""The limits: one row each, which says what is counted, by which setting, and what a success does.
+"""The rate limits: for each the subject, the setting, and the effect of a success.
 
-A new limit is a new row, and its name in the group of those that an operation counts.
+To add a limit, define a `Policy` and add it to the group of an operation.
 """
 
 from collections.abc import Callable
@@ -21,16 +21,16 @@ SUBJECT_LABEL = "users throttle subject"
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """Who makes an attempt, and at which account.
+    """The actor and the account of an attempt.
 
-    Its methods return what a policy counts, as it is stored: networks as they are, all else as ids
-    or digests; None where there is no such subject.
+    Each method returns one subject as it is stored, or None if there is none. Networks are stored
+    in plain text, everything else as an id or a digest.
     """
 
     actor: Actor
     email_key: str | None = None
     is_known_network: bool = False
-    """Whether the client's network has logged in to the account before."""
+    """Whether a login to the account from the client's network has succeeded before."""
     device: Device | None = None
     user_id: int | None = None
 
@@ -47,29 +47,29 @@ class Subjects:
         return addresses.wider_network(self.actor.address, 48)
 
     def site(self) -> str:
-        """Return the /48 of an IPv6 client, the network of any other."""
+        """Return the /48 of an IPv6 client, or the network of an IPv4 client."""
         return self.actor.site
 
     def account(self) -> str | None:
-        """Return the account, whether it exists or not."""
+        """Return the digest of the account's e-mail address, whether or not the account exists."""
         return None if self.email_key is None else digest(self.email_key)
 
     def account_network(self) -> str | None:
-        """Return the client's network at the account."""
+        """Return the account combined with the client's network."""
         return self.account() and f"{self.account()} {self.actor.network}"
 
     def device_at_account(self) -> str | None:
-        """Return the device that the client's token names."""
+        """Return the device of the client's device token."""
         device = self.device
         return None if device is None else f"{device.user_id} {device.id.hex()}"
 
     def user(self) -> str | None:
-        """Return the user who is logged in."""
+        """Return the id of the authenticated user."""
         return None if self.user_id is None else str(self.user_id)
 
 
 class Success(StrEnum):
-    """What a success does to what has been counted."""
+    """What a success does to the counter."""
 
     COUNTS = "counts"
     REFUNDED = "refunded"
@@ -79,34 +79,34 @@ class Success(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A limit: so many attempts of a subject in so long a time."""
+    """A rate limit on the attempts of one kind of subject."""
 
     name: str
-    """As it is in responses, metrics, the audit trail and the table."""
+    """The name in responses, metrics, the audit trail and the table."""
     subject: Callable[[Subjects], str | None]
     setting: str
     success: Success = Success.REFUNDED
     has_backoff: bool = True
-    """Whether waits double beyond the limit; else the subject waits until the time is over."""
+    """Whether waits double beyond the limit; otherwise the subject waits until the window ends."""
     exempts_known_networks: bool = False
     scale: float = 1.0
-    """By what the number of attempts that is set is multiplied."""
+    """Factor applied to the quota of the setting."""
 
     @property
     def limit(self) -> Limit:
-        """The limit as it is set."""
+        """The limit from the settings, scaled."""
         limit: Limit = current_app.config[self.setting]
         return Limit(int(limit.quota * self.scale), limit.window)
 
     @property
     def rule(self) -> Rule:
-        """How the limit counts."""
+        """The rule for building the policy's statements."""
         config = current_app.config
         waits = Backoff(config["THROTTLE_INITIAL_BACKOFF"], config["THROTTLE_MAX_BACKOFF"])
         return Rule(self.name, self.limit, waits if self.has_backoff else None)
 
     def subject_of(self, subjects: Subjects) -> str | None:
-        """Return what is counted, as it is stored; None for an attempt that this does not count."""
+        """Return the stored subject of an attempt; None if the policy does not apply to it."""
         if self.exempts_known_networks and subjects.is_known_network:
             return None
         return self.subject(subjects)
@@ -130,7 +130,7 @@ REGISTRATION_48 = Policy(
 WRITE = Policy("write", Subjects.user, "THROTTLE_WRITES", Success.COUNTS, has_backoff=False)
 
 Group = tuple[Policy, ...]
-"""What an operation counts: under all of them or, where one limit rejects the attempt, none."""
+"""Policies that count an attempt together: under all, or under none if one rejects it."""
 
 BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
 BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
@@ -139,15 +139,15 @@ WRITING: Group = (WRITE,)
 POLICIES: Group = (*BY_DEVICE, *BY_NETWORK, *REGISTERING, *WRITING)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""How often a success may clear the failures of its network at an account."""
+"""How often successes may clear the failures of one network at one account."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
-"""Every value of the table's column."""
+"""Every value of the column `scope`."""
 
 
 def digest(email_key: str) -> str:
-    """Return what is stored of an address that was typed: it may be a password in the wrong field.
+    """Return a keyed digest of an e-mail address as typed, which may be a misplaced password.
 
-    A digest under a key of our own, since addresses can be guessed.
+    A plain digest would not do, since e-mail addresses can be guessed.
     """
     key = derivation.derive_key(current_app.config["SECRET_KEY"], SUBJECT_LABEL)
     return derivation.mac(key, email_key.encode("utf-8", "surrogatepass"))[:16].hex()

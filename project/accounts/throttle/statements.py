@@ -1,6 +1,6 @@
-"""The statements by which the throttle counts, alike on both databases.
+"""The throttle's SQL statements, for PostgreSQL and SQLite.
 
-Each is built once, since it takes longer to build than to run.
+Each statement is built once, since building takes longer than executing.
 """
 
 from dataclasses import dataclass
@@ -29,147 +29,152 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.database.base import UTCDateTime, add_seconds, table_of
-from project.database.writes import insert_or_update, insert_selected_or_update
+from project.database.writes import upsert, upsert_selected
 from project.models import KnownNetwork, Throttle
 from project.security.rate_limit import Limit
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-"""`blocked_until` of a subject that is not blocked. Not "now": each process has its own."""
+"""`blocked_until` of a subject that is not blocked: always past, whatever a process's clock."""
 
 TABLE = table_of(Throttle)
-KEPT = TABLE.c
+COLUMNS = TABLE.c
 
-STANDING = TABLE.alias("standing")
+EXISTING = TABLE.alias("existing")
 
 NOW = bindparam("now", type_=UTCDateTime())
-IS_OVER = KEPT.expires_at <= NOW
-EXPIRES_AT = KEPT.expires_at
-NUMBER = case((IS_OVER, literal_column("1", Integer)), else_=KEPT.count + literal_column("1"))
-"""The number of the next attempt."""
+IS_OVER = COLUMNS.expires_at <= NOW
+EXPIRES_AT = COLUMNS.expires_at
+NUMBER = case((IS_OVER, literal_column("1", Integer)), else_=COLUMNS.count + literal_column("1"))
+"""The counter after the next attempt."""
 
-THIS = and_(KEPT.scope == bindparam("of_scope"), KEPT.subject == bindparam("of_subject"))
-CLEARING = delete(TABLE).where(THIS)
-REFUNDING_THE_LAST = CLEARING.where(KEPT.count <= 1)
-"""Refunds the only attempt that is counted: no row stays behind."""
-REFUNDING = (
+IS_SUBJECT = and_(
+    COLUMNS.scope == bindparam("of_scope"), COLUMNS.subject == bindparam("of_subject")
+)
+DELETE = delete(TABLE).where(IS_SUBJECT)
+DELETE_LAST = DELETE.where(COLUMNS.count <= 1)
+"""Refunds the only counted attempt by deleting its row."""
+REFUND = (
     update(TABLE)
-    .where(THIS, KEPT.count > 0)
+    .where(IS_SUBJECT, COLUMNS.count > 0)
     .values(
-        count=KEPT.count - 1,
+        count=COLUMNS.count - 1,
         blocked_until=case(
             (
                 or_(
-                    KEPT.blocked_until == bindparam("block", type_=UTCDateTime()),
-                    KEPT.count <= bindparam("quota"),
+                    COLUMNS.blocked_until == bindparam("block", type_=UTCDateTime()),
+                    COLUMNS.count <= bindparam("quota"),
                 ),
                 literal(LONG_AGO, UTCDateTime()),
             ),
-            else_=KEPT.blocked_until,
+            else_=COLUMNS.blocked_until,
         ),
     )
-    .returning(KEPT.count)
+    .returning(COLUMNS.count)
 )
-"""Refunds an attempt, and the `block` with it that it brought about."""
+"""Refunds an attempt, and lifts the `block` that it caused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The waits beyond a limit: each is twice the one before, up to the longest."""
+    """The waits beyond a limit: each is twice the previous one, up to a maximum."""
 
-    first: timedelta
-    longest: timedelta
+    initial: timedelta
+    maximum: timedelta
 
     def wait(self, count: ColumnElement[int], quota: int) -> ColumnElement[int]:
-        """Return the seconds from the attempt of this number to the next."""
-        doubled = _fixed(seconds(self.first)) * _fixed(1).bitwise_lshift(count - _fixed(quota))
-        steps = _doublings(self.first, self.longest)
-        return case((count >= _fixed(quota + steps), _fixed(seconds(self.longest))), else_=doubled)
+        """Return the seconds to wait after the attempt with this number."""
+        factor = _integer(1).bitwise_lshift(count - _integer(quota))
+        doubled = _integer(to_seconds(self.initial)) * factor
+        steps = _count_doublings(self.initial, self.maximum)
+        return case(
+            (count >= _integer(quota + steps), _integer(to_seconds(self.maximum))), else_=doubled
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one scope counts; without a backoff a subject is blocked until the time is over."""
+    """The limit of one scope; without a backoff, a subject is blocked until the window ends."""
 
     scope: str
     limit: Limit
     backoff: Backoff | None
 
-    def first_row(self, position: int) -> Select[*tuple[Any, ...]]:
-        """Return the row of the first attempt of the subject at this position of the parameters."""
-        window = _fixed(seconds(self.limit.window))
+    def select_new_row(self, position: int) -> Select[*tuple[Any, ...]]:
+        """Return a SELECT of the row for a first attempt of the subject `subject_<position>`."""
+        window = _integer(to_seconds(self.limit.window))
         blocked_until: Any = literal(LONG_AGO, UTCDateTime())
         expires_at: Any = add_seconds(NOW, window)
         if self.limit.quota == 1:
-            blocked_until, expires_at = self.blocked(_fixed(1), expires_at)
+            blocked_until, expires_at = self.block(_integer(1), expires_at)
         return select(
             literal(self.scope).label("scope"),
             _subject(position).label("subject"),
-            _fixed(1).label("count"),
+            _integer(1).label("count"),
             blocked_until.label("blocked_until"),
             expires_at.label("expires_at"),
         )
 
     def is_blocked(self, position: int) -> ColumnElement[bool]:
-        """Return the condition that the subject at this position is blocked, of an aliased row."""
-        row = STANDING.c
-        is_this = and_(row.scope == self.scope, row.subject == _subject(position))
-        return and_(is_this, row.blocked_until > NOW)
+        """Return the condition that an `EXISTING` row blocks the subject `subject_<position>`."""
+        row = EXISTING.c
+        is_subject = and_(row.scope == self.scope, row.subject == _subject(position))
+        return and_(is_subject, row.blocked_until > NOW)
 
-    def blocked(self, count: ColumnElement[int], ends_at: Any) -> tuple[Any, Any]:
-        """Return until when an attempt of this number, at the limit or beyond, blocks and counts.
+    def block(self, count: ColumnElement[int], ends_at: Any) -> tuple[Any, Any]:
+        """Return `blocked_until` and `expires_at` after an attempt at the limit or beyond.
 
-        `ends_at` is when the time is over in which attempts are counted.
+        `count` is the attempt's number, `ends_at` the end of the window.
         """
         if self.backoff is None:
             return ends_at, ends_at
         wait = self.backoff.wait(count, self.limit.quota)
-        return add_seconds(NOW, wait), add_seconds(NOW, wait + _fixed(seconds(self.limit.window)))
+        window = _integer(to_seconds(self.limit.window))
+        return add_seconds(NOW, wait), add_seconds(NOW, wait + window)
 
-    def changes(self) -> tuple[Any, Any]:
-        """Return until when the next attempt blocks its subject, and until when it is counted."""
+    def updated_times(self) -> tuple[Any, Any]:
+        """Return `blocked_until` and `expires_at` of an existing row after the next attempt."""
         ends_at = case(
-            (IS_OVER, add_seconds(NOW, _fixed(seconds(self.limit.window)))), else_=EXPIRES_AT
+            (IS_OVER, add_seconds(NOW, _integer(to_seconds(self.limit.window)))), else_=EXPIRES_AT
         )
-        blocked_until, expires_at = self.blocked(NUMBER, ends_at)
-        is_quiet = _fixed(self.limit.quota) > NUMBER
+        blocked_until, expires_at = self.block(NUMBER, ends_at)
+        is_below_limit = _integer(self.limit.quota) > NUMBER
         return (
-            case((is_quiet, literal(LONG_AGO, UTCDateTime())), else_=blocked_until),
-            case((is_quiet, ends_at), else_=expires_at),
+            case((is_below_limit, literal(LONG_AGO, UTCDateTime())), else_=blocked_until),
+            case((is_below_limit, ends_at), else_=expires_at),
         )
 
 
 @cache
-def counting(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, datetime, int]:
-    """Return the statement that counts an attempt under all of these rules, or none, at `now`.
+def build_increment(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, datetime, int]:
+    """Return the statement that counts an attempt under all of these rules, or under none.
 
-    It returns a row for each subject: the scope, until when the attempt blocks the subject, and the
-    attempt's number. It returns fewer where one was blocked before: none, but for those that were
-    counted while another transaction blocked the others. Its parameters are `subject_0`,
-    `subject_1`, …
+    The parameters are `now`, `subject_0`, `subject_1`, … It returns a row for each counted subject:
+    scope, `blocked_until` and the attempt's number. If a subject is blocked it returns no row,
+    except where a concurrent transaction blocked that subject after the others were counted.
     """
-    changes = {rule.scope: rule.changes() for rule in rules}
-    statement = insert_selected_or_update(
+    times = {rule.scope: rule.updated_times() for rule in rules}
+    statement = upsert_selected(
         dialect,
         Throttle,
-        _rows(rules),
+        _select_new_rows(rules),
         {
             "count": NUMBER,
-            "blocked_until": _by_scope({scope: each[0] for scope, each in changes.items()}),
-            "expires_at": _by_scope({scope: each[1] for scope, each in changes.items()}),
+            "blocked_until": _case_by_scope({scope: each[0] for scope, each in times.items()}),
+            "expires_at": _case_by_scope({scope: each[1] for scope, each in times.items()}),
         },
-        where=KEPT.blocked_until <= NOW,
+        where=COLUMNS.blocked_until <= NOW,
     )
     counted: TypedReturnsRows[str, datetime, int] = statement.returning(
-        KEPT.scope, KEPT.blocked_until, KEPT.count
+        COLUMNS.scope, COLUMNS.blocked_until, COLUMNS.count
     )
     return counted
 
 
-def _rows(rules: tuple[Rule, ...]) -> Any:
-    """Return the first row of each rule; none where one of the subjects is blocked."""
+def _select_new_rows(rules: tuple[Rule, ...]) -> Any:
+    """Return a SELECT of each rule's new row, or of no row if one of the subjects is blocked."""
     blocked = [rule.is_blocked(position) for position, rule in enumerate(rules)]
-    is_open = ~select(STANDING).where(or_(*blocked)).exists()
-    rows = [rule.first_row(position).where(is_open) for position, rule in enumerate(rules)]
+    is_admitted = ~select(EXISTING).where(or_(*blocked)).exists()
+    rows = [rule.select_new_row(i).where(is_admitted) for i, rule in enumerate(rules)]
     return rows[0] if len(rows) == 1 else union_all(*rows)
 
 
@@ -177,31 +182,31 @@ def _subject(position: int) -> BindParameter[str]:
     return bindparam(f"subject_{position}", type_=String())
 
 
-def _by_scope(values: dict[str, Any]) -> Any:
-    """Return the value of the row's scope."""
+def _case_by_scope(values: dict[str, Any]) -> Any:
+    """Return a CASE that selects the value by the row's scope."""
     *others, (_, last) = values.items()
     if not others:
         return last
-    return case(*((KEPT.scope == scope, value) for scope, value in others), else_=last)
+    return case(*((COLUMNS.scope == scope, value) for scope, value in others), else_=last)
 
 
-def _fixed(number: int) -> ColumnElement[int]:
-    """Return a number that is part of the text: nothing has to be bound for it."""
+def _integer(number: int) -> ColumnElement[int]:
+    """Return an integer literal, which needs no bind parameter."""
     return literal_column(str(number), Integer)
 
 
-def _doublings(first: timedelta, longest: timedelta) -> int:
-    """Return after how many doublings the first wait is as long as the longest."""
-    return (ceil(longest / first) - 1).bit_length()
+def _count_doublings(initial: timedelta, maximum: timedelta) -> int:
+    """Return the number of doublings after which the initial wait reaches the maximum."""
+    return (ceil(maximum / initial) - 1).bit_length()
 
 
-def seconds(length: timedelta) -> int:
-    """Return a duration in whole seconds, as all of the settings are."""
+def to_seconds(length: timedelta) -> int:
+    """Return a duration in whole seconds, the resolution of the settings."""
     return int(length.total_seconds())
 
 
 @cache
-def remembering(dialect: str) -> Any:
-    """Return the statement that keeps from which network somebody has logged in to an account."""
+def build_network_upsert(dialect: str) -> Any:
+    """Return the statement that records a login to an account from a network."""
     now: ColumnElement[datetime] = literal_column("excluded.last_login_at")
-    return insert_or_update(dialect, KnownNetwork, {}, {"last_login_at": now})
+    return upsert(dialect, KnownNetwork, {}, {"last_login_at": now})

@@ -45,7 +45,7 @@ def _examined(check: Callable[[], Finding]) -> Finding:
         return error(f"could not look ({caught.strerror}: {caught.filename})", "make it readable")
     except SQLAlchemyError as caught:
         return error(
-            f"database error: {failures.reason(caught)}",
+            f"database error: {failures.describe(caught)}",
             "see that DATABASE_URL is right, the server runs, and the migrations are applied",
         )
 

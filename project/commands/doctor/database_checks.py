@@ -116,7 +116,9 @@ def newest_signing_key() -> Finding:
     if algorithm == Algorithm.HS256:
         return ok("HS256: tokens are signed with SECRET_KEY")
     able = [
-        key for key in signing_keys.kept() if key.algorithm == algorithm and _can_sign(key, now)
+        key
+        for key in signing_keys.list_unexpired()
+        if key.algorithm == algorithm and _can_sign(key, now)
     ]
     if not able:
         return ok(f"{algorithm}: the next login creates a key")

@@ -84,7 +84,7 @@ class TestInterleaved(RaceCase):
 
     def test_a_login_whose_user_is_deactivated_or_deleted_after_it_was_read(self) -> None:
         for command in (lifecycle.deactivate, lifecycle.remove):
-            with self.running_after(sessions, "_is_active", command) as step:
+            with self.running_after(sessions, "_lock_user", command) as step:
                 self.assertEqual(self.caller.login().status, 200)
             step.assert_called_once()
             self.assertEqual((self.count(User), self.number_open(active=False)), (1, 0))
@@ -99,7 +99,7 @@ class TestInterleaved(RaceCase):
 
     def test_a_refresh_whose_user_is_deactivated_after_it_was_read(self) -> None:
         token = self.caller.login().body["refresh_token"]
-        with self.running_after(sessions, "admit", lifecycle.deactivate) as step:
+        with self.running_after(sessions, "load_active", lifecycle.deactivate) as step:
             reply = self.caller.post("/auth/refresh", {"refresh_token": token})
         self.assertEqual((reply.status, reply.body["code"]), (401, "user_inactive"))
         self.assertEqual(step.call_count, 2)
@@ -109,7 +109,7 @@ class TestInterleaved(RaceCase):
     def test_a_grace_response_whose_user_is_deleted_after_it_was_read(self) -> None:
         token = self.caller.login().body["refresh_token"]
         self.caller.post("/auth/refresh", {"refresh_token": token})
-        with self.running_after(refresh, "_is_late", lifecycle.remove):
+        with self.running_after(refresh, "_is_reuse", lifecycle.remove):
             reply = self.caller.post("/auth/refresh", {"refresh_token": token})
         self.assertEqual((reply.status, reply.body["code"]), (409, "refresh_superseded"))
         self.assertEqual((self.count(User), self.number_open()), (0, 0))

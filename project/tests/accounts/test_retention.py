@@ -117,7 +117,7 @@ class TestPurge(BaseTestCase):
             add_sessions(self.user_id, -2 * DAY, 5)
         add_sessions(self.user_id, DAY)
         with mock.patch.object(retention, "BATCH_SIZE", 2):
-            due = retention.batches_due()
+            due = retention.count_due_batches()
             batches = [batch.rows for batch in retention.purge()]
         self.assertEqual(batches[:3], [2, 2, 1])
         self.assertEqual(len(batches), due)
@@ -200,7 +200,7 @@ class TestPurgeOfKeys(BaseTestCase):
         self.assertEqual(kept(SigningKey), 2)
 
     def test_a_retired_key_without_a_successor_can_be_erased_too(self) -> None:
-        signing_keys.retire(signing_keys.kept()[-1].kid)
+        signing_keys.retire(signing_keys.list_unexpired()[-1].kid)
         with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=25)):
             self.assertEqual(purged(), {"private keys": 2})
             caller = InProcess(self.new_app().test_client())

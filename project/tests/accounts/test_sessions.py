@@ -118,7 +118,7 @@ class TestSessionList(SessionsCase):
             finally:
                 db.session.execute(db.text("ALTER TABLE elsewhere RENAME TO sessions"))
                 db.session.commit()
-        self.assertIn("when 1 sessions were last seen is lost", logs.output[0])
+        self.assertIn("lost the last-seen times of 1 sessions", logs.output[0])
         notes.flush()
 
 

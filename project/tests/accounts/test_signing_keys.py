@@ -213,7 +213,9 @@ class TestRotation(KeysCase):
     def test_an_unknown_kid_is_looked_up_once_in_ten_seconds(self) -> None:
         head, payload, signature = self.token().split(".")
         foreign = jwt.encode({}, "x" * 32, headers={"kid": "A" * 43}).split(".")[0]
-        with mock.patch.object(signing_keys, "kept", wraps=signing_keys.kept) as looked:
+        with mock.patch.object(
+            signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
+        ) as looked:
             for _ in range(30):
                 self.assert_invalid(f"{foreign}.{payload}.{signature}")
             self.assertEqual(looked.call_count, 1)
@@ -222,7 +224,9 @@ class TestRotation(KeysCase):
 
     def test_a_kid_that_is_none_of_ours_is_not_looked_up(self) -> None:
         _, payload, signature = self.token().split(".")
-        with mock.patch.object(signing_keys, "kept", wraps=signing_keys.kept) as looked:
+        with mock.patch.object(
+            signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
+        ) as looked:
             for kid in ("", "A" * 42, "A" * 44, "../" + "A" * 40, "é" * 43, 7, None, ["A" * 43]):
                 head = json.dumps({"alg": "ES256", "typ": "JWT", "kid": kid}).encode()
                 encoded = base64.urlsafe_b64encode(head).rstrip(b"=").decode()
@@ -339,18 +343,18 @@ class TestDamagedKeys(KeysCase):
         app = self.new_app()
         with app.app_context():
             ring = source.current()
-            read = signing_keys.kept
+            read = signing_keys.list_unexpired
 
             def read_late() -> Any:
                 rows = read()
-                with mock.patch.object(signing_keys, "kept", read):
+                with mock.patch.object(signing_keys, "list_unexpired", read):
                     ring.signing_key()  # another thread makes the first key meanwhile
                 return rows
 
-            with mock.patch.object(signing_keys, "kept", read_late):
+            with mock.patch.object(signing_keys, "list_unexpired", read_late):
                 self.assertEqual(ring.verifying_keys("A" * 43, Purpose.ACCESS), [])
             signer = ring.signing_key()
-            with mock.patch.object(signing_keys, "kept", side_effect=AssertionError):
+            with mock.patch.object(signing_keys, "list_unexpired", side_effect=AssertionError):
                 self.assertEqual(ring.verifying_keys(signer.key_id, Purpose.ACCESS), [signer])
 
 
@@ -437,7 +441,9 @@ class TestRetiredKeys(KeysCase):
 
     def test_a_flood_of_invented_kids_does_not_hide_the_next_key(self) -> None:
         _, payload, signature = self.first["auth_token"].split(".")
-        with mock.patch.object(signing_keys, "kept", wraps=signing_keys.kept) as looked:
+        with mock.patch.object(
+            signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
+        ) as looked:
             for number in range(50):
                 head = jwt.encode({}, "x" * 32, headers={"kid": f"{number:043}"}).split(".")[0]
                 self.assert_invalid(f"{head}.{payload}.{signature}", self.other)
@@ -448,7 +454,9 @@ class TestRetiredKeys(KeysCase):
             self.assertEqual(looked.call_count, 1)
 
     def test_tokens_of_a_retired_key_do_not_have_the_keys_read_each_time(self) -> None:
-        with mock.patch.object(signing_keys, "kept", wraps=signing_keys.kept) as looked:
+        with mock.patch.object(
+            signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
+        ) as looked:
             for _ in range(20):
                 self.assert_invalid(self.first["auth_token"], self.other)
             # Retired, the key is at hand until the first look; then its own look, once.

@@ -347,7 +347,7 @@ class TestRows(ThrottleCase):
     def test_a_success_leaves_the_count_of_logins_alone(self) -> None:
         self.caller.login()
         with self.app.app_context():
-            self.assertEqual([row.scope for row in throttle.counts()], ["login"])
+            self.assertEqual([row.scope for row in throttle.list_counts()], ["login"])
 
     def test_an_outage_leaves_no_row(self) -> None:
         with mock.patch.object(User, "check_password", side_effect=Overloaded):
@@ -439,23 +439,23 @@ class TestClearing(ThrottleCase):
         self.guess(self.at("192.0.2.1"))
         self.guess(self.at("192.0.2.2"), "nobody@example.com")
         with self.app.app_context():
-            listed = [(row.scope, row.subject, row.count) for row in throttle.counts()]
+            listed = [(row.scope, row.subject, row.count) for row in throttle.list_counts()]
             michael = policies.digest(MICHAEL)
             self.assertIn(("account-network", f"{michael} 192.0.2.1", 1), listed)
             self.assertIn(("network", "192.0.2.2", 1), listed)
             self.assertEqual(len(listed), 8)
-            self.assertEqual([row.count for row in throttle.counts(MICHAEL)], [1, 1])
+            self.assertEqual([row.count for row in throttle.list_counts(MICHAEL)], [1, 1])
             self.assertEqual(throttle.clear("::ffff:192.0.2.1"), 3)
             self.assertEqual(throttle.clear(MICHAEL.upper()), 1)
             self.assertEqual(throttle.clear("%"), 0)
             self.assertEqual(throttle.clear(), 4)
-            self.assertEqual(list(throttle.counts()), [])
+            self.assertEqual(list(throttle.list_counts()), [])
 
     def test_what_is_over_is_not_listed(self) -> None:
         self.guess(self.caller)
         self.clock.shift(timedelta(days=1))
         with self.app.app_context():
-            self.assertEqual(list(throttle.counts()), [])
+            self.assertEqual(list(throttle.list_counts()), [])
             self.assertEqual(len(db.session.scalars(select(Throttle)).all()), 4)
 
     def test_wider_networks_and_devices_are_cleared_by_name_too(self) -> None:
@@ -464,10 +464,10 @@ class TestClearing(ThrottleCase):
         wrong = {"email": MICHAEL, "password": "wrong", "device_token": token}
         self.caller.post("/auth/login", wrong)
         with self.app.app_context():
-            scopes = {row.scope for row in throttle.counts("2001:db8:1:2::4")}
+            scopes = {row.scope for row in throttle.list_counts("2001:db8:1:2::4")}
             self.assertEqual(scopes, {"account-network", "login", "network", "network-56"})
             self.assertEqual(throttle.clear("2001:db8:1:2::4"), 4)
-            scopes = {row.scope for row in throttle.counts(MICHAEL)}
+            scopes = {row.scope for row in throttle.list_counts(MICHAEL)}
             self.assertEqual(scopes, {"device", "device-login"})
             self.assertEqual(throttle.clear(MICHAEL), 2)
 
@@ -475,7 +475,7 @@ class TestClearing(ThrottleCase):
         for typed in (MICHAEL, "hunter2hunter2"):
             self.guess(self.caller, typed)
         with self.app.app_context():
-            kept = str([list(row) for row in throttle.counts()])
+            kept = str([list(row) for row in throttle.list_counts()])
         self.assertNotIn("michael", kept)
         self.assertNotIn("hunter2", kept)
 

@@ -220,7 +220,7 @@ class TestSessions(CountingCase):
         self.assertEqual(self.scrape().value("users_sessions_ended_total"), 1)
 
     def test_what_is_not_committed_is_not_counted(self) -> None:
-        with mock.patch.object(tokens, "make", side_effect=ZeroDivisionError):
+        with mock.patch.object(tokens, "issue", side_effect=ZeroDivisionError):
             self.assertEqual(self.caller.register().status, 500)
         self.assertEqual(self.scrape().value("users_sessions_started_total"), 0)
 

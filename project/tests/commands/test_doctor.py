@@ -201,7 +201,7 @@ class TestChecks(BaseTestCase):
         self.assert_found(
             database_checks.newest_signing_key(), Level.OK, "next login creates a key"
         )
-        self.assertEqual(signing_keys.kept(), [])
+        self.assertEqual(signing_keys.list_unexpired(), [])
         signing_keys.add(Algorithm.ES256, 1, utcnow(), COMMAND)
         self.assert_found(database_checks.newest_signing_key(), Level.OK, "key is 0 days old")
         with time_machine.travel(utcnow() + timedelta(days=91)):

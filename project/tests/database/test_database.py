@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import bindparam, literal, select
 
-from project.accounts.sessions import SHOWN_BY_SESSION
+from project.accounts.sessions import SESSION_WITH_USER
 from project.database.base import UTCDateTime, add_seconds
 from project.database.compiled import CompiledQuery
 from project.extensions import autocommit, db
@@ -80,27 +80,27 @@ class TestPrepared(BaseTestCase):
 
     def test_it_shows_what_the_statement_does(self) -> None:
         values = {"session_id": self.session_id, "key_id": None}
-        shown = autocommit.fetch_one(SHOWN_BY_SESSION, **values)
+        shown = autocommit.fetch_one(SESSION_WITH_USER, **values)
         assert shown is not None
-        ordinary = autocommit.first(SHOWN_BY_SESSION.statement, **values)
+        ordinary = autocommit.first(SESSION_WITH_USER.statement, **values)
         assert ordinary is not None
         self.assertEqual(tuple(shown), tuple(ordinary))
         self.assertEqual(shown.user_id, ordinary.user_id)
         self.assertEqual(shown.created_at.tzinfo, UTC)
 
     def test_no_row_is_none(self) -> None:
-        self.assertIsNone(autocommit.fetch_one(SHOWN_BY_SESSION, session_id=uuid4(), key_id=None))
+        self.assertIsNone(autocommit.fetch_one(SESSION_WITH_USER, session_id=uuid4(), key_id=None))
 
     def test_a_value_is_never_part_of_the_text(self) -> None:
         named = CompiledQuery(select(User.id).where(User.username == bindparam("name")))
         self.assertIsNone(autocommit.fetch_one(named, name="' OR '1'='1"))
 
     def test_a_connection_that_was_cut_is_not_noticed(self) -> None:
-        read = autocommit.fetch_one(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        read = autocommit.fetch_one(SESSION_WITH_USER, session_id=self.session_id, key_id=None)
         with autocommit.engine.connect() as connection:
             driver = connection.connection.dbapi_connection
         assert driver is not None
         driver.close()
-        again = autocommit.fetch_one(SHOWN_BY_SESSION, session_id=self.session_id, key_id=None)
+        again = autocommit.fetch_one(SESSION_WITH_USER, session_id=self.session_id, key_id=None)
         self.assertEqual(again, read)
         self.assertEqual(autocommit.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ class TestMigrations(BaseTestCase):
         url = self.app.config["SQLALCHEMY_DATABASE_URI"]
         hasty = url.update_query_dict({"options": url.query["options"] + " -cstatement_timeout=1s"})
         self.app.config["SQLALCHEMY_DATABASE_URI"] = hasty
-        with migration.connection(self.app) as connection:
+        with migration.connect(self.app) as connection:
             for name in ("statement_timeout", "lock_timeout"):
                 self.assertEqual(connection.scalar(select(func.current_setting(name))), "0")
 

@@ -200,7 +200,7 @@ class TestOverload(BaseTestCase):
             old = user.password = bcrypt_hash(PASSWORD, 5)
             db.session.commit()
         with (
-            mock.patch.object(User, "refuse_if_overloaded"),
+            mock.patch.object(User, "check_capacity"),
             mock.patch.object(User, "check_password", return_value=True),
             occupied(self.pool),
         ):
