@@ -45,7 +45,7 @@ manager.command(suite.test)
 manager.command(suite.cov)
 
 if __name__ == "__main__":
-    logs.hold_outputs_open()
+    logs.reserve_standard_streams()
     # A command's output is its result; of the log, its user needs the warnings.
     logs.write_to(sys.stderr, logging.WARNING)
     console.run(manager)

@@ -97,7 +97,7 @@ def init_app(app: Flask) -> None:
     app.extensions["census"] = OpenSessionCount()
     _begin_at_zero(metrics)
     pool = app.extensions["hashing_pool"]
-    pool.watch = metrics
+    pool.observer = metrics
     metrics.hashing_threads.set(pool.size)
     with app.app_context():
         sampler = ConnectionSampler(

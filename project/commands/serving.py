@@ -96,19 +96,19 @@ def serve(
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
     page = "; try it at /docs" if current_app.config["DOCS_ENABLED"] else ""
     logger.info("serving %s by %s on %s%s", database_name(), chosen, address, page)
-    logs.warn_if_lost()
+    logs.warn_if_unwritable()
     share_cores(int(workers))
-    share_counts()
+    share_metrics()
     db.engine.dispose()  # no worker is to inherit a connection
     server.serve(create_app, current_app.config, host, int(port), int(workers))
 
 
-def share_counts() -> None:
+def share_metrics() -> None:
     """Have the workers count together, where anybody may read it. Raises CommandFailed."""
     if not current_app.config["METRICS_TOKEN"]:
         return
     try:
-        metrics_folder.make()
+        metrics_folder.create()
     except OSError as error:
         raise CommandFailed(f"{metrics_folder.REMEDY} ({error.strerror}).") from None
 

@@ -72,7 +72,7 @@ class TestSharedSecret(BaseTestCase):
         first = self.start(OLD)
         with self.assertLogs(SECRETS_LOG, logging.ERROR) as logged:
             other = self.start(OTHER)
-        self.assertIn("SECRET_KEY is not the one that the other servers have", logged.output[0])
+        self.assertIn("SECRET_KEY differs from that of the other servers", logged.output[0])
         self.assert_ready(first)
         self.assert_not_ready(other)
         for app, level in ((first, Level.OK), (other, Level.ERROR)):
