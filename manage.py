@@ -1,4 +1,4 @@
-"""The command line, and `app` for WSGI servers: `gunicorn manage:app`."""
+"""The command line of the service, and `app` for WSGI servers: `gunicorn manage:app`."""
 
 import logging
 import sys
@@ -46,7 +46,7 @@ manager.command(suite.cov)
 
 if __name__ == "__main__":
     logs.reserve_standard_streams()
-    # A command's output is its result; of the log, its user needs the warnings.
+    # Standard output is for the result of a command. Warnings and errors of the log go elsewhere.
     logs.write_to(sys.stderr, logging.WARNING)
     console.run(manager)
 

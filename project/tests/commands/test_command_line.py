@@ -86,12 +86,12 @@ class TestCommandLine(TestCase):
             ("retirekey", "retire_key"),
             ("Doctor", "doctor"),
         ):
-            self.assert_usage_error(f"there is no command '{typed}'; did you mean {meant}", typed)
-        self.assert_usage_error("there is no command 'xyz'; see: manage.py --help", "xyz")
+            self.assert_usage_error(f"unknown command: '{typed}'; did you mean {meant}", typed)
+        self.assert_usage_error("unknown command: 'xyz'; see: manage.py --help", "xyz")
 
     def test_wrong_arguments_are_named(self) -> None:
-        self.assert_usage_error("one argument too many: 'c'; see", "create_admin", "a", "b", "c")
-        self.assert_usage_error("one argument too many: 'x'; see", "doctor", "x")
+        self.assert_usage_error("unexpected argument: 'c'; see", "create_admin", "a", "b", "c")
+        self.assert_usage_error("unexpected argument: 'x'; see", "doctor", "x")
         self.assert_usage_error("unknown option: '--jason'; see", "doctor", "--jason")
         self.assert_usage_error("unknown option: '--prot'; see", "serve", "--prot", "80")
         self.assert_usage_error("the following .* required: email; see", "create_admin", "a")

@@ -77,7 +77,7 @@ class TestSharedSecret(BaseTestCase):
         self.assert_not_ready(other)
         for app, level in ((first, Level.OK), (other, Level.ERROR)):
             with app.app_context():
-                self.assertEqual(database_checks.secret_of_servers().level, level)
+                self.assertEqual(database_checks.recorded_secret().level, level)
         self.assertEqual(len(self.recorded()), 1)
 
     def test_a_rotation_in_turn_raises_no_false_alarm(self) -> None:
