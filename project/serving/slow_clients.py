@@ -59,7 +59,7 @@ class IdleConnectionReaper:
 
 
 def is_supported() -> bool:
-    """Return whether this system tells how long a connection has been idle."""
+    """Return whether this system reports the idle time of connections."""
     return hasattr(socket, "TCP_INFO") and DESCRIPTORS.is_dir()
 
 

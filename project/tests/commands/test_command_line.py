@@ -139,7 +139,7 @@ class TestConfirmation(BaseTestCase):
     def test_without_a_terminal_production_requires_yes(self) -> None:
         self.add_user()
         self.in_production()
-        with self.assertRaisesRegex(CommandFailed, "no terminal to ask on: add --yes"):
+        with self.assertRaisesRegex(CommandFailed, "no terminal for a confirmation: add --yes"):
             accounts.delete_user("michael@example.com")
         with self.assertRaisesRegex(CommandFailed, "add --yes"):
             throttle.throttle("clear")

@@ -61,7 +61,7 @@ class TestMisspeltSettings(TestCase):
         )
         with app.app_context():
             found = checks.settings()
-        self.assertEqual((found.level, found.remedy), (Level.ERROR, "rename them"))
+        self.assertEqual((found.level, found.remedy), (Level.ERROR, "correct their names"))
         self.assertIn("TRUSTED_PROXY (did you mean TRUSTED_PROXIES?)", found.found)
 
 
