@@ -1,4 +1,4 @@
-# Two stages: what was needed to install stays behind.
+# Two stages, so that the image contains no build tools and no pip cache.
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /service
 RUN python -m venv /service/.venv
@@ -7,7 +7,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 
 FROM python:3.11-slim-bookworm
-# Not `users`: Debian has a group of that name, and useradd would refuse.
+# The user is not named `users`: Debian has a group of that name, and useradd would fail.
 RUN groupadd --system --gid 10001 service \
     && useradd --system --uid 10001 --gid 10001 --no-create-home service \
     && install --directory --owner service /service/instance
@@ -19,7 +19,7 @@ COPY --from=packages /service/.venv .venv
 COPY manage.py gunicorn.conf.py entrypoint.sh ./
 COPY migrations migrations
 COPY project project
-# Else every start of a worker compiles again: the user may not write here.
+# Compiled here, since the service's user cannot write the compiled files at run time.
 RUN python -m compileall -q project migrations manage.py
 LABEL org.opencontainers.image.title=users \
       org.opencontainers.image.version="1.0.0"

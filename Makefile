@@ -1,4 +1,4 @@
-# make run: set everything up and serve on http://127.0.0.1:5000.   make test: set up and run the suite.
+# make run: install, migrate and serve on http://127.0.0.1:5000.   make test: install and run the test suite.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +21,7 @@ cov: $(VENV)/dev.stamp
 faults: $(VENV)/dev.stamp
 	$(BIN)/pytest -q -s --database=postgresql project/tests/faults/*.py
 
-# BENCH chooses a part and its options: make bench BENCH="status --only users,tutorial"
+# BENCH selects a benchmark and its options: make bench BENCH="status --only users,tutorial"
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m bench.contestants
 	$(BIN)/python -m bench $(BENCH)
@@ -42,7 +42,7 @@ clean:
 	rm -rf $(VENV) htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; to choose another: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python

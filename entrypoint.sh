@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the container does: `serve` (the default), `migrate`, or any other command as it stands.
+# The entry point of the container: `serve` (the default), `migrate`, or any other command.
 set -eu
 
 case "${1:-serve}" in

@@ -1,4 +1,4 @@
-"""What gunicorn reads when it is started here: `gunicorn -b 0.0.0.0:5000 manage:app`."""
+"""gunicorn's configuration, which it reads from the working folder: `gunicorn manage:app`."""
 
 import sys
 import time
@@ -14,75 +14,74 @@ from project.serving import draining, gunicorn_worker, shared_secret
 from project.serving.slow_clients import IdleConnectionReaper
 from project.telemetry import logs, metrics_folder
 
-# Before gunicorn opens sockets.
-logs.hold_outputs_open()
+# This has to happen before gunicorn opens sockets.
+logs.reserve_standard_streams()
 
-# Else gunicorn opens a socket in the home folder, which a container's user may not have.
+# gunicorn would open a control socket in the home folder, which a container's user may lack.
 control_socket_disable = True
 
-# One login's hash must not keep everybody else waiting, and no slow client: they can hold a thread
-# for each connection. gunicorn keeps as many connections alive as there are more than threads, and
-# these hold none.
+# Hashing and slow clients occupy threads, so there are many. gunicorn keeps as many idle
+# connections as worker_connections exceeds threads; these occupy no thread.
 threads = MAX_THREADS
 worker_connections = MAX_THREADS + MAX_CONNECTIONS
 
-# After the draining, and before a container is killed.
+# Starts after draining, and ends before a container is killed.
 graceful_timeout = SHUTDOWN_GRACE
 
-# Its words are lines of the same log; the access log is the service's own.
-logconfig_dict = logs.of_server(readable=not is_strict())
+# gunicorn's messages go to the service's log. Its access log is off: the service has its own.
+logconfig_dict = logs.server_config(readable=not is_strict())
 
-# What is longer than gunicorn's defaults is still answered by the service, in its envelope.
+# Above gunicorn's defaults, so that the service itself rejects long requests, in its JSON envelope.
 limit_request_line = 8190
 limit_request_field_size = 16 * 1024
 limit_request_fields = 100
 
-# No header field of a client changes where the service believes to be.
+# No header field of a client changes the scheme or the path that the service sees.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
 def post_worker_init(worker: Worker) -> None:
-    """End slow connections from the start: gunicorn has no deadline even for header fields.
+    """Apply the limits that gunicorn lacks, and check the worker's secret.
 
-    And have the worker say where it has another secret than the other servers.
+    The reaper starts at once, since gunicorn has no deadline for header fields either.
     """
     get_component(IdleConnectionReaper, worker.wsgi).start()
     with worker.wsgi.app_context():
         shared_secret.check_at_start()
-    gunicorn_worker.bound_heads()
-    gunicorn_worker.bound_reading_ahead()
-    gunicorn_worker.linger_elsewhere()
+    gunicorn_worker.limit_header_bytes()
+    gunicorn_worker.limit_read_ahead()
+    gunicorn_worker.close_in_background()
 
 
 def on_starting(server: Arbiter) -> None:
-    """Refuse a configuration before any worker does: each would say the same at the same time."""
-    logs.warn_if_lost()
+    """Reject a wrong configuration before the workers start, so that it is reported once."""
+    logs.warn_if_unwritable()
     share_cores(server.cfg.workers)
     try:
         configuration = load()
     except ConfigError as error:
         sys.exit(str(error))
     if configuration["METRICS_TOKEN"]:
-        _share_counts()
+        _share_metrics()
 
 
 def when_ready(server: Any) -> None:
-    """Have the master say that it is about to end before it does; the workers serve meanwhile."""
-    end = server.handle_term
+    """Drain before the shutdown that follows SIGTERM: the workers go on serving meanwhile."""
+    shut_down = server.handle_term
     seconds = load()["DRAIN_SECONDS"]
 
     def drain() -> None:
         draining.begin()
         time.sleep(seconds)
-        end()
+        shut_down()
 
     server.handle_term = drain
 
 
-def _share_counts() -> None:
+def _share_metrics() -> None:
     try:
-        metrics_folder.make()
+        metrics_folder.create()
     except OSError as error:
         sys.exit(f"{metrics_folder.REMEDY} ({error.strerror}).")

@@ -1,4 +1,4 @@
-"""The command line, and `app` for WSGI servers: `gunicorn manage:app`."""
+"""The command line of the service, and `app` for WSGI servers: `gunicorn manage:app`."""
 
 import logging
 import sys
@@ -45,8 +45,8 @@ manager.command(suite.test)
 manager.command(suite.cov)
 
 if __name__ == "__main__":
-    logs.hold_outputs_open()
-    # A command's output is its result; of the log, its user needs the warnings.
+    logs.reserve_standard_streams()
+    # Standard output is for the result of a command. Warnings and errors of the log go elsewhere.
     logs.write_to(sys.stderr, logging.WARNING)
     console.run(manager)
 

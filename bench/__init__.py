@@ -1,1 +1,1 @@
-"""Benchmarks: each prints ratios against a floor of the same run, since machines differ."""
+"""Benchmarks. Results are ratios to a baseline of the same run, since machines differ."""

@@ -1,11 +1,11 @@
-"""Measures the service beside others, and says what came of it.
+"""Measure the service and its alternatives, and print whether the targets are reached.
 
     python -m bench [all|status|login|storm|growth|memory|start|page] [--rounds 3] [--seconds 4]
                     [--only users,tutorial] [--quick]
 
-Needs wrk, two cores and the environments of the contestants (`python -m bench.contestants` makes
-them); `page` measures nothing and writes the page anew. Figures are kept in
-`docs/benchmarks/results.json`, beside those of parts that are not run.
+It needs wrk, two cores and the environments of the contestants, which `python -m bench.contestants`
+builds. `page` only rewrites the page from the stored results. Results are stored in
+`docs/benchmarks/results.json`; the results of other parts stay.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from collections.abc import Callable
 from bench import (
     bars,
     database,
-    deeds,
     footprint,
     growth,
     machine,
+    operations,
     page,
     results,
     status,
@@ -34,22 +34,25 @@ from bench.results import Results
 
 PARTS: dict[str, tuple[Callable[[Bench], None], tuple[str, ...]]] = {
     "status": (status.run, (status.ONE_CORE, status.TWO_WORKERS)),
-    "login": (deeds.run, (deeds.LOGIN, deeds.FULL_LOGIN, "register", "refresh", "logout")),
+    "login": (
+        operations.run,
+        (operations.LOGIN, operations.FULL_LOGIN, "register", "refresh", "logout"),
+    ),
     "storm": (storm.run, (storm.SECTION,)),
     "growth": (growth.run, (growth.SECTION,)),
     "memory": (footprint.memory, ("memory",)),
     "start": (footprint.start, ("start",)),
 }
-"""What runs each part, and the sections that it measures."""
+"""The function and the sections of each part."""
 PAGE = "page"
-"""No part: the page is written anew from what is kept."""
+"""Not a part: it rewrites the page from the stored results."""
 QUICK = Plan(
     rounds=1, seconds=1.0, tries=1, accounts=64, logins=8, storm_seconds=3.0, crowds=(1_000, 10_000)
 )
 
 
 def main() -> None:
-    """Measure what was chosen, keep it, write the page and print the bars."""
+    """Measure the chosen parts, store the results, write the page and print the targets."""
     chosen = arguments()
     known = results.load()
     if chosen.part != PAGE:
@@ -57,13 +60,13 @@ def main() -> None:
     if not chosen.quick:
         results.save(known)
         page.write(known)
-    print("\n".join(bars.told(known)))
+    print("\n".join(bars.report(known)))
 
 
 def measure(chosen: argparse.Namespace, known: Results) -> None:
-    """Measure the chosen parts; what is measured is kept at the end of each."""
+    """Measure the chosen parts, and store the results after each part."""
     wrk.check()
-    known.machine = machine.told()
+    known.machine = machine.describe()
     contestants = [CONTESTANTS[name] for name in chosen.only.split(",")]
     known.packages.update({one.name: one.packages() for one in contestants})
     with database.running() as server:
@@ -71,7 +74,7 @@ def measure(chosen: argparse.Namespace, known: Results) -> None:
         for name in PARTS if chosen.part == "all" else [chosen.part]:
             began = time.monotonic()
             run, sections = PARTS[name]
-            known.forget(sections)
+            known.discard(sections)
             run(bench)
             if not chosen.quick:
                 results.save(known)
@@ -79,7 +82,7 @@ def measure(chosen: argparse.Namespace, known: Results) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """Return what was asked for on the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -87,12 +90,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=Plan.rounds)
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
     parser.add_argument("--only", default=",".join(CONTESTANTS))
-    parser.add_argument("--quick", action="store_true", help="one short round; nothing is kept")
+    parser.add_argument("--quick", action="store_true", help="one short round; stores nothing")
     return parser.parse_args()
 
 
 def plan(chosen: argparse.Namespace) -> Plan:
-    """Return how often and how long everything is measured."""
+    """Return the number and length of the measurements."""
     if chosen.quick:
         return QUICK
     return Plan(rounds=chosen.rounds, seconds=chosen.seconds)

@@ -1,9 +1,9 @@
-"""Attacks the service, and says what honest clients feel of it and how much memory it takes.
+"""Attack the service, and measure the latency of honest clients and the memory of the server.
 
     python -m bench.attacks [scenario …] [--server granian] [--seconds 10] [--database postgresql]
 
-Needs no contestant and nothing installed. Without a scenario all of them run, one after the other,
-on each server. The exit code is 1 where one of them misses its bar.
+It needs neither contestants nor wrk. Without a scenario it runs all of them, one after the other,
+on each server. The exit code is 1 if one of them misses its target.
 """
 
 import argparse
@@ -31,28 +31,29 @@ from project.tests.utils import add_token, add_user
 SERVERS = ("granian", "gunicorn")
 MEBIBYTE = 2**20
 MAX_MEMORY = 512.0
-"""MiB of all processes of the server together, as the deployment's examples limit it."""
+"""MiB of all processes of the server together: the limit in the examples of the deployment."""
 MAX_LATENCY = 1.0
-"""Seconds in which every honest request is to be answered."""
+"""Maximum latency of an honest request in seconds."""
 MAX_SLOWDOWN = 3.0
-"""How much longer than without the attack half of the honest requests may take."""
-SAMPLING = 0.25
-RAMP = 3.0
-"""Seconds that an attack has to build up before honest requests are measured."""
-QUIET = 3.0
+"""Maximum ratio of the median latency to that without the attack."""
+SAMPLE_INTERVAL = 0.25
+RAMP_SECONDS = 3.0
+"""Seconds between the start of the attack and that of the measurement."""
+QUIET_SECONDS = 3.0
+"""Seconds of the measurement before the attack."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """An attack, and what it is held to."""
+    """An attack and its target."""
 
     attack: Attack
     by_median: bool = False
-    """Whether the median is held to its quiet value; else every request to a second."""
+    """Whether the target is MAX_SLOWDOWN; otherwise it is MAX_LATENCY."""
 
 
 LATE_BODIES = "late-bodies"
-"""No attack: the honest requests are those that are rejected."""
+"""Not an attack: requests of honest clients that the service rejects."""
 SCENARIOS = {
     "marks-login": Scenario(attackers.crowd(40, attackers.marks("/auth/login")), by_median=True),
     "marks-register": Scenario(
@@ -66,17 +67,17 @@ SCENARIOS = {
 
 
 class MemoryPeak:
-    """Samples the memory of a server's processes in a thread of its own."""
+    """Samples the memory of a server's processes in a separate thread."""
 
     def __init__(self, root: psutil.Process) -> None:
         self.root = root
         self.rss = self.pss = 0.0
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Sample for as long as the block lasts."""
+    def sampling(self) -> Iterator[None]:
+        """Sample during the block."""
         ended = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(ended,))
+        thread = threading.Thread(target=self._sample, args=(ended,))
         thread.start()
         try:
             yield
@@ -84,16 +85,16 @@ class MemoryPeak:
             ended.set()
             thread.join()
 
-    def _watch(self, ended: threading.Event) -> None:
-        while not ended.wait(SAMPLING):
-            held = [one.memory_full_info() for one in tree(self.root)]
-            self.rss = max(self.rss, sum(one.rss for one in held) / MEBIBYTE)
-            self.pss = max(self.pss, sum(one.pss for one in held) / MEBIBYTE)
+    def _sample(self, ended: threading.Event) -> None:
+        while not ended.wait(SAMPLE_INTERVAL):
+            memory = [one.memory_full_info() for one in tree(self.root)]
+            self.rss = max(self.rss, sum(one.rss for one in memory) / MEBIBYTE)
+            self.pss = max(self.pss, sum(one.pss for one in memory) / MEBIBYTE)
 
 
 @contextmanager
-def attacked(attack: Attack, port: int) -> Iterator[None]:
-    """Attack from a process of its own for as long as the block lasts."""
+def attacking(attack: Attack, port: int) -> Iterator[None]:
+    """Attack from a separate process during the block."""
     process = multiprocessing.get_context("fork").Process(target=_attack, args=(attack, port))
     process.start()
     try:
@@ -108,58 +109,58 @@ def _attack(attack: Attack, port: int) -> None:
 
 
 def run(name: str, kind: str, seconds: float) -> bool:
-    """Start a server, run a scenario on it and print a line; tell whether it reaches its bar."""
+    """Run a scenario on a new server and print the result; return whether it reaches its target."""
     database = databases.new_database()
     with databases.new_app(database).app_context():
         token = add_token(add_user().id)
     with servers.process(kind, servers.environment(database)) as (server, url, _):
         port = urlsplit(url).port or 80
         if name == LATE_BODIES:
-            return _report_fates(kind, port)
-        quiet = asyncio.run(open_loop.measure(port, token, QUIET))
+            return _report_late_bodies(kind, port)
+        quiet = asyncio.run(open_loop.measure(port, token, QUIET_SECONDS))
         memory, scenario = MemoryPeak(psutil.Process(server.pid)), SCENARIOS[name]
-        with attacked(scenario.attack, port), memory.watched():
-            time.sleep(RAMP)
-            found = asyncio.run(open_loop.measure(port, token, seconds))
-    return _report(name, kind, scenario, (quiet, found), memory)
+        with attacking(scenario.attack, port), memory.sampling():
+            time.sleep(RAMP_SECONDS)
+            attacked = asyncio.run(open_loop.measure(port, token, seconds))
+    return _report(name, kind, scenario, (quiet, attacked), memory)
 
 
 def _report(
     name: str, kind: str, scenario: Scenario, both: tuple[Latencies, Latencies], memory: MemoryPeak
 ) -> bool:
-    quiet, found = both
-    slowdown = found.percentile(50) / quiet.percentile(50)
-    fast = slowdown <= MAX_SLOWDOWN if scenario.by_median else max(found.seconds) <= MAX_LATENCY
-    passed = fast and not found.failed and memory.pss <= MAX_MEMORY
-    _line(
+    quiet, attacked = both
+    slowdown = attacked.percentile(50) / quiet.percentile(50)
+    fast = slowdown <= MAX_SLOWDOWN if scenario.by_median else max(attacked.seconds) <= MAX_LATENCY
+    passed = fast and not attacked.failed and memory.pss <= MAX_MEMORY
+    _print_result(
         name, kind, passed,
-        p50_ms=1000 * found.percentile(50), p95_ms=1000 * found.percentile(95),
-        max_ms=1000 * max(found.seconds), quiet_p50_ms=1000 * quiet.percentile(50),
-        rss_mib=memory.rss, pss_mib=memory.pss, failed=dict(found.failed),
+        p50_ms=1000 * attacked.percentile(50), p95_ms=1000 * attacked.percentile(95),
+        max_ms=1000 * max(attacked.seconds), quiet_p50_ms=1000 * quiet.percentile(50),
+        rss_mib=memory.rss, pss_mib=memory.pss, failed=dict(attacked.failed),
     )  # fmt: skip
     return passed
 
 
-def _report_fates(kind: str, port: int) -> bool:
-    fates = asyncio.run(late_bodies.measure(port))
-    passed = not fates.lost_responses and not fates.lost_connections
-    _line(
-        LATE_BODIES, kind, passed, statuses=dict(fates.statuses),
-        lost_responses=fates.lost_responses, lost_connections=fates.lost_connections,
+def _report_late_bodies(kind: str, port: int) -> bool:
+    outcomes = asyncio.run(late_bodies.measure(port))
+    passed = not outcomes.lost_responses and not outcomes.lost_connections
+    _print_result(
+        LATE_BODIES, kind, passed, statuses=dict(outcomes.statuses),
+        lost_responses=outcomes.lost_responses, lost_connections=outcomes.lost_connections,
     )  # fmt: skip
     return passed
 
 
-def _line(name: str, kind: str, passed: bool, **figures: Any) -> None:
-    shown = (
+def _print_result(name: str, kind: str, passed: bool, **figures: Any) -> None:
+    texts = (
         f"{figure} {value:.1f}" if isinstance(value, float) else f"{figure} {value}"
         for figure, value in figures.items()
     )
-    print(f"{'pass' if passed else 'FAIL'}  {name}, {kind}: {', '.join(shown)}", flush=True)
+    print(f"{'pass' if passed else 'FAIL'}  {name}, {kind}: {', '.join(texts)}", flush=True)
 
 
 def main() -> int:
-    """Run the scenarios that were chosen; return the exit code."""
+    """Run the chosen scenarios; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -179,7 +180,7 @@ def main() -> int:
 
 @contextmanager
 def _database(kind: str) -> Iterator[None]:
-    """Have the databases of the block be of this kind."""
+    """Use databases of this kind during the block."""
     with postgres.running() if kind == "postgresql" else nullcontext() as server:
         if server:
             os.environ[databases.SERVER_VARIABLE] = server.url

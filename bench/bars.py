@@ -1,4 +1,4 @@
-"""The bars: what is to be reached, as one table, and whether it is."""
+"""The performance targets, called bars, as one table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ Figure = Callable[[Results], float | None]
 
 
 class Direction(StrEnum):
-    """On which side of its limit a figure has to be."""
+    """The side of its limit on which a figure has to be."""
 
     AT_LEAST = "≥"
     AT_MOST = "≤"
 
 
 class Outcome(StrEnum):
-    """What became of a bar."""
+    """The outcome of a bar."""
 
     REACHED = "reached"
     MISSED = "missed"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure, and the limit that it has to keep."""
+    """A figure and its limit."""
 
     name: str
     figure: Figure
@@ -39,16 +39,17 @@ class Bar:
     unit: str = ""
 
     def outcome(self, results: Results) -> Outcome:
-        """Tell whether the bar is reached; a figure that equals its limit keeps it."""
+        """Return whether the bar is reached. A figure equal to its limit reaches it."""
         value = self.figure(results)
         if value is None:
             return Outcome.NOT_MEASURED
-        kept = value >= self.limit if self.direction is Direction.AT_LEAST else value <= self.limit
-        return Outcome.REACHED if kept else Outcome.MISSED
+        is_least = self.direction is Direction.AT_LEAST
+        reached = value >= self.limit if is_least else value <= self.limit
+        return Outcome.REACHED if reached else Outcome.MISSED
 
 
 def median(section: str, figure: str, scale: float = 1.0) -> Figure:
-    """Return what reads a median of ours, multiplied by a scale."""
+    """Return a function that reads a median of this service, multiplied by a scale."""
 
     def read(results: Results) -> float | None:
         value = results.figure(section, OURS, figure)
@@ -58,12 +59,12 @@ def median(section: str, figure: str, scale: float = 1.0) -> Figure:
 
 
 def over(section: str, figure: str, name: str, floor: str) -> Figure:
-    """Return what reads how often the figure of one goes into that of another."""
+    """Return a function that reads the ratio of a contestant's figure to that of another."""
     return lambda results: results.ratio(section, figure, name, floor)
 
 
 def times_less(other: str, limit: float) -> Bar:
-    """Return the bar that a status of ours costs so many times less than another's."""
+    """Return the bar for the cost of another contestant's status in relation to ours."""
     figure = over("status", "server_us", other, OURS)
     name = f"status: processor time of `{other}` over ours"
     return Bar(name, figure, Direction.AT_LEAST, limit, TIMES)
@@ -91,7 +92,7 @@ BARS = (
         TIMES,
     ),
     Bar(
-        "login: processor time beside the hash",
+        "login: processor time without the hash",
         median("login_cost_4", "framework_us", 1e-3),
         Direction.AT_MOST,
         1.5,
@@ -100,33 +101,33 @@ BARS = (
     Bar("storm: status, p50", median("storm", "status_p50_ms"), Direction.AT_MOST, 10, "ms"),
     Bar("storm: status, p99", median("storm", "status_p99_ms"), Direction.AT_MOST, 40, "ms"),
     Bar(
-        "growth: a status among 1,000,000 over one among 1,000",
+        "growth: a status with 1,000,000 users over one with 1,000",
         over("growth", "status_ms", "1000000", "1000"),
         Direction.AT_MOST,
         1.5,
         TIMES,
     ),
     Bar(
-        "memory: all processes, for each of two workers (PSS)",
+        "memory: all processes, per worker (PSS)",
         median("memory", "proportional_mb"),
         Direction.AT_MOST,
         80,
         "MB",
     ),
-    Bar("start: to the first answer", median("start", "seconds"), Direction.AT_MOST, 1, "s"),
+    Bar("start: time to the first response", median("start", "seconds"), Direction.AT_MOST, 1, "s"),
 )
 
 
-def told(results: Results) -> list[str]:
+def report(results: Results) -> list[str]:
     """Return a line for each bar."""
     return [
-        f"{bar.outcome(results)}: {bar.name}: {shown(bar, results)} "
+        f"{bar.outcome(results)}: {bar.name}: {format_figure(bar, results)} "
         f"(bar: {bar.direction} {bar.limit:g} {bar.unit})"
         for bar in BARS
     ]
 
 
-def shown(bar: Bar, results: Results) -> str:
-    """Return the figure as it is written, or a dash."""
+def format_figure(bar: Bar, results: Results) -> str:
+    """Return the figure of a bar as text; a dash if it was not measured."""
     value = bar.figure(results)
     return NOTHING if value is None else f"{value:.3g} {bar.unit}"

@@ -1,4 +1,4 @@
-"""One run of the benchmark: its database, its contestants, and what is known so far."""
+"""A run of the benchmark: its database, its contestants and its results."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,10 +14,10 @@ from bench.results import Results
 from bench.served import Served, prepare, served
 
 FLOOR = "bare-flask"
-"""The contestant that has no accounts: it takes part where a status or a server is measured."""
+"""The contestant without accounts. It is measured for its status and its server only."""
 OURS = "users"
 SETTINGS = {
-    # Every request of the benchmark comes from one network; it is counted all the same.
+    # All requests come from one network. Attempts are counted, against limits that are too high.
     "THROTTLE_REGISTRATION": "1000000/1d",
     "THROTTLE_LOGINS": "1000000/1d",
     "THROTTLE_WRITES": "1000000/1d",
@@ -26,7 +26,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """What every part of the benchmark is given."""
+    """The arguments of every part of the benchmark."""
 
     database: Database
     contestants: Sequence[Contestant]
@@ -35,7 +35,7 @@ class Bench:
 
     @contextmanager
     def placed(self, on: Cores) -> Iterator[None]:
-        """Keep database and load on their cores for as long as the block lasts."""
+        """Pin the database and the load to their cores during the block."""
         self.database.pin(on.load)
         with cores.pinned(on.load):
             yield
@@ -50,9 +50,9 @@ class Bench:
         cost: int = 4,
         without: tuple[str, ...] = (),
     ) -> Iterator[dict[str, Served]]:
-        """Serve the contestants at once, each on a database of its own; yield them by their names.
+        """Serve all contestants, each with its own database; yield them by name.
 
-        Why one does not start is kept among the failures of the section.
+        The reason why one does not start is stored with the failures of the section.
         """
         running: dict[str, Served] = {}
         with self.placed(on), ExitStack() as stack:

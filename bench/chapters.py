@@ -1,4 +1,4 @@
-"""The tables of the page: what each shows, and how it is said."""
+"""The chapters of the page: their tables and texts."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from bench.floors import BCRYPT
 
 @dataclass(frozen=True)
 class Column:
-    """A figure under a heading, multiplied by a scale and with so many decimals."""
+    """A column of figures, multiplied by a scale and rounded to a number of decimals."""
 
     heading: str
     figure: str
@@ -18,7 +18,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A table of a section's rows, ordered by a ratio to one of them, which comes first."""
+    """A table of a section's rows, ordered by their ratio to a baseline, the first column."""
 
     title: str
     text: str
@@ -39,7 +39,7 @@ REQUESTS = (
     FOREIGN,
 )
 LOGINS = (
-    Column("beside the hash, ms CPU", "framework_us", 2, 1e-3),
+    Column("without the hash, ms CPU", "framework_us", 2, 1e-3),
     Column("server, ms CPU", "server_us", 2, 1e-3),
     Column("PostgreSQL, ms CPU", "database_us", 2, 1e-3),
     Column("logins/s", "requests_a_second", 1),
@@ -58,7 +58,7 @@ STORM = (
     Column("before it: p50, ms", "quiet_p50_ms", 1),
     Column("before it: p99, ms", "quiet_p99_ms", 1),
     Column("logins/s", "requests_a_second", 2),
-    Column("answered 503", "overloaded"),
+    Column("503 responses", "overloaded"),
     FOREIGN,
 )
 GROWTH = (
@@ -70,18 +70,18 @@ GROWTH = (
 )
 MEMORY = (
     Column("a worker, MB (RSS)", "resident_mb"),
-    Column("of it its own, MB (USS)", "unique_mb"),
-    Column("all processes by two, MB (PSS)", "proportional_mb"),
+    Column("not shared, MB (USS)", "unique_mb"),
+    Column("all processes per worker, MB (PSS)", "proportional_mb"),
 )
-START = (Column("first answer after, s", "seconds", 2), FOREIGN)
+START = (Column("first response after, s", "seconds", 2), FOREIGN)
 COST = Column("CPU over ours", "server_us", 2)
 
 CHAPTERS = (
     Chapter(
         "Status, one worker on one core",
-        "Who a token shows, for 32 tokens by turns on four connections; PostgreSQL and the load on "
-        "the other core. `bare-flask` is a route that answers a constant on the same server, and "
-        "`raw psycopg2` the statement of our status in a loop.",
+        "The user of a token, for 32 tokens in turn on four connections; PostgreSQL and the load "
+        "use the other core. `bare-flask` is a route that returns a constant on the same server, "
+        "and `raw psycopg2` runs the statement of our status in a loop.",
         "status", COST, OURS, REQUESTS, "status.svg",
     ),
     Chapter(
@@ -91,15 +91,15 @@ CHAPTERS = (
     ),
     Chapter(
         "Login at cost 12, one worker on one core",
-        "Four accounts on four connections. `raw bcrypt` checks as many passwords on that core, by "
-        "Python's package; better-auth hashes by another, faster one.",
+        "Four accounts on four connections. `raw bcrypt` checks the same number of passwords on "
+        "that core with Python's package; better-auth uses another, faster implementation.",
         "login_cost_12", Column("rate over raw bcrypt's", "requests_a_second", 3), BCRYPT,
         FULL_LOGINS,
     ),
     Chapter(
-        "Login at cost 4: what there is beside the hash",
-        "Many accounts, two logins each a round. Beside the hash is what a login costs the server "
-        "less what a check by `raw bcrypt` does on the same core.",
+        "Login at cost 4: the cost without the hash",
+        "Many accounts, with two logins each per round. The cost without the hash is the processor "
+        "time of a login minus that of a check by `raw bcrypt` on the same core.",
         "login_cost_4", COST, OURS, LOGINS, "login.svg",
     ),
     Chapter(
@@ -109,27 +109,27 @@ CHAPTERS = (
     Chapter("Log out", "Each token once.", "logout", COST, OURS, REQUESTS),
     Chapter(
         "A storm of logins",
-        "Eight clients log in without pause at cost 12; four readers ask for a status twenty times "
-        "a second each. Two workers on both cores, with PostgreSQL and the clients. Ours gives up "
-        "some logins a second for it: who hashes stands back for all others. Three of the "
-        "contestants take no part, for the time that it takes.",
+        "Eight clients log in without pause at cost 12; four readers request a status twenty times "
+        "a second each. Two workers share both cores with PostgreSQL and the clients. This service "
+        "gives up some logins per second, since its hashing threads have a lower priority. Three "
+        "of the contestants are left out to save time.",
         "storm", Column("status p50 over ours", "status_p50_ms", 2), OURS, STORM, "storm.svg",
     ),
     Chapter(
         "Growth",
-        "This service alone, among so many users with as many sessions: the time of a request, "
-        "p50, on one connection.",
-        "growth", Column("status over that among 1,000", "status_ms", 2), "1000", GROWTH,
+        "This service alone, with different numbers of users and one session for each: the median "
+        "latency on one connection.",
+        "growth", Column("status over that with 1,000", "status_ms", 2), "1000", GROWTH,
         "growth.svg",
     ),
     Chapter(
         "Memory",
-        "Two workers, after two seconds of statuses; each contestant alone.",
+        "Two workers after two seconds of load; each contestant alone.",
         "memory", Column("PSS over ours", "proportional_mb", 2), OURS, MEMORY,
     ),
     Chapter(
         "Start",
-        "From the start of a server with one worker to its first answer; its bytecode is compiled.",
+        "From the start of a server with one worker to its first response, with compiled bytecode.",
         "start", Column("time over ours", "seconds", 2), OURS, START,
     ),
 )  # fmt: skip

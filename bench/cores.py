@@ -1,4 +1,4 @@
-"""Which core does what: the server has one for itself, load and database share the other."""
+"""Assignment of cores: one for the server, another for the load and the database."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cores:
-    """The cores of a server, and those of its load and its database."""
+    """The cores of the server, and those of the load and the database."""
 
     server: frozenset[int]
     load: frozenset[int]
@@ -17,7 +17,7 @@ class Cores:
 def apart() -> Cores:
     """Return one core for the server and another for everything else.
 
-    Raises RuntimeError where there is but one core.
+    Raises RuntimeError if there is only one core.
     """
     available = sorted(os.sched_getaffinity(0))
     if len(available) < 2:
@@ -26,14 +26,14 @@ def apart() -> Cores:
 
 
 def together() -> Cores:
-    """Return the first two cores for all."""
+    """Return the first two cores, shared by everything."""
     both = frozenset(sorted(os.sched_getaffinity(0))[:2])
     return Cores(both, both)
 
 
 @contextmanager
 def pinned(cores: frozenset[int]) -> Iterator[None]:
-    """Keep this thread, and what it starts, on these cores for as long as the block lasts."""
+    """Pin this thread and the processes that it starts to these cores during the block."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

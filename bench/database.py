@@ -1,4 +1,4 @@
-"""The PostgreSQL of the benchmark: one server, a database for each contestant."""
+"""The PostgreSQL server of the benchmark, with a database for each contestant."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ MAX_CONNECTIONS = "400"
 
 
 class Database:
-    """The server as the benchmark sees it."""
+    """A running PostgreSQL server."""
 
     def __init__(self, server: postgres.Server) -> None:
         self.url = server.url
@@ -23,7 +23,7 @@ class Database:
         self.process = psutil.Process(int(postmaster))
 
     def new(self) -> str:
-        """Return the URL of a new, empty database."""
+        """Create an empty database and return its URL."""
         name = f"bench_{uuid4().hex}"
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
@@ -31,13 +31,13 @@ class Database:
         return f"{self.url.rpartition('/')[0]}/{name}"
 
     def pin(self, cores: frozenset[int]) -> None:
-        """Keep the server, and every connection from now on, on these cores."""
+        """Pin the server and its future connections to these cores."""
         for process in processes.tree(self.process):
             os.sched_setaffinity(process.pid, cores)
 
 
 @contextmanager
 def running() -> Iterator[Database]:
-    """Run a server for as long as the block lasts."""
+    """Run a server during the block."""
     with postgres.running(max_connections=MAX_CONNECTIONS) as server:
         yield Database(server)

@@ -1,4 +1,4 @@
-"""What nobody can be faster than: bcrypt itself, and the status's query sent by psycopg2 itself."""
+"""Baselines, which no service can beat: bcrypt alone, and the query of a status by psycopg2."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from bench import cores
 from bench.load import Load, percentile_ms
-from bench.measuring import compared, usage
+from bench.measuring import compute_measurement, usage
 from bench.results import Figures
 from project.accounts.sessions import SESSION_WITH_USER
 
@@ -21,21 +21,21 @@ BCRYPT = "raw bcrypt"
 QUERY = "raw psycopg2"
 PASSWORD = b"correct horse battery staple"
 
-Deed = Callable[[], object]
+Work = Callable[[], object]
 
 
 def check_passwords(
     cost: int, checks: int, on: frozenset[int], database: psutil.Process
 ) -> Figures:
-    """Check a password against a hash of this cost so many times, in a thread on each core."""
-    kept = bcrypt.hashpw(PASSWORD, bcrypt.gensalt(cost))
-    deeds = [lambda: bcrypt.checkpw(PASSWORD, kept)] * len(on)
-    return _measured(deeds, lambda done, _: done * len(on) < checks, on, database)
+    """Measure checks of a password against a hash of this cost, in a thread on each core."""
+    stored = bcrypt.hashpw(PASSWORD, bcrypt.gensalt(cost))
+    works = [lambda: bcrypt.checkpw(PASSWORD, stored)] * len(on)
+    return _measured(works, lambda done, _: done * len(on) < checks, on, database)
 
 
 @contextmanager
-def query(url: str) -> Iterator[Deed]:
-    """Yield what sends the statement of a status to our schema, on a connection that is kept."""
+def query(url: str) -> Iterator[Work]:
+    """Yield a function that runs the statement of a status on a persistent connection."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     cursor = connection.cursor()
@@ -54,36 +54,36 @@ def query(url: str) -> Iterator[Deed]:
 
 
 def ask_database(
-    ask: Deed, seconds: float, on: frozenset[int], database: psutil.Process
+    ask: Work, seconds: float, on: frozenset[int], database: psutil.Process
 ) -> Figures:
-    """Send a statement again and again for so long, from one thread."""
+    """Measure a statement that one thread repeats for this time."""
     return _measured([ask], lambda _, elapsed: elapsed < seconds, on, database)
 
 
 def _measured(
-    deeds: Sequence[Deed],
+    works: Sequence[Work],
     goes_on: Callable[[int, float], bool],
     on: frozenset[int],
     database: psutil.Process,
 ) -> Figures:
-    """Do each deed in a thread of its own on these cores, and return what it was and cost."""
+    """Repeat each work in a separate thread on these cores; return the load and its cost."""
 
-    def work(deed: Deed) -> tuple[float, list[float]]:
-        waits: list[float] = []
-        began, used = time.perf_counter(), time.thread_time()
-        while goes_on(len(waits), time.perf_counter() - began):
-            asked = time.perf_counter()
-            deed()
-            waits.append(time.perf_counter() - asked)
-        return time.thread_time() - used, waits
+    def repeat(work: Work) -> tuple[float, list[float]]:
+        latencies: list[float] = []
+        started_at, used = time.perf_counter(), time.thread_time()
+        while goes_on(len(latencies), time.perf_counter() - started_at):
+            called_at = time.perf_counter()
+            work()
+            latencies.append(time.perf_counter() - called_at)
+        return time.thread_time() - used, latencies
 
-    ourselves = psutil.Process()
-    before = usage(ourselves, database)
-    with cores.pinned(on), ThreadPoolExecutor(len(deeds)) as pool:
-        done = list(pool.map(work, deeds))
-    after = usage(ourselves, database)
+    process = psutil.Process()
+    before = usage(process, database)
+    with cores.pinned(on), ThreadPoolExecutor(len(works)) as pool:
+        done = list(pool.map(repeat, works))
+    after = usage(process, database)
     used = sum(seconds for seconds, _ in done)
-    waits = [wait for _, waits in done for wait in waits]
+    latencies = [latency for _, latencies in done for latency in latencies]
     elapsed = after.clock - before.clock
-    load = Load(len(waits), elapsed, percentile_ms(waits, 50), percentile_ms(waits, 99))
-    return compared(load, before, replace(after, server=before.server + used)).figures()
+    load = Load(len(latencies), elapsed, percentile_ms(latencies, 50), percentile_ms(latencies, 99))
+    return compute_measurement(load, before, replace(after, server=before.server + used)).figures()

@@ -1,9 +1,9 @@
-"""Whether the service grows slower with its crowd: the same requests among few and many users.
+"""The dependence of latency on the number of users.
 
-Each crowd is in a database of its own, with as many sessions as users, and has a worker of its own;
-they are measured by turns. One connection, so that a wait is the time of a request and no queue.
-Who asks is picked from the whole crowd at random; of the list the first page is asked for, and the
-page behind its middle.
+Each number of users has its own database, with one session for each user, and its own worker; they
+are measured in turn. There is one connection, so that the latency contains no time in a queue. The
+users who send requests are chosen at random. Of the list of users the first page and the page
+after its middle are requested.
 """
 
 import tempfile
@@ -19,9 +19,9 @@ from bench import cores, wrk
 from bench.bench import OURS, SETTINGS, Bench
 from bench.contestants import CONTESTANTS, Account, Call, Tokens
 from bench.contestants.contestant import SECRET
-from bench.deeds import MIN_COST
 from bench.load import Load, send_all
-from bench.measuring import by_turns, measure
+from bench.measuring import measure, measure_in_turn
+from bench.operations import MIN_COST
 from bench.results import Figures
 from bench.served import Served, prepare, served
 from project import create_app
@@ -36,8 +36,8 @@ from project.tests.utils import PASSWORD
 
 SECTION = "growth"
 CHOSEN = 256
-"""Users of the crowd who ask."""
-MAX_CONNECTIONS = 1
+"""Number of users who send requests."""
+CONNECTIONS = 1
 
 SESSIONS = """
     SELECT sessions.id::text, user_id, email FROM sessions JOIN users ON users.id = user_id
@@ -52,7 +52,7 @@ MIDDLE = """
 
 @dataclass(frozen=True)
 class Crowd:
-    """Some of a crowd: where they are served, and what they ask."""
+    """Users of one database, with their server and their requests."""
 
     server: Served
     statuses: list[Call]
@@ -62,30 +62,30 @@ class Crowd:
 
 
 def run(bench: Bench) -> None:
-    """Measure crowds of several sizes."""
+    """Measure several numbers of users."""
     on = cores.apart()
     with bench.placed(on), ExitStack() as stack:
         works = {
             str(size): measuring(bench, stack.enter_context(gathered(bench, size, on.server)))
             for size in bench.plan.crowds
         }
-        rows, failures = by_turns(works, bench.plan)
+        rows, failures = measure_in_turn(works, bench.plan)
     bench.results.put(SECTION, rows, failures)
 
 
 @contextmanager
 def gathered(bench: Bench, size: int, on: frozenset[int]) -> Iterator[Crowd]:
-    """Fill a database with so many users, and serve it for as long as the block lasts."""
+    """Fill a database with this number of users, and serve it during the block."""
     url = bench.database.new()
     prepare(CONTESTANTS[OURS], url, MIN_COST, SETTINGS)
     settings = {"SECRET_KEY": SECRET, "INSTANCE_PATH": tempfile.gettempdir()}
     crowd.fill(create_app(TestingConfig, DATABASE_TEST_URL=url, **settings), size)
     with served(CONTESTANTS[OURS], url, on) as server:
-        yield asking(server)
+        yield choose_users(server)
 
 
-def asking(server: Served) -> Crowd:
-    """Return what some of the crowd ask: users chosen at random, the first an administrator."""
+def choose_users(server: Served) -> Crowd:
+    """Return the requests of users chosen at random, the first of them an administrator."""
     with (
         closing(psycopg2.connect(server.database_url)) as connection,
         connection.cursor() as cursor,
@@ -98,7 +98,8 @@ def asking(server: Served) -> Crowd:
         connection.commit()
     contestant = server.contestant
     statuses = [
-        contestant.status(token(UUID(session_id), user_id)) for session_id, user_id, _ in chosen
+        contestant.status(make_token(UUID(session_id), user_id))
+        for session_id, user_id, _ in chosen
     ]
     headers = statuses[0].headers
     return Crowd(
@@ -110,21 +111,21 @@ def asking(server: Served) -> Crowd:
     )
 
 
-def token(session_id: UUID, user_id: int) -> Tokens:
-    """Return what the service would have given for a session."""
+def make_token(session_id: UUID, user_id: int) -> Tokens:
+    """Return a token for a session, as the service issues it."""
     now = utcnow()
     claims = Claims(user_id, session_id, Purpose.ACCESS, now, now + timedelta(days=1))
     return Tokens(tokens.encode(claims, signing_keys.from_secret(SECRET)))
 
 
 def measuring(bench: Bench, asked: Crowd) -> Callable[[], Figures]:
-    """Return what measures every kind of request once, and tells their waits in milliseconds."""
+    """Return a function that measures each kind of request once, in milliseconds."""
     port, seconds = asked.server.port, bench.plan.seconds / 2
     works: dict[str, Callable[[], Load]] = {
-        "status": lambda: wrk.run(port, asked.statuses, seconds, MAX_CONNECTIONS),
-        "login": lambda: send_all(port, asked.logins, MAX_CONNECTIONS)[0],
-        "list": lambda: wrk.run(port, [asked.first_page], seconds, MAX_CONNECTIONS),
-        "deep_list": lambda: wrk.run(port, [asked.middle_page], seconds, MAX_CONNECTIONS),
+        "status": lambda: wrk.run(port, asked.statuses, seconds, CONNECTIONS),
+        "login": lambda: send_all(port, asked.logins, CONNECTIONS)[0],
+        "list": lambda: wrk.run(port, [asked.first_page], seconds, CONNECTIONS),
+        "deep_list": lambda: wrk.run(port, [asked.middle_page], seconds, CONNECTIONS),
     }
 
     def work() -> Figures:

@@ -1,4 +1,4 @@
-"""A load of calls of which each is sent once, over connections that are kept where possible."""
+"""A load in which each request is sent once, over persistent connections where possible."""
 
 import http.client
 import statistics
@@ -14,12 +14,12 @@ TIMEOUT = 60.0
 
 
 class Failed(Exception):
-    """An answer was not a success, so that what was measured is no figure."""
+    """The measurement is invalid, since a response was not successful."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What was sent and how long it took: in all, and a request (in milliseconds)."""
+    """The number of requests, their total time, and their latencies in milliseconds."""
 
     requests: int
     seconds: float
@@ -29,7 +29,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back; the names of header fields are in small letters."""
+    """A response and its latency. The names of its header fields are lower-case."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,7 +38,7 @@ class Reply:
 
 
 def send(connection: http.client.HTTPConnection, call: Call) -> Reply:
-    """Send a call; return what came, and after how long."""
+    """Send a request; return its response."""
     began = time.perf_counter()
     headers = dict(call.headers)
     connection.request(call.method, call.path, call.body, headers)
@@ -48,17 +48,17 @@ def send(connection: http.client.HTTPConnection, call: Call) -> Reply:
     return Reply(answer.status, fields, body, time.perf_counter() - began)
 
 
-def succeeding(call: Call, reply: Reply) -> Reply:
-    """Return the reply. Raises Failed where it is no success."""
+def check_success(call: Call, reply: Reply) -> Reply:
+    """Return the response. Raises Failed if it is not successful."""
     if not 200 <= reply.status < 300:
-        raise Failed(f"{call.method} {call.path} answered {reply.status}: {reply.body[:200]!r}")
+        raise Failed(f"{call.method} {call.path} returned {reply.status}: {reply.body[:200]!r}")
     return reply
 
 
 def send_all(port: int, calls: Sequence[Call], connections: int) -> tuple[Load, list[Reply]]:
-    """Send every call once; return what it took, and the replies in the order of the calls.
+    """Send each request once; return the load, and the responses in the order of the requests.
 
-    Raises Failed where one is no success.
+    Raises Failed if one is not successful.
     """
     waiting = deque(enumerate(calls))
     replies: dict[int, Reply] = {}
@@ -68,9 +68,9 @@ def send_all(port: int, calls: Sequence[Call], connections: int) -> tuple[Load, 
         while waiting:
             try:
                 number, call = waiting.popleft()
-            except IndexError:  # another was faster
+            except IndexError:  # another thread took the last request
                 break
-            replies[number] = succeeding(call, send(connection, call))
+            replies[number] = check_success(call, send(connection, call))
         connection.close()
 
     began = time.perf_counter()
@@ -83,7 +83,7 @@ def send_all(port: int, calls: Sequence[Call], connections: int) -> tuple[Load, 
 
 
 def raw(port: int, call: Call) -> bytes:
-    """Return a call as HTTP/1.1 has it on the wire (RFC 9112)."""
+    """Return the bytes of a request in HTTP/1.1 (RFC 9112)."""
     body = call.body or b""
     fields = {"Host": f"127.0.0.1:{port}", **call.headers}
     if call.body is not None or call.method == "POST":
@@ -93,7 +93,7 @@ def raw(port: int, call: Call) -> bytes:
 
 
 def percentile_ms(seconds: Sequence[float], which: int) -> float:
-    """Return a percentile of these waits in milliseconds; of a single one that itself."""
+    """Return a percentile of these latencies in milliseconds."""
     if len(seconds) < 2:
         return seconds[0] * 1e3
     return statistics.quantiles(seconds, n=100, method="inclusive")[which - 1] * 1e3

@@ -1,4 +1,4 @@
-"""What a machine is, as far as its figures depend on it."""
+"""A description of the machine, as far as results depend on it."""
 
 import os
 import platform
@@ -13,16 +13,18 @@ from project.tests.support.postgres import INSTALLATION
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def told() -> dict[str, str]:
-    """Return processor, cores, memory and the versions of what all contestants stand on."""
+def describe() -> dict[str, str]:
+    """Return the hardware, and the versions of the software that all contestants use."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "kernel": platform.release(),
         "Python": platform.python_version(),
-        "PostgreSQL": _said(str(INSTALLATION / "pginstall" / "bin" / "postgres"), "--version"),
-        "wrk": _said("wrk", "--version"),
+        "PostgreSQL": _version_of(
+            str(INSTALLATION / "pginstall" / "bin" / "postgres"), "--version"
+        ),
+        "wrk": _version_of("wrk", "--version"),
     }
 
 
@@ -31,8 +33,8 @@ def _processor() -> str:
     return named[1] if named else platform.machine()
 
 
-def _said(*command: str) -> str:
-    """Return the version in the first line of what a program says; wrk ends with a fault then."""
+def _version_of(*command: str) -> str:
+    """Return the version in the first line of a program's output. wrk exits with an error."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     line = (done.stdout or done.stderr).splitlines()[0]
     found = re.search(r"\d+(\.\d+)+", line)

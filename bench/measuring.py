@@ -1,7 +1,7 @@
-"""Measures a load: what it costs server and database, and what else the machine did meanwhile.
+"""Measurement of a load: its cost for server and database, and the foreign load of the machine.
 
-Contestants are measured by turns inside of each round, so that what changes on the machine changes
-for all of them. A measurement beside which others were busy is made again.
+All contestants are measured in turn in every round, so that changes of the machine affect all of
+them. A measurement is repeated if other processes were busy.
 """
 
 import statistics
@@ -16,16 +16,16 @@ from bench.load import Failed, Load
 from bench.results import Figures, Row
 
 MAX_FOREIGN = 0.15
-"""Share of the machine that others may take during a measurement before it is made again."""
+"""Share of the machine that other processes may use. Above it a measurement is repeated."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a load was, and what it cost: microseconds of processor time a request.
+    """A load and its cost, in microseconds of processor time per request.
 
-    `server_us` is of the server's whole process tree, `database_us` of PostgreSQL's; `server_cores`
-    is how many cores the server kept busy, and `foreign` the share of the machine that neither
-    server nor database nor load used.
+    `server_us` covers all processes of the server, `database_us` those of PostgreSQL.
+    `server_cores` is the number of cores that the server kept busy. `foreign` is the share of the
+    machine that other processes than server, database and load used.
     """
 
     requests: int
@@ -38,13 +38,13 @@ class Measurement:
     foreign: float
 
     def figures(self) -> Figures:
-        """Return it as it is kept."""
+        """Return the measurement in the form in which it is stored."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What has been used up to one moment, in seconds; `ours` is all that the benchmark runs."""
+    """Processor time up to a point in time, in seconds. `ours` covers the whole benchmark."""
 
     clock: float
     server: float
@@ -55,35 +55,35 @@ class Usage:
 
 @dataclass(frozen=True)
 class Plan:
-    """How often and how long everything is measured."""
+    """The number and length of the measurements."""
 
     rounds: int = 3
     seconds: float = 4.0
     tries: int = 3
-    """How often a measurement is made at the most, where others are busy."""
+    """Maximum number of repetitions while other processes are busy."""
     accounts: int = 150
-    """Accounts for what uses them up."""
+    """Number of accounts for requests that can succeed only once."""
     logins: int = 24
-    """Logins of a round at the full cost of bcrypt."""
+    """Logins per round at the full cost of bcrypt."""
     storm_seconds: float = 6.0
     crowds: tuple[int, ...] = (1_000, 100_000, 1_000_000)
 
 
 def usage(server: psutil.Process, database: psutil.Process) -> Usage:
-    """Return what has been used up to now."""
+    """Return the processor time used up to now."""
     used = processes.cpu_seconds(database)
     return Usage(
         clock=time.perf_counter(),
         server=processes.cpu_seconds(server),
         database=used,
-        # The database alone is no descendant of this process.
+        # The database is not a descendant of this process; everything else is.
         ours=processes.cpu_seconds(psutil.Process()) + used,
         machine=processes.machine_seconds(),
     )
 
 
 def foreign_share(before: Usage, after: Usage) -> float:
-    """Return which share of the machine others have used between two moments."""
+    """Return the share of the machine that other processes used between two points in time."""
     used = (after.machine - before.machine) - (after.ours - before.ours)
     return max(0.0, used / (after.clock - before.clock) / (psutil.cpu_count() or 1))
 
@@ -91,14 +91,14 @@ def foreign_share(before: Usage, after: Usage) -> float:
 def measure(
     server: psutil.Process, database: psutil.Process, work: Callable[[], Load]
 ) -> Measurement:
-    """Have the work done, and return what it was and cost."""
+    """Run a load and measure its cost."""
     before = usage(server, database)
     load = work()
-    return compared(load, before, usage(server, database))
+    return compute_measurement(load, before, usage(server, database))
 
 
-def compared(load: Load, before: Usage, after: Usage) -> Measurement:
-    """Return what a load cost between two moments."""
+def compute_measurement(load: Load, before: Usage, after: Usage) -> Measurement:
+    """Return the cost of a load between two points in time."""
     server = after.server - before.server
     database = after.database - before.database
     return Measurement(
@@ -113,8 +113,8 @@ def compared(load: Load, before: Usage, after: Usage) -> Measurement:
     )
 
 
-def quietest(work: Callable[[], Figures], tries: int) -> Figures:
-    """Measure until nobody else is busy, so often at the most; return the quietest measurement."""
+def measure_quietly(work: Callable[[], Figures], tries: int) -> Figures:
+    """Repeat a measurement while other processes are busy; return the one with the least of it."""
     found = work()
     while found["foreign"] > MAX_FOREIGN and tries > 1:
         tries -= 1
@@ -122,12 +122,12 @@ def quietest(work: Callable[[], Figures], tries: int) -> Figures:
     return found
 
 
-def by_turns(
+def measure_in_turn(
     works: Mapping[str, Callable[[], Figures]], plan: Plan
 ) -> tuple[dict[str, Row], dict[str, str]]:
-    """Measure each of these in every round; return the rows, and why others have none.
+    """Measure each of these in every round; return the rows, and the reasons of failures.
 
-    Whoever fails once is measured no more.
+    A contestant that fails once is not measured again.
     """
     kept: dict[str, list[Figures]] = {name: [] for name in works}
     failures: dict[str, str] = {}
@@ -136,7 +136,7 @@ def by_turns(
             if name in failures:
                 continue
             try:
-                kept[name].append(rounded(quietest(work, plan.tries)))
+                kept[name].append(round_figures(measure_quietly(work, plan.tries)))
             except Failed as error:
                 failures[name] = str(error)
     rows = {name: row(rounds) for name, rounds in kept.items() if name not in failures}
@@ -144,11 +144,11 @@ def by_turns(
 
 
 def row(rounds: list[Figures]) -> Row:
-    """Return the rounds with the median of each figure."""
+    """Return a row with the rounds and the median of each figure."""
     figures = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
-    return Row(rounded(figures), rounds)
+    return Row(round_figures(figures), rounds)
 
 
-def rounded(figures: Mapping[str, float]) -> Figures:
-    """Return the figures with as many digits as are worth keeping."""
+def round_figures(figures: Mapping[str, float]) -> Figures:
+    """Return the figures with five significant digits."""
     return {name: float(f"{value:.5g}") for name, value in figures.items()}

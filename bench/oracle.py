@@ -1,9 +1,9 @@
-"""Whether time tells which addresses have an account.
+"""Measure whether the time of a failed login reveals which e-mail addresses have an account.
 
     python -m bench.oracle [--samples 200]
 
-Logs in at cost 12 with a wrong password, by turns to an account that exists and to one that does
-not, and prints the ratio of the two medians.
+It logs in with a wrong password at cost 12, alternating between an existing and a missing account,
+and prints the ratio of the two median times.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main() -> None:
 
 
 def wait(service: Served, email: str) -> float:
-    """Return how long a login in vain took, in seconds."""
+    """Return the time of a failed login in seconds."""
     call = service.contestant.login(Account("", email, f"not {PASSWORD}"))
     answer = reply(service.port, call)
     if answer.status != 404:
-        raise RuntimeError(f"login answered {answer.status}")
+        raise RuntimeError(f"login returned {answer.status}")
     return answer.seconds
 
 

@@ -1,4 +1,4 @@
-"""Writes what was measured as a page: `docs/benchmarks/README.md`."""
+"""The page of the results, `docs/benchmarks/README.md`."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,48 +14,53 @@ FILE = FOLDER / "README.md"
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` writes this page, its figures (`results.json`) and its plots; how it measures is told
-in [bench/README.md](../../bench/README.md), and what was made faster, and by what, in
-[gains.md](gains.md). The bars were set before the first measurement; one that is missed stays told.
-Ratios come first, since machines differ. Every figure is the median of the rounds, and a ratio the
-median of the rounds' ratios. In a column of what others take over ours, whoever stands below
-1 {times} is better than this service. Foreign load is the share of the machine that neither server
-nor PostgreSQL nor load used; where it is **bold**, others were busy at every try, and the times of
-that row are worth little."""
+`make bench` writes this page, its figures (`results.json`) and its plots.
+[bench/README.md](../../bench/README.md) describes the method, and [gains.md](gains.md) the changes
+that made the service faster. The targets, called bars, were set before the first measurement and
+stay listed if they are missed. Ratios come first, since machines differ. Every figure is the median
+of the rounds, and every ratio the median of the rounds' ratios. In a column "over ours", a
+contestant below 1 {times} is better than this service. Foreign load is the share of the machine
+that other processes used; where it is **bold**, they were busy at every try, and the latencies of
+that row mean little."""
 NOT_MEASURED = """\
 ## What was not measured
 
-- networks: every client is on the server's own machine, without TLS and without a proxy;
-- more cores than are told above, and more servers than one;
-- disks: PostgreSQL runs without `fsync`, so that a commit waits for no disk, for nobody;
-- other configurations of the contestants: each has the one that its documentation tells, and those
-  on gunicorn's synchronous worker open a connection for each request;
-- what a contestant leaves out: an audit trail, a throttle, a list of sessions. Ours does all of it
-  here."""
+- networks: all clients run on the server's machine, without TLS and without a proxy;
+- more cores than listed above, and more than one server;
+- disks: PostgreSQL runs without `fsync`, so that no commit waits for a disk, for any contestant;
+- other configurations of the contestants: each has the one of its documentation, and those on
+  gunicorn's synchronous worker open a connection for each request;
+- features that a contestant lacks: an audit log, rate limits, a list of sessions. This service has
+  all of them enabled."""
 
 
 def write(results: Results) -> None:
-    """Write the page anew."""
+    """Write the page."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(text(results))
+    FILE.write_text(render(results))
 
 
-def text(results: Results) -> str:
-    """Return the page."""
+def render(results: Results) -> str:
+    """Return the page as Markdown."""
     parts = [
         INTRODUCTION.format(times=TIMES),
         f"## Bars\n\n{bar_table(results)}",
         f"## Machine and versions\n\n{versions(results)}",
-        *(told(results, chapter) for chapter in CHAPTERS),
+        *(render_chapter(results, chapter) for chapter in CHAPTERS),
         NOT_MEASURED,
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def bar_table(results: Results) -> str:
-    """Return the bars, each with its figure and what became of it."""
+    """Return the table of bars, with figures and outcomes."""
     rows = [
-        [bar.name, bars.shown(bar, results), f"{bar.direction} {bar.limit:g} {bar.unit}", outcome]
+        [
+            bar.name,
+            bars.format_figure(bar, results),
+            f"{bar.direction} {bar.limit:g} {bar.unit}",
+            outcome,
+        ]
         for bar in BARS
         for outcome in [f"**{bar.outcome(results)}**"]
     ]
@@ -63,7 +68,7 @@ def bar_table(results: Results) -> str:
 
 
 def versions(results: Results) -> str:
-    """Return what it was measured on, and the versions of whom."""
+    """Return the description of the machine, and a table of the contestants' versions."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     rows = [
         [f"`{name}`", CONTESTANTS[name].title, CONTESTANTS[name].server, _listed(packages),
@@ -74,8 +79,8 @@ def versions(results: Results) -> str:
     return f"{machine}.\n\n{table(['name', 'what', 'server', 'versions', 'note'], rows)}"
 
 
-def told(results: Results, chapter: Chapter) -> str:
-    """Return a chapter: its table, why rows are missing, and its plot."""
+def render_chapter(results: Results, chapter: Chapter) -> str:
+    """Return a chapter: its table, the reasons for missing rows, and its plot."""
     rows = results.sections.get(chapter.section, {})
     if not rows:
         return f"## {chapter.title}\n\nNot measured."
@@ -88,14 +93,14 @@ def told(results: Results, chapter: Chapter) -> str:
         for name in sorted(rows, key=lambda name: _place(results, chapter, name))
     ]
     headings = ["", chapter.ratio.heading, *(column.heading for column in chapter.columns)]
-    shown = [
+    parts = [
         f"## {chapter.title}",
         chapter.text,
         table(headings, lines),
         *_missing(results, chapter),
         *([f"![{chapter.title}]({chapter.plot})"] if chapter.plot else []),
     ]
-    return "\n\n".join(shown)
+    return "\n\n".join(parts)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -115,7 +120,7 @@ def _ratio(results: Results, chapter: Chapter, name: str) -> float | None:
 
 
 def _place(results: Results, chapter: Chapter, name: str) -> float:
-    """Return where a row stands: by its size where it has one, else by its ratio."""
+    """Return the sort key of a row: its number of users if it has one, otherwise its ratio."""
     if name.isdigit():
         return int(name)
     ratio = _ratio(results, chapter, name)

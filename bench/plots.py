@@ -1,8 +1,8 @@
-"""Draws the plots of the page from what is kept.
+"""Draw the plots of the page from the stored results.
 
     python -m bench.plots
 
-Needs matplotlib (`bench/requirements.txt`). The same figures make the same files.
+It needs matplotlib (`bench/requirements.txt`). Equal results give equal files.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from bench.floors import BCRYPT
 from bench.results import FOLDER, Results, Row
 
 WIDTH, LINE, MARGIN = 8.0, 0.36, 1.1
-"""Inches: of a plot, of a bar with its gap, and of what is above and below."""
+"""Inches: the width of a plot, the height of a bar with its gap, and that of the margins."""
 OUR_COLOUR, THEIR_COLOUR, SECOND_COLOUR = "#1f6f8b", "#b0b7bd", "#e0a458"
 SETTINGS = {
     "svg.hashsalt": "users",
-    # Letters as text, and not as outlines: smaller, and they can be searched.
+    # Text is written as text, not as outlines: it is smaller and can be searched.
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -31,18 +31,18 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Draw what there are figures for."""
+    """Draw the plots for which there are results."""
     known = results.load()
     for name, draw in PLOTS.items():
         with mpl.rc_context(SETTINGS):
             figure = draw(known)
             if figure is not None:
-                # Without a date, which would make each file differ from the one before.
+                # A date would make equal plots differ.
                 figure.savefig(FOLDER / name, metadata={"Date": None}, bbox_inches="tight")
 
 
 def status(known: Results) -> Figure | None:
-    """Draw what a status costs the server and PostgreSQL, the cheapest first."""
+    """Draw the cost of a status for server and PostgreSQL, the cheapest first."""
     rows = ordered(known.sections.get("status", {}), "server_us")
     if not rows:
         return None
@@ -52,19 +52,19 @@ def status(known: Results) -> Figure | None:
 
 
 def login(known: Results) -> Figure | None:
-    """Draw what a login costs beside its hash."""
+    """Draw the cost of a login without its hash."""
     rows = ordered(known.sections.get("login_cost_4", {}), "framework_us")
     rows.pop(BCRYPT, None)
     if not rows:
         return None
-    figure, axes = bars_of(rows, "Processor time of a login beside its hash (ms)")
+    figure, axes = bars_of(rows, "Processor time of a login without its hash (ms)")
     values = [row.figures["framework_us"] / 1e3 for row in rows.values()]
     labelled(axes, values, colours(rows), "{:.2f}")
     return figure
 
 
 def storm(known: Results) -> Figure | None:
-    """Draw how long a status takes while others log in: p50 and p99, on a scale of powers."""
+    """Draw the latency of a status during a storm, p50 and p99, on a logarithmic scale."""
     section = known.sections.get("storm", {})
     rows = ordered({name: section[name] for name in section if name != BCRYPT}, "status_p50_ms")
     if not rows:
@@ -81,14 +81,14 @@ def storm(known: Results) -> Figure | None:
         drawn = axes.barh(places, values, 0.36, color=colour, label=name.split("_")[1])
         axes.bar_label(drawn, [f"{value:,.1f}" for value in values], padding=3)
     axes.margins(x=0.15)
-    # From a millisecond on: a scale of powers has no zero to begin at.
+    # A logarithmic scale cannot begin at zero.
     axes.set_xlim(left=1)
     axes.legend(loc="upper right", frameon=False)
     return figure
 
 
 def growth(known: Results) -> Figure | None:
-    """Draw how long a request takes among so many users."""
+    """Draw the latency of a request by the number of users."""
     rows = sorted(known.sections.get("growth", {}).items(), key=lambda row: int(row[0]))
     if not rows:
         return None
@@ -102,18 +102,18 @@ def growth(known: Results) -> Figure | None:
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.set_ylim(0, axes.get_ylim()[1] * 1.1)
     axes.set_xlabel("users, each with a session")
-    axes.set_title(f"Time of a request over that among {sizes[0]:,} users (p50)", loc="left")
+    axes.set_title(f"Time of a request over that with {sizes[0]:,} users (p50)", loc="left")
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def ordered(rows: dict[str, Row], figure: str) -> dict[str, Row]:
-    """Return the rows with the least of a figure first."""
+    """Return the rows in ascending order of a figure."""
     return dict(sorted(rows.items(), key=lambda row: row[1].figures[figure]))
 
 
 def bars_of(rows: dict[str, Row], title: str, lines: int = 1) -> tuple[Figure, Axes]:
-    """Return a figure with a place for each row, the first at the top."""
+    """Return an empty bar chart with a line for each row, the first at the top."""
     figure = Figure(figsize=(WIDTH, MARGIN + LINE * lines * len(rows)))
     axes = figure.add_subplot()
     axes.set_title(title, loc="left")
@@ -125,7 +125,7 @@ def bars_of(rows: dict[str, Row], title: str, lines: int = 1) -> tuple[Figure, A
 def stacked(
     axes: Axes, rows: dict[str, Row], figures: tuple[str, str], names: tuple[str, str]
 ) -> None:
-    """Draw two figures of each row behind each other, and write both."""
+    """Draw a stacked bar of two figures for each row, and label it with both."""
     first, second = ([row.figures[name] for row in rows.values()] for name in figures)
     places = range(len(rows))
     axes.barh(places, first, color=colours(rows), label=names[0])
@@ -137,14 +137,14 @@ def stacked(
 
 
 def labelled(axes: Axes, values: Sequence[float], shades: Sequence[str], form: str) -> None:
-    """Draw one figure of each row, and write it."""
+    """Draw a bar for each row, and label it with its figure."""
     drawn = axes.barh(range(len(values)), values, color=shades)
     axes.bar_label(drawn, [form.format(value) for value in values], padding=4)
     axes.margins(x=0.12)
 
 
 def colours(rows: dict[str, Row]) -> list[str]:
-    """Return a colour for each row, another one for ours."""
+    """Return a colour for each row, with a different one for this service."""
     return [OUR_COLOUR if name == OURS else THEIR_COLOUR for name in rows]
 
 

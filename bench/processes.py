@@ -1,4 +1,4 @@
-"""What processes use: processor time and memory, of whole trees and of the machine."""
+"""Processor time and memory of process trees, and processor time of the machine."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Memory:
-    """What a server holds, in megabytes (10^6 bytes).
+    """The memory of a server in megabytes (10^6 bytes).
 
-    `resident` and `unique` are of its largest process (RSS, USS); `proportional` is of the whole
-    tree, what is shared counted in parts (PSS), for each worker.
+    `resident` (RSS) and `unique` (USS) are those of its largest process. `proportional` is the PSS
+    of all processes, which counts shared memory once, divided by the number of workers.
     """
 
     resident: float
@@ -22,33 +22,33 @@ class Memory:
 
 
 def tree(root: psutil.Process) -> list[psutil.Process]:
-    """Return a process and all that descend from it."""
+    """Return a process and all its descendants."""
     return [root, *root.children(recursive=True)]
 
 
 def cpu_seconds(root: psutil.Process) -> float:
-    """Return what a tree has used of the processors; children that have ended count too."""
+    """Return the processor time of a process tree, including children that have ended."""
     for _ in range(TRIES):
         try:
             return sum(sum(one.cpu_times()[:4]) for one in tree(root))
         except psutil.NoSuchProcess:
-            continue  # one has ended meanwhile, and is its parent's from now on
-    raise RuntimeError("the processes of a server come and go too fast to be counted")
+            continue  # a child has ended; its parent's times now include it
+    raise RuntimeError("processes of the server start and end too fast to be measured")
 
 
 def memory(root: psutil.Process, workers: int) -> Memory:
-    """Return what a server of so many workers holds."""
-    held = [one.memory_full_info() for one in tree(root)]
-    largest = max(held, key=lambda one: int(one.rss))
+    """Return the memory of a server with this number of workers."""
+    infos = [one.memory_full_info() for one in tree(root)]
+    largest = max(infos, key=lambda one: int(one.rss))
     return Memory(
         resident=largest.rss / MEGABYTE,
         unique=largest.uss / MEGABYTE,
-        proportional=sum(one.pss for one in held) / workers / MEGABYTE,
+        proportional=sum(one.pss for one in infos) / workers / MEGABYTE,
     )
 
 
 def machine_seconds() -> float:
-    """Return how long all cores were busy since the machine started, with what was stolen."""
+    """Return the busy time of all cores since the machine started, including stolen time."""
     times = psutil.cpu_times()
     busy: float = sum((times.user, times.nice, times.system, times.irq, times.softirq, times.steal))
     return busy

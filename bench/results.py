@@ -1,7 +1,7 @@
-"""What was measured, as it is kept in `docs/benchmarks/results.json`.
+"""The results of the benchmark, which are stored in `docs/benchmarks/results.json`.
 
-A section is a table: a row for each contestant, or for each size; of every figure the median of
-the rounds, and all rounds beside it.
+A section is a table with a row for each contestant, or for each number of users. A row holds the
+median of every figure, and the figures of all rounds.
 """
 
 import json
@@ -18,7 +18,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Row:
-    """Figures by their names: the medians, and those of each round."""
+    """The medians of all rounds, and the figures of each round, by name."""
 
     figures: Figures
     rounds: list[Figures] = field(default_factory=list)
@@ -26,10 +26,10 @@ class Row:
 
 @dataclass
 class Results:
-    """All that is known of one machine.
+    """The results of one machine.
 
-    `sections` holds the rows by section and name, `failures` why a row is not there, by the same;
-    `machine` and `packages` what it was measured on, and of whom.
+    `sections` holds the rows by section and name, and `failures` the reasons for missing rows.
+    `machine` describes the machine; `packages` holds the versions of the contestants' packages.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
@@ -37,30 +37,29 @@ class Results:
     sections: dict[str, dict[str, Row]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def forget(self, sections: Iterable[str]) -> None:
-        """Forget sections that are measured anew: no ratio is to be made of two runs."""
+    def discard(self, sections: Iterable[str]) -> None:
+        """Discard sections before they are measured again: ratios must not mix two runs."""
         for section in sections:
             self.sections.pop(section, None)
             self.failures.pop(section, None)
 
     def put(self, section: str, rows: dict[str, Row], failures: dict[str, str]) -> None:
-        """Keep rows of a section, and why others are not there, beside what this run has put."""
-        kept = self.sections.get(section, {})
-        self.sections[section] = {**kept, **rows}
-        told = {**self.failures.get(section, {}), **failures}
-        self.failures[section] = {name: told[name] for name in told if name not in rows}
+        """Add rows and failures to those that a section has already."""
+        self.sections[section] = {**self.sections.get(section, {}), **rows}
+        reasons = {**self.failures.get(section, {}), **failures}
+        self.failures[section] = {name: reasons[name] for name in reasons if name not in rows}
         for name in failures:
             self.sections[section].pop(name, None)
 
     def figure(self, section: str, name: str, figure: str) -> float | None:
-        """Return a median; None where it was not measured."""
+        """Return the median of a figure; None if it was not measured."""
         row = self.sections.get(section, {}).get(name)
         return row.figures.get(figure) if row else None
 
     def ratio(self, section: str, figure: str, name: str, floor: str) -> float | None:
-        """Return how often a floor's figure goes into another's: the median of the rounds.
+        """Return the ratio of a figure to that of a baseline: the median of the rounds' ratios.
 
-        None where either was not measured.
+        It is None if either was not measured.
         """
         rows = self.sections.get(section, {})
         if name not in rows or floor not in rows:
@@ -75,18 +74,18 @@ class Results:
 
 
 def load(file: Path = FILE) -> Results:
-    """Return what is kept; nothing where there is no file."""
+    """Return the stored results; empty results if there is no file."""
     if not file.exists():
         return Results()
-    kept = json.loads(file.read_text())
+    stored = json.loads(file.read_text())
     sections = {
         section: {name: Row(**row) for name, row in rows.items()}
-        for section, rows in kept["sections"].items()
+        for section, rows in stored["sections"].items()
     }
-    return Results(kept["machine"], kept["packages"], sections, kept["failures"])
+    return Results(stored["machine"], stored["packages"], sections, stored["failures"])
 
 
 def save(results: Results, file: Path = FILE) -> None:
-    """Keep the results."""
+    """Store the results."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(asdict(results), indent=1) + "\n")

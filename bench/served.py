@@ -14,52 +14,52 @@ import psutil
 from bench import cores, processes
 from bench.contestants import Account, Call, Contestant, Tokens
 from bench.contestants.contestant import ROOT
-from bench.load import Failed, Reply, send, send_all, succeeding
+from bench.load import Failed, Reply, check_success, send, send_all
 from project.tests.support.postgres import free_port
 
 STARTING_SECONDS = 60.0
 ENDING_SECONDS = 30.0
 STEP_SECONDS = 0.002
 PASSWORD = "correct horse battery staple"
-MAX_CONNECTIONS = 4
+CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
 class Served:
-    """A contestant that answers."""
+    """A running contestant."""
 
     contestant: Contestant
     port: int
     process: psutil.Process
     database_url: str
-    started_in: float
-    """Seconds from its start to its first answer."""
+    startup_seconds: float
+    """Seconds from its start to its first response."""
 
     def call(self, call: Call) -> Reply:
-        """Send a call on a connection of its own. Raises Failed where the answer is no success."""
-        return succeeding(call, reply(self.port, call))
+        """Send a request on a new connection. Raises Failed if it does not succeed."""
+        return check_success(call, reply(self.port, call))
 
     def register(self, accounts: Sequence[Account]) -> None:
-        """Make these accounts."""
-        send_all(self.port, [self.contestant.register(one) for one in accounts], MAX_CONNECTIONS)
+        """Register these accounts."""
+        send_all(self.port, [self.contestant.register(one) for one in accounts], CONNECTIONS)
 
     def log_in(self, accounts: Sequence[Account]) -> list[Tokens]:
-        """Log each account in; return their tokens."""
+        """Log in each account; return the tokens."""
         calls = [self.contestant.login(one) for one in accounts]
-        _, replies = send_all(self.port, calls, MAX_CONNECTIONS)
+        _, replies = send_all(self.port, calls, CONNECTIONS)
         return [
             self.contestant.tokens(reply.status, reply.headers, reply.body) for reply in replies
         ]
 
 
 def accounts(count: int, first: int = 0) -> list[Account]:
-    """Return so many accounts that differ in name and address."""
+    """Return this number of accounts, each with a different name and address."""
     numbers = range(first, first + count)
     return [Account(f"user{one}", f"user{one}@example.com", PASSWORD) for one in numbers]
 
 
 def reply(port: int, call: Call) -> Reply:
-    """Send a call on a connection of its own; return what came."""
+    """Send a request on a new connection; return the response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STARTING_SECONDS)
     try:
         return send(connection, call)
@@ -70,7 +70,7 @@ def reply(port: int, call: Call) -> Reply:
 def prepare(
     contestant: Contestant, database_url: str, cost: int, settings: Mapping[str, str]
 ) -> None:
-    """Make the contestant's schema. Raises Failed with what it said."""
+    """Create the contestant's schema. Raises Failed with the output of the command."""
     try:
         contestant.prepare(database_url, cost, **settings)
     except subprocess.CalledProcessError as error:
@@ -81,9 +81,9 @@ def prepare(
 def served(
     contestant: Contestant, database_url: str, on: frozenset[int], workers: int = 1
 ) -> Iterator[Served]:
-    """Serve a contestant, which was prepared for this database last, on these cores.
+    """Serve a contestant on these cores during the block.
 
-    It is served for as long as the block lasts. Raises Failed where it does not start.
+    It must have been prepared for this database last. Raises Failed if it does not start.
     """
     port = free_port()
     argv, environment = contestant.command(port, workers)
@@ -96,9 +96,9 @@ def served(
 def started(
     argv: Sequence[str], environment: Mapping[str, str], port: int, on: frozenset[int], asking: Call
 ) -> Iterator[tuple[psutil.Process, float]]:
-    """Start a server on these cores; yield its process, and after how long it answered this call.
+    """Start a server on these cores; yield its process, and the seconds until its first response.
 
-    What the server says to standard output is thrown away. Raises Failed where it does not answer.
+    The server's standard output is discarded. Raises Failed if the server does not respond.
     """
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()

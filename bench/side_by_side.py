@@ -1,9 +1,10 @@
-"""What a request costs in one checkout and in another, in alternating rounds.
+"""Compare the cost of a request in two checkouts, in alternating rounds.
 
     python -m bench.side_by_side <folder of a checkout> [<folder of another>] [--path /auth/status]
 
-The second is this one where it is not given. The figure is processor time of the whole process
-tree per request: it depends less than requests a second on what else the machine does. Needs wrk.
+The second checkout defaults to this one. The cost is the processor time of all processes of the
+server per request. It depends less on the load of the machine than the rate of requests does. The
+comparison needs wrk.
 """
 
 import argparse
@@ -25,11 +26,11 @@ from bench.served import Served, accounts, prepare, served
 
 ROUNDS = 7
 COST = 4
-MAX_CONNECTIONS = 4
+CONNECTIONS = 4
 
 
 class Checkout(Users):
-    """The service as it stands in a folder."""
+    """The service in a folder."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -52,10 +53,10 @@ def main() -> None:
             checkout, url = Checkout(root), databases.new()
             prepare(checkout, url, COST, {})
             services.append(stack.enter_context(served(checkout, url, on.server)))
-        calls = [asking(service, chosen.path) for service in services]
+        calls = [make_call(service, chosen.path) for service in services]
         rounds = [
             [
-                cost(service, call, databases.process)
+                measure_cost(service, call, databases.process)
                 for service, call in zip(services, calls, strict=True)
             ]
             for _ in range(chosen.rounds)
@@ -71,18 +72,18 @@ def main() -> None:
     print(json.dumps(report, indent=2))
 
 
-def asking(service: Served, path: str) -> Call:
-    """Return the request of somebody who is logged in."""
+def make_call(service: Served, path: str) -> Call:
+    """Return a request of an authenticated user."""
     service.register(accounts(1))
     (tokens,) = service.log_in(accounts(1))
     return replace(service.contestant.status(tokens), path=path)
 
 
-def cost(service: Served, call: Call, postgres: psutil.Process) -> float:
-    """Return the microseconds of processor time that a request costs."""
+def measure_cost(service: Served, call: Call, postgres: psutil.Process) -> float:
+    """Return the processor time per request in microseconds."""
 
     def work() -> Load:
-        return wrk.run(service.port, [call], Plan.seconds, MAX_CONNECTIONS)
+        return wrk.run(service.port, [call], Plan.seconds, CONNECTIONS)
 
     return measure(service.process, postgres, work).server_us
 

@@ -1,9 +1,8 @@
-"""A storm of logins at the full cost, and what those feel of it who only ask for a status.
+"""A storm of logins at the full cost, and its effect on the latency of a status.
 
-Clients log in without pause, and after a 503 try again when it tells them; beside them readers ask
-for a status every twentieth of a second each, before the storm and during it. Two workers on both
-cores, which clients and database share. The logins a second stand beside what bcrypt alone does on
-the same cores.
+Clients log in without pause, and after a 503 wait as its Retry-After states. Meanwhile readers
+request a status twenty times a second each, before and during the storm. Two workers share both
+cores with clients and database. The baseline of the logins is bcrypt alone on the same cores.
 """
 
 import asyncio
@@ -16,9 +15,9 @@ import psutil
 from bench import cores, floors
 from bench.bench import FLOOR, Bench
 from bench.contestants import Account, Call
-from bench.deeds import FULL_COST
 from bench.load import Failed, percentile_ms, raw
-from bench.measuring import by_turns, foreign_share, usage
+from bench.measuring import foreign_share, measure_in_turn, usage
+from bench.operations import FULL_COST
 from bench.results import Figures
 from bench.served import Served, accounts
 
@@ -28,7 +27,7 @@ CLIENTS = 8
 READERS = 4
 STEP_SECONDS = 0.05
 QUIET_SHARE = 0.25
-"""How long the quiet before the storm is, of the storm's length."""
+"""Length of the quiet period before the storm, as a share of the storm's length."""
 CHECKS = 24
 CHOSEN = (
     "users", "tutorial", "flask-jwt-extended", "django-simplejwt", "fastapi-users-jwt",
@@ -37,38 +36,38 @@ CHOSEN = (
 
 
 @dataclass
-class Answers:
-    """What came: the waits of those that were let in, and how many were refused by which status."""
+class Responses:
+    """The latencies of successful requests, and the number of rejected ones by status."""
 
     waits: list[float] = field(default_factory=list)
-    refused: dict[int, int] = field(default_factory=dict)
+    rejected: dict[int, int] = field(default_factory=dict)
 
-    def note(self, status: int, seconds: float) -> None:
-        """Keep an answer."""
+    def record(self, status: int, seconds: float) -> None:
+        """Record a response."""
         if 200 <= status < 300:
             self.waits.append(seconds)
         else:
-            self.refused[status] = self.refused.get(status, 0) + 1
+            self.rejected[status] = self.rejected.get(status, 0) + 1
 
 
 @dataclass(frozen=True)
 class Storm:
-    """Who takes part in it, on a server that is up."""
+    """The clients of the storm, and the running server."""
 
     server: Served
     logins: Sequence[Call]
     readers: Sequence[Call]
 
     def figures(self, seconds: float, database: psutil.Process) -> Figures:
-        """Have a quiet and a storm of so many seconds. Raises Failed where a reader is refused."""
+        """Measure a quiet period and a storm. Raises Failed if a reader is rejected."""
         before = usage(self.server.process, database)
         quiet, storm, logins, elapsed = asyncio.run(self._both(seconds))
         after = usage(self.server.process, database)
-        refused = {**quiet.refused, **storm.refused}
-        if refused or not (quiet.waits and storm.waits):
-            raise Failed(f"readers were refused: {refused}")
-        if other := {status for status in logins.refused if status != 503}:
-            raise Failed(f"logins were refused: {other}")
+        rejected = {**quiet.rejected, **storm.rejected}
+        if rejected or not (quiet.waits and storm.waits):
+            raise Failed(f"readers were rejected: {rejected}")
+        if other := {status for status in logins.rejected if status != 503}:
+            raise Failed(f"logins were rejected: {other}")
         return {
             "status_p50_ms": percentile_ms(storm.waits, 50),
             "status_p99_ms": percentile_ms(storm.waits, 99),
@@ -76,53 +75,53 @@ class Storm:
             "quiet_p50_ms": percentile_ms(quiet.waits, 50),
             "quiet_p99_ms": percentile_ms(quiet.waits, 99),
             "requests_a_second": len(logins.waits) / elapsed,
-            "overloaded": logins.refused.get(503, 0),
+            "overloaded": logins.rejected.get(503, 0),
             "foreign": foreign_share(before, after),
         }
 
-    async def _both(self, seconds: float) -> tuple[Answers, Answers, Answers, float]:
+    async def _both(self, seconds: float) -> tuple[Responses, Responses, Responses, float]:
         quiet = await self._readers(time.monotonic() + seconds * QUIET_SHARE)
-        began, logins = time.monotonic(), Answers()
+        began, logins = time.monotonic(), Responses()
         clients = [self._client(call, logins, began + seconds) for call in self.logins]
         crowd = asyncio.gather(*clients)
         storm = await self._readers(began + seconds)
         await crowd
         return quiet, storm, logins, time.monotonic() - began
 
-    async def _client(self, call: Call, logins: Answers, deadline: float) -> None:
-        """Log in again and again; what is asked before the deadline is waited for."""
+    async def _client(self, call: Call, logins: Responses, deadline: float) -> None:
+        """Log in repeatedly until the deadline, and wait for the last response."""
         while time.monotonic() < deadline:
-            head = await asked(self.server.port, call, logins)
+            head = await send(self.server.port, call, logins)
             if head.get("retry-after"):
                 await asyncio.sleep(float(head["retry-after"]))
 
-    async def _readers(self, deadline: float) -> Answers:
-        responds = Answers()
+    async def _readers(self, deadline: float) -> Responses:
+        responds = Responses()
         await asyncio.gather(*(self._reader(call, responds, deadline) for call in self.readers))
         return responds
 
-    async def _reader(self, call: Call, responds: Answers, deadline: float) -> None:
-        """Ask in even steps; a step that an answer was late for is left out."""
+    async def _reader(self, call: Call, responds: Responses, deadline: float) -> None:
+        """Request a status at a constant rate; skip requests for which the previous one is late."""
         while (began := time.monotonic()) < deadline:
-            await asked(self.server.port, call, responds)
+            await send(self.server.port, call, responds)
             await asyncio.sleep(max(0.0, began + STEP_SECONDS - time.monotonic()))
 
 
-async def asked(port: int, call: Call, responds: Answers) -> Mapping[str, str]:
-    """Send a call on a connection of its own; note the wait, and return the header fields."""
+async def send(port: int, call: Call, responds: Responses) -> Mapping[str, str]:
+    """Send a request on a new connection; record its latency and return the header fields."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     closing = Call(call.method, call.path, {**call.headers, "Connection": "close"}, call.body)
     writer.write(raw(port, closing))
     head, *fields = (await reader.read()).partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     writer.close()
-    responds.note(int(head.split()[1]), time.monotonic() - began)
+    responds.record(int(head.split()[1]), time.monotonic() - began)
     named = (one.partition(":") for one in fields)
     return {name.lower(): value.strip() for name, _, value in named}
 
 
 def run(bench: Bench, clients: int = CLIENTS) -> None:
-    """Measure the storm of some contestants, and bcrypt alone."""
+    """Measure a storm with some contestants, and bcrypt alone."""
     on = cores.together()
     others = tuple(one.name for one in bench.contestants if one.name not in CHOSEN)
     works: dict[str, Callable[[], Figures]] = {}
@@ -137,11 +136,11 @@ def run(bench: Bench, clients: int = CLIENTS) -> None:
         works[floors.BCRYPT] = lambda: floors.check_passwords(
             FULL_COST, CHECKS, on.server, bench.database.process
         )
-        bench.results.put(SECTION, *by_turns(works, bench.plan))
+        bench.results.put(SECTION, *measure_in_turn(works, bench.plan))
 
 
 def _ready(bench: Bench, server: Served, clients: int) -> Callable[[], Figures]:
-    """Return what has a storm: each client and each reader is somebody else."""
+    """Return a function that runs the storm. Each client and each reader has its own account."""
     everybody = accounts(clients + READERS)
     server.register(everybody)
     readers = [server.contestant.status(one) for one in server.log_in(everybody[clients:])]

@@ -1,5 +1,5 @@
--- Sends the requests of a file by turns, and tells what came as one line of JSON.
--- The file: for each request its length in bytes, a line feed, and the request as it is sent.
+-- Sends the requests of a file in turn, and prints the results as one line of JSON.
+-- The file contains for each request its length in bytes, a line feed, and the request itself.
 
 local requests = {}
 local turn = 0

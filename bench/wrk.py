@@ -1,4 +1,4 @@
-"""wrk, a load generator that costs next to nothing, sending requests of ours by turns."""
+"""wrk, a load generator with a very low cost, which sends given requests in turn."""
 
 import json
 import re
@@ -13,19 +13,19 @@ from bench.load import Failed, Load, raw
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
 MISSING = (
-    "wrk is not here, and the benchmark sends its load by it: install it from your system's "
-    "packages (Debian, Ubuntu: apt-get install wrk), or build it from github.com/wg/wrk"
+    "the benchmark needs wrk, which is not installed: install your system's package (Debian and "
+    "Ubuntu: apt-get install wrk), or build it from github.com/wg/wrk"
 )
 
 
 def check() -> None:
-    """Raise RuntimeError, with the remedy, where wrk is not installed."""
+    """Raise RuntimeError with the remedy if wrk is not installed."""
     if shutil.which("wrk") is None:
         raise RuntimeError(MISSING)
 
 
 def run(port: int, calls: Sequence[Call], seconds: float, connections: int) -> Load:
-    """Send these calls by turns for so long; return what came. Raises Failed."""
+    """Send these requests in turn for this time; return the load. Raises Failed."""
     check()
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"".join(_framed(port, call) for call in calls))
@@ -42,19 +42,19 @@ def run(port: int, calls: Sequence[Call], seconds: float, connections: int) -> L
 
 
 def parse(output: str) -> Load:
-    """Return what wrk and the script say of a run.
+    """Return the load that the output of wrk and its script describes.
 
-    Raises Failed where any answer was not a success, or a connection broke: a server that refuses
-    quickly is not fast.
+    Raises Failed if a response was not successful or a connection broke: a server that quickly
+    rejects requests is not fast.
     """
-    told = re.search(r"^\{.*\}$", output, re.MULTILINE)
-    if told is None:
-        raise Failed(f"wrk told no figures: {output.strip()[-300:]}")
-    figures: dict[str, int] = json.loads(told[0])
+    report = re.search(r"^\{.*\}$", output, re.MULTILINE)
+    if report is None:
+        raise Failed(f"wrk reported no figures: {output.strip()[-300:]}")
+    figures: dict[str, int] = json.loads(report[0])
     if figures["status"] or figures["broken"] or not figures["requests"]:
         raise Failed(
-            f"of {figures['requests']} requests {figures['status']} were refused, "
-            f"and {figures['broken']} broke"
+            f"of {figures['requests']} requests {figures['status']} were rejected, "
+            f"and {figures['broken']} connections broke"
         )
     return Load(
         requests=figures["requests"],

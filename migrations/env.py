@@ -1,4 +1,4 @@
-"""Runs the migrations on the database of the service's settings."""
+"""Alembic's environment: it runs the migrations on the database of the settings."""
 
 import logging
 from typing import Any
@@ -14,41 +14,41 @@ from project.extensions import db
 log = logging.getLogger("migrations")
 
 
-def report(*, step: Any, **_: Any) -> None:
-    """Say which revision was just applied or taken back."""
-    deed = "Applied" if step.is_upgrade else "Took back"
+def log_step(*, step: Any, **_: Any) -> None:
+    """Log the revision that was just applied or reverted."""
+    action = "Applied" if step.is_upgrade else "Reverted"
     revision = step.up_revision
-    log.info("%s %s: %s", deed, revision.revision, revision.doc)
+    log.info("%s %s: %s", action, revision.revision, revision.doc)
 
 
-def render(kind: str, item: Any, _context: Any) -> str | bool:
-    """Write the service's column of time as what it is in the database."""
+def render_type(kind: str, item: Any, _context: Any) -> str | bool:
+    """Render UTCDateTime as the type that it has in the database."""
     return (
         "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
     )
 
 
-def keep_if_it_changes_something(_context: Any, _revision: Any, directives: list[Any]) -> None:
-    """Write no empty migration."""
+def discard_empty_migration(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """Discard a generated migration that changes nothing."""
     if (
         getattr(context.config.cmd_opts, "autogenerate", False)
         and directives[0].upgrade_ops.is_empty()
     ):
         directives.clear()
-        log.info("Nothing has changed.")
+        log.info("The models and the schema are equal: no migration was created.")
 
 
 def migrate(connection: Connection) -> None:
-    """Run what was asked for in one transaction, where the database can."""
+    """Run the requested migrations in one transaction, if the database supports it."""
     context.configure(
         connection=connection,
         target_metadata=db.metadata,
         compare_type=True,
-        # SQLite alters a table by copying it.
+        # SQLite can alter most of a table only by copying it.
         render_as_batch=True,
-        render_item=render,
-        process_revision_directives=keep_if_it_changes_something,
-        on_version_apply=report,
+        render_item=render_type,
+        process_revision_directives=discard_empty_migration,
+        on_version_apply=log_step,
     )
     with context.begin_transaction():
         context.run_migrations()

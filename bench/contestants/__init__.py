@@ -1,4 +1,4 @@
-"""What the benchmarks compare: our service, its floor, and small apps on the public packages."""
+"""The contestants of the benchmark: this service, a baseline, and apps on public packages."""
 
 from bench.contestants.contestant import Account, Call, Contestant, Tokens
 from bench.contestants.registry import CONTESTANTS

@@ -1,10 +1,10 @@
-"""Builds the environments, and has every contestant show that it works.
+"""Build the environments of the contestants, and try every contestant out.
 
     python -m bench.contestants [--only users,tutorial] [--workers 1]
 
-Each is started in its turn on a database of its own: register, log in, status, refresh, log out,
-and a status that is refused where logging out is real. Prints what each is and `ok`, or what
-failed; the exit code is 1 where one did.
+Each contestant is started with its own database and has to register, log in, return a status,
+refresh, log out and, if it can revoke tokens, reject a status afterwards. The output is the
+versions of its packages and `ok` or the failure. The exit code is 1 if one failed.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from project.tests.support import postgres
 
 
 def main() -> None:
-    """Build, walk and print."""
+    """Build the environments, try out the contestants and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(CONTESTANTS))
     parser.add_argument("--workers", type=int, default=1)
@@ -27,7 +27,7 @@ def main() -> None:
     failed = False
     with postgres.running() as server:
         for one in contestants:
-            result = walk.tried(one, server, chosen.workers)
+            result = walk.try_out(one, server, chosen.workers)
             failed |= result != "ok"
             shown = ", ".join(f"{name} {version}" for name, version in one.packages().items())
             print(f"{one.name} | {one.server} | {shown} | {result}", flush=True)

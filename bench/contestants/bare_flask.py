@@ -1,7 +1,7 @@
-"""The floor: a Flask app with one route, which answers a constant of the size of our status.
+"""The baseline: a Flask app with one route, which returns a constant of the size of a status.
 
-After https://flask.palletsprojects.com/en/stable/quickstart/. Run with a port and a number of
-workers, it serves with the options of our service.
+After https://flask.palletsprojects.com/en/stable/quickstart/. Its arguments are a port and a number
+of workers. It is served with the options of this service.
 """
 
 import sys
@@ -14,8 +14,8 @@ app = Flask(__name__)
 
 
 @app.get("/")
-def show_constant() -> Response:
-    """Answer who one is, without looking."""
+def get_constant() -> Response:
+    """Return a constant of the size of a status."""
     return jsonify(
         status="success",
         admin=False,

@@ -1,4 +1,4 @@
-"""What a contestant is: one interface for services that look different from outside."""
+"""The contestant, a common interface for services with different APIs."""
 
 import json
 import os
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody who registers and logs in."""
+    """The data of an account."""
 
     username: str
     email: str
@@ -30,7 +30,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request, ready to send; a client adds Host and Content-Length."""
+    """An HTTP request. The client adds Host and Content-Length."""
 
     method: str
     path: str
@@ -40,39 +40,39 @@ class Call:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a login gave; `access` is empty where a reply holds none."""
+    """The tokens of a login."""
 
     access: str
     refresh: str | None = None
 
 
 class Contestant(ABC):
-    """A service to measure: how its schema is made, how it is started, and how it is called.
+    """A service to measure: its commands for the schema and the server, and its requests.
 
-    It works on one database at a time: the one that it was prepared for last.
+    It uses one database at a time, the one for which it was prepared last.
     """
 
     name: ClassVar[str]
-    """What it is called on the command line."""
+    """Its name on the command line."""
     title: ClassVar[str]
-    """What it is called in a table."""
+    """Its title in a table."""
     server: ClassVar[str]
     """The server that it runs on."""
     environment: ClassVar[str] = ""
-    """Its folder here and under `bench/.environments`; none: what runs the benchmark runs it."""
+    """Its folder here and in `bench/.environments`; empty for the environment of the benchmark."""
     shown: ClassVar[tuple[str, ...]]
-    """The packages whose versions matter."""
+    """The packages whose versions are listed."""
     revokes: ClassVar[bool] = True
-    """Whether its status refuses a token that was logged out."""
+    """Whether its status rejects a token after logout."""
     note: ClassVar[str] = ""
-    """What a reader of its figures has to know."""
+    """A note for readers of its results."""
 
     def __init__(self) -> None:
         self._settings: dict[str, str] = {}
 
     @property
     def folder(self) -> Path:
-        """Where its app and its pinned packages are."""
+        """The folder of its app and its pinned packages."""
         return FOLDER / self.environment
 
     @property
@@ -83,15 +83,15 @@ class Contestant(ABC):
         return str(environments.folder(self.environment) / "bin" / "python")
 
     def packages(self) -> dict[str, str]:
-        """Return the versions of the packages that matter, as they are installed."""
+        """Return the installed versions of the listed packages."""
         return environments.versions(self.environment, self.shown)
 
     def prepare(self, database_url: str, cost: int, **settings: str) -> None:
-        """Make the schema in an empty database, and remember database, bcrypt cost and settings.
+        """Create the schema in an empty database, and store database, bcrypt cost and settings.
 
-        The settings are variables of the server's environment, like `THROTTLE_ENABLED` for ours.
-        The environment is built first, where it is not. Raises CannotBuild, or CalledProcessError
-        with what was said in `stderr`.
+        The settings are environment variables of the server, like `THROTTLE_ENABLED` for this
+        service. The environment is built first, if needed. Raises CannotBuild, or
+        CalledProcessError with the output in `stderr`.
         """
         if self.environment:
             environments.build(self.environment)
@@ -103,29 +103,29 @@ class Contestant(ABC):
             )
 
     def command(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
-        """Return how the server is started: its arguments and its whole environment.
+        """Return the command that starts the server, and all its environment variables.
 
-        It listens on 127.0.0.1, runs from any folder, and ends at SIGTERM. The process that is
-        started may have workers beneath it. Give it `/dev/null` for its output.
+        The server listens on 127.0.0.1, runs in any folder, and ends at SIGTERM. It may start
+        worker processes. Its output should go to `/dev/null`.
         """
         argv, more = self.serving(port, workers)
         return argv, os.environ | self._settings | more
 
     def variables(self, database_url: str, cost: int) -> dict[str, str]:
-        """Return what its processes are told by their environment."""
+        """Return the environment variables of its processes."""
         return {"DATABASE_URL": database_url, "BENCH_COST": str(cost), "SECRET_KEY": SECRET}
 
     @abstractmethod
     def migration(self) -> list[str]:
-        """Return the command that makes the schema; empty where there is none."""
+        """Return the command that creates the schema; empty if there is none."""
 
     @abstractmethod
     def serving(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
-        """Return the command that serves, and what its environment has beyond `variables`."""
+        """Return the command of the server, and environment variables besides `variables`."""
 
     @abstractmethod
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
 
     @abstractmethod
     def login(self, account: Account) -> Call:
@@ -133,39 +133,39 @@ class Contestant(ABC):
 
     @abstractmethod
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows: a user as the database has it now."""
+        """Return the request for the user of a token, as the database has it now."""
 
     @abstractmethod
     def logout(self, tokens: Tokens) -> Call:
         """Return the request that logs out."""
 
     def refresh(self, tokens: Tokens) -> Call | None:
-        """Return the request that gets new tokens; None where there are no refresh tokens."""
+        """Return the request for new tokens; None if the contestant has no refresh tokens."""
         return None
 
     @abstractmethod
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the tokens of the answer to a login or a refresh. Raises ValueError without."""
+        """Return the tokens of a login or refresh. Raises ValueError if there are none."""
 
 
 def bearer(token: str) -> dict[str, str]:
-    """Return the header field that shows a token (RFC 6750, section 2.1)."""
+    """Return the header field for a bearer token (RFC 6750, section 2.1)."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def post(path: str, payload: Mapping[str, object], headers: Mapping[str, str] = JSON) -> Call:
-    """Return a POST of a JSON object."""
+    """Return a POST request with a JSON object."""
     return Call("POST", path, JSON | dict(headers), json.dumps(payload).encode())
 
 
 def form(path: str, fields: Mapping[str, str]) -> Call:
-    """Return a POST of a form."""
+    """Return a POST request with a form."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     return Call("POST", path, headers, urlencode(fields).encode())
 
 
 def read(status: int, body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a good answer. Raises ValueError where it is none."""
+    """Return the JSON object of a successful response. Raises ValueError for any other."""
     if not 200 <= status < 300:
         raise ValueError(f"{status}: {body[:300]!r}")
     found: dict[str, Any] = json.loads(body)
@@ -173,7 +173,7 @@ def read(status: int, body: bytes) -> dict[str, Any]:
 
 
 def gunicorn(contestant: Contestant, app: str, port: int, workers: int) -> list[str]:
-    """Return the command for gunicorn with its own default worker, the synchronous one."""
+    """Return the command for gunicorn with its default worker, the synchronous one."""
     return [
         contestant.python, "-m", "gunicorn", "--config", str(FOLDER / "gunicorn_settings.py"),
         "--chdir", str(contestant.folder), "--workers", str(workers),

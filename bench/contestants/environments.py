@@ -1,4 +1,4 @@
-"""The environments of the contestants: one folder each, with the packages that it pins."""
+"""The environments of the contestants: a folder each, with its pinned packages."""
 
 import json
 import shutil
@@ -12,16 +12,16 @@ SOURCES = Path(__file__).parent
 
 
 class CannotBuild(Exception):
-    """An environment cannot be made; says why."""
+    """An environment cannot be built."""
 
 
 def folder(name: str) -> Path:
-    """Return where an environment is."""
+    """Return the folder of an environment."""
     return ENVIRONMENTS / name
 
 
 def build(name: str) -> None:
-    """Install what `requirements.txt` or `package.json` pins, unless it is what is there.
+    """Install the packages of `requirements.txt` or `package.json`, unless they are installed.
 
     Raises CannotBuild.
     """
@@ -35,7 +35,7 @@ def build(name: str) -> None:
 
 
 def requirements(name: str) -> Path:
-    """Return the file that pins what an environment holds."""
+    """Return the file that pins the packages of an environment."""
     python, node = SOURCES / name / "requirements.txt", SOURCES / name / "package.json"
     return python if python.exists() else node
 
@@ -56,15 +56,15 @@ def _run(argv: list[str]) -> None:
     try:
         subprocess.run(argv, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise CannotBuild(f"{argv[0]} is not on this machine") from None
+        raise CannotBuild(f"{argv[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
         raise CannotBuild(f"{' '.join(argv)}:\n{error.stderr}") from None
 
 
 def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:
-    """Return the versions of installed packages; of the current environment where name is empty.
+    """Return the versions of installed packages. An empty name means the current environment.
 
-    Raises FileNotFoundError or KeyError where one is not installed.
+    Raises FileNotFoundError or KeyError if one is not installed.
     """
     modules = folder(name) / "node_modules"
     if name and modules.exists():

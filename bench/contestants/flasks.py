@@ -1,4 +1,4 @@
-"""Contestants on Flask: what tutorials write, and the two extensions for it."""
+"""Contestants on Flask: the code of tutorials, and two extensions."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ BASE = ("Flask", "Flask-SQLAlchemy", "SQLAlchemy", "bcrypt", "psycopg2-binary", 
 
 
 class FlaskContestant(Contestant):
-    """A Flask app in a file of its own, on gunicorn."""
+    """A Flask app in a single file, on gunicorn."""
 
     server = "gunicorn sync"
 
@@ -31,15 +31,15 @@ class FlaskContestant(Contestant):
 
 
 class Tutorial(FlaskContestant):
-    """Flask and PyJWT, with a table of tokens that were logged out."""
+    """Flask and PyJWT, with a table of blacklisted tokens."""
 
     name = environment = "tutorial"
-    title = "Flask + Flask-SQLAlchemy + PyJWT, as tutorials write it"
+    title = "Flask + Flask-SQLAlchemy + PyJWT, as in tutorials"
     shown = (*BASE, "Flask-Bcrypt", "PyJWT")
     note = "no refresh tokens; two SELECTs for a status, in a transaction"
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         return post("/auth/register", vars(account))
 
     def login(self, account: Account) -> Call:
@@ -47,15 +47,15 @@ class Tutorial(FlaskContestant):
         return post("/auth/login", {"email": account.email, "password": account.password})
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows."""
+        """Return the request for the user of a token."""
         return Call("GET", "/auth/status", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
-        """Return the request that writes the token down."""
+        """Return the request that adds the token to the blacklist."""
         return Call("POST", "/auth/logout", bearer(tokens.access))
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the token of an answer."""
+        """Return the token of a response."""
         return Tokens(read(status, body)["auth_token"])
 
 
@@ -65,10 +65,10 @@ class FlaskJWTExtended(FlaskContestant):
     name = environment = "flask-jwt-extended"
     title = "Flask-JWT-Extended with a database blocklist"
     shown = (*BASE, "Flask-JWT-Extended", "Flask-Bcrypt", "PyJWT")
-    note = "a refresh gives a new access token and leaves the refresh token as it is"
+    note = "a refresh returns a new access token but no new refresh token"
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         return post("/register", vars(account))
 
     def login(self, account: Account) -> Call:
@@ -76,7 +76,7 @@ class FlaskJWTExtended(FlaskContestant):
         return post("/login", {"email": account.email, "password": account.password})
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows."""
+        """Return the request for the user of a token."""
         return Call("GET", "/status", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
@@ -84,11 +84,11 @@ class FlaskJWTExtended(FlaskContestant):
         return Call("DELETE", "/logout", bearer(tokens.access))
 
     def refresh(self, tokens: Tokens) -> Call:
-        """Return the request that gets a new access token."""
+        """Return the request for a new access token."""
         return Call("POST", "/refresh", bearer(tokens.refresh or ""))
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the tokens of an answer; that to a refresh has no refresh token."""
+        """Return the tokens of a response. A refresh returns no refresh token."""
         found = read(status, body)
         return Tokens(found["access_token"], found.get("refresh_token"))
 
@@ -99,26 +99,26 @@ class FlaskSecurity(FlaskContestant):
     name = environment = "flask-security"
     title = "Flask-Security with authentication tokens"
     shown = (*BASE, "Flask-Security", "libpass")
-    note = "its accounts have no username here; logging out ends all tokens of the user"
+    note = "its accounts have no username here; logging out revokes all tokens of the user"
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         return post("/register", {"email": account.email, "password": account.password})
 
     def login(self, account: Account) -> Call:
-        """Return the request that logs in; without its parameter there is no token."""
+        """Return the request that logs in, with the parameter that asks for a token."""
         payload = {"email": account.email, "password": account.password}
         return post("/login?include_auth_token", payload)
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows; it wants JSON, or is sent to a page."""
+        """Return the request for the user of a token; without Accept the response is a page."""
         headers = {"Authentication-Token": tokens.access, "Accept": "application/json"}
         return Call("GET", "/status", headers)
 
     def logout(self, tokens: Tokens) -> Call:
-        """Return the request that ends every token of the user."""
+        """Return the request that revokes all tokens of the user."""
         return Call("POST", "/logout-tokens", {"Authentication-Token": tokens.access})
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the token of an answer."""
+        """Return the token of a response."""
         return Tokens(read(status, body)["response"]["user"]["authentication_token"])

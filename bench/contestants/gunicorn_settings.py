@@ -1,5 +1,5 @@
-"""What gunicorn is told for the contestants: nothing that changes how it serves."""
+"""gunicorn's configuration for the contestants. It does not change how gunicorn serves."""
 
-# Else it reads, and writes, what other servers of the machine share.
+# gunicorn would open a control socket that all servers of the machine share.
 control_socket_disable = True
 loglevel = "warning"

@@ -29,7 +29,7 @@ class DjangoSimpleJWT(Contestant):
         "gunicorn",
     )  # fmt: skip
     revokes = False
-    note = "an access token cannot be revoked: status looks only for the user"
+    note = "an access token cannot be revoked: a status only loads the user"
 
     def migration(self) -> list[str]:
         """Return the command that runs Django's own migrations."""
@@ -41,27 +41,27 @@ class DjangoSimpleJWT(Contestant):
         return gunicorn(self, "wsgi:application", port, workers), {}
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         return post("/register", vars(account))
 
     def login(self, account: Account) -> Call:
-        """Return the request that logs in: Django's own users do so by their name."""
+        """Return the request that logs in, by username, as Django's own users do."""
         return post("/login", {"username": account.username, "password": account.password})
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows."""
+        """Return the request for the user of a token."""
         return Call("GET", "/status", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
-        """Return the request that has the refresh token refused."""
+        """Return the request that blacklists the refresh token."""
         return post("/logout", {"refresh": tokens.refresh})
 
     def refresh(self, tokens: Tokens) -> Call:
-        """Return the request that gets new tokens."""
+        """Return the request for new tokens."""
         return post("/refresh", {"refresh": tokens.refresh})
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the tokens of an answer."""
+        """Return the tokens of a response."""
         found = read(status, body)
         return Tokens(found["access"], found["refresh"])
 
@@ -78,7 +78,7 @@ class FastAPIUsers(Contestant):
     strategy: ClassVar[str]
 
     def variables(self, database_url: str, cost: int) -> dict[str, str]:
-        """Return what its processes are told by their environment."""
+        """Return the environment variables of its processes."""
         return super().variables(database_url, cost) | {"BENCH_STRATEGY": self.strategy}
 
     def migration(self) -> list[str]:
@@ -86,22 +86,22 @@ class FastAPIUsers(Contestant):
         return [self.python, str(self.folder / "app.py")]
 
     def serving(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
-        """Return the command for uvicorn; without its access log, as all contestants."""
+        """Return the command for uvicorn, without an access log, as for all contestants."""
         argv = [self.python, "-m", "uvicorn", "app:app", "--app-dir", str(self.folder)]
         argv += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
         argv += ["--no-access-log", "--workers", str(workers)]
         return [*argv, "--host", "127.0.0.1", "--port", str(port)], {}
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         return post("/auth/register", vars(account))
 
     def login(self, account: Account) -> Call:
-        """Return the request that logs in: the form of OAuth 2.0's password grant."""
+        """Return the request that logs in, with the form of OAuth 2.0's password grant."""
         return form("/auth/login", {"username": account.email, "password": account.password})
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows."""
+        """Return the request for the user of a token."""
         return Call("GET", "/users/me", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
@@ -109,7 +109,7 @@ class FastAPIUsers(Contestant):
         return Call("POST", "/auth/logout", bearer(tokens.access))
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the token of an answer."""
+        """Return the token of a response."""
         return Tokens(read(status, body)["access_token"])
 
 
@@ -120,7 +120,7 @@ class FastAPIUsersJWT(FastAPIUsers):
     title = "FastAPI Users, JWT strategy"
     strategy = "jwt"
     revokes = False
-    note = "a token cannot be revoked: status looks only for the user"
+    note = "a token cannot be revoked: a status only loads the user"
 
 
 class FastAPIUsersDatabase(FastAPIUsers):
@@ -129,7 +129,7 @@ class FastAPIUsersDatabase(FastAPIUsers):
     name = "fastapi-users-database"
     title = "FastAPI Users, database strategy"
     strategy = "database"
-    note = "its tokens are random and kept in the database as they are"
+    note = "its tokens are random and stored in the database as plain text"
 
 
 class BetterAuth(Contestant):
@@ -142,11 +142,11 @@ class BetterAuth(Contestant):
     note = "counts requests in memory, as in production, with a limit that is never reached"
 
     def variables(self, database_url: str, cost: int) -> dict[str, str]:
-        """Return what its processes are told by their environment."""
+        """Return the environment variables of its processes."""
         return super().variables(database_url, cost) | {"NODE_ENV": "production"}
 
     def prepare(self, database_url: str, cost: int, **settings: str) -> None:
-        """Make the schema; before that, lay the app where Node finds the packages."""
+        """Make the schema; first copy the app to where Node finds the packages."""
         environments.build(self.environment)
         for source in self.folder.glob("*.mjs"):
             shutil.copy(source, environments.folder(self.environment))
@@ -163,7 +163,7 @@ class BetterAuth(Contestant):
         return ["node", str(server), str(port), str(workers)], url
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         payload = {"name": account.username, "email": account.email, "password": account.password}
         return post("/api/auth/sign-up/email", payload, BEHIND_PROXY)
 
@@ -173,7 +173,7 @@ class BetterAuth(Contestant):
         return post("/api/auth/sign-in/email", payload, BEHIND_PROXY)
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows; one that is refused gets `null`."""
+        """Return the request for the user of a token; a rejected token gets `null`."""
         return Call("GET", "/api/auth/get-session", BEHIND_PROXY | bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
@@ -187,4 +187,4 @@ class BetterAuth(Contestant):
 
 
 BEHIND_PROXY = {"X-Forwarded-For": "127.0.0.1"}
-"""Better Auth knows a client's address from a proxy only, and counts requests by it."""
+"""Better Auth counts requests by the client's address, which it reads from this header only."""

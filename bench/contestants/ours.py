@@ -1,4 +1,4 @@
-"""Our service, and the floor beneath it: a Flask route on the same server."""
+"""The contestants of this project: the service, and the baseline on the same server."""
 
 import sys
 from collections.abc import Mapping
@@ -19,21 +19,19 @@ NO_DRAIN = "0"
 
 
 class Users(Contestant):
-    """The service as it is shipped, in its production configuration.
+    """The service in its production configuration.
 
-    It logs as it does there: a line for every request to standard output, save for a status that
-    was answered well.
+    As in production it logs a line for each request, except for a successful status.
     """
 
     name = "users"
     title = "users (this service)"
     root = ROOT
-    """The checkout that is served."""
+    """The folder of the checkout that is served."""
     server = "granian"
     shown = ("Flask", "SQLAlchemy", "PyJWT", "bcrypt", "psycopg2-binary", "granian")
     note = (
-        "logs a line for each request, save a good status; counts attempts and writes an audit "
-        "trail"
+        "logs a line for each request except a successful status; has rate limits and an audit log"
     )
 
     def variables(self, database_url: str, cost: int) -> dict[str, str]:
@@ -43,7 +41,7 @@ class Users(Contestant):
             "DATABASE_URL": database_url,
             "BCRYPT_LOG_ROUNDS": str(cost),
             "SECRET_KEY": SECRET,
-            # Nobody balances load here, and who measures wants the server to end at once.
+            # There is no load balancer, so the server can end at once.
             "DRAIN_SECONDS": NO_DRAIN,
         }
 
@@ -57,7 +55,7 @@ class Users(Contestant):
         return [*serve, "--port", str(port), "--workers", str(workers)], {}
 
     def register(self, account: Account) -> Call:
-        """Return the request that makes an account."""
+        """Return the request that registers an account."""
         return post("/auth/register", vars(account))
 
     def login(self, account: Account) -> Call:
@@ -65,7 +63,7 @@ class Users(Contestant):
         return post("/auth/login", {"email": account.email, "password": account.password})
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the request that asks who a token shows."""
+        """Return the request for the user of a token."""
         return Call("GET", "/auth/status", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
@@ -73,17 +71,17 @@ class Users(Contestant):
         return Call("GET", "/auth/logout", bearer(tokens.access))
 
     def refresh(self, tokens: Tokens) -> Call:
-        """Return the request that gets new tokens."""
+        """Return the request for new tokens."""
         return post("/auth/refresh", {"refresh_token": tokens.refresh})
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return the tokens of an answer."""
+        """Return the tokens of a response."""
         found = read(status, body)
         return Tokens(found["auth_token"], found["refresh_token"])
 
 
 class UsersGunicorn(Users):
-    """The same on gunicorn, with the configuration that gunicorn finds in the checkout."""
+    """The service on gunicorn, with the configuration file of the checkout."""
 
     name = "users-gunicorn"
     title = "users (this service) on gunicorn"
@@ -93,34 +91,34 @@ class UsersGunicorn(Users):
     def serving(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
         """Return the command of the README."""
         gunicorn = [sys.executable, "-m", "gunicorn", "--chdir", str(ROOT)]
-        # Told by name, since it is looked for where gunicorn is started.
+        # gunicorn would look for its configuration in the working folder.
         gunicorn += ["--config", str(ROOT / "gunicorn.conf.py"), "--workers", str(workers)]
         return [*gunicorn, "--bind", f"127.0.0.1:{port}", "manage:app"], {}
 
 
 class BareFlask(Contestant):
-    """A Flask route that answers a constant, on granian with the options of our service."""
+    """A Flask route that returns a constant, on granian with the options of this service."""
 
     name = "bare-flask"
-    title = "A Flask route that answers a constant"
+    title = "A Flask route that returns a constant"
     server = "granian"
     shown = ("Flask", "granian")
     revokes = False
     note = (
-        "the floor: no token is looked at, and there is no database; it loads all of the service "
-        "for the sake of the server, so its memory and its start are no floor"
+        "the baseline: it verifies no token and has no database; it imports the whole service for "
+        "its server, so its memory and its start are not a baseline"
     )
 
     def migration(self) -> list[str]:
-        """Return nothing: there is no schema."""
+        """Return an empty command, since there is no schema."""
         return []
 
     def variables(self, database_url: str, cost: int) -> dict[str, str]:
-        """Return nothing: it has no settings."""
+        """Return no variables, since it has no settings."""
         return {}
 
     def serving(self, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
-        """Return the command that serves with the options of `manage.py serve`."""
+        """Return the command that serves it with the options of `manage.py serve`."""
         argv = [sys.executable, "-m", "bench.contestants.bare_flask", str(port), str(workers)]
         return argv, {"PYTHONPATH": str(ROOT)}
 
@@ -133,7 +131,7 @@ class BareFlask(Contestant):
         return Call("GET", "/", {})
 
     def status(self, tokens: Tokens) -> Call:
-        """Return the one request that there is, with a token as any client sends it."""
+        """Return its only request, with a token."""
         return Call("GET", "/", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
@@ -141,5 +139,5 @@ class BareFlask(Contestant):
         return Call("GET", "/", {})
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:
-        """Return a token that nobody looks at."""
+        """Return a constant, which nothing verifies."""
         return Tokens("constant")

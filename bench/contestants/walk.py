@@ -1,4 +1,4 @@
-"""Has a contestant show that it works: every kind of request once, over HTTP."""
+"""A trial of a contestant: every kind of request once, over HTTP."""
 
 import http.client
 import re
@@ -20,11 +20,11 @@ STARTING_SECONDS = 60
 
 
 class Failed(Exception):
-    """It does not do what a contestant does."""
+    """The contestant does not work as required."""
 
 
-def tried(contestant: Contestant, server: Server, workers: int) -> str:
-    """Return `ok`, or what went wrong."""
+def try_out(contestant: Contestant, server: Server, workers: int) -> str:
+    """Return `ok`, or a description of the failure."""
     try:
         database_url = fresh_database(server, contestant.name)
         contestant.prepare(database_url, COST)
@@ -39,7 +39,7 @@ def tried(contestant: Contestant, server: Server, workers: int) -> str:
 
 
 def fresh_database(server: Server, name: str) -> str:
-    """Make an empty database; return its URL."""
+    """Create an empty database; return its URL."""
     connection = psycopg2.connect(server.url)
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -50,9 +50,9 @@ def fresh_database(server: Server, name: str) -> str:
 
 @contextmanager
 def started(contestant: Contestant, workers: int) -> Iterator[int]:
-    """Serve for as long as the block lasts; yield the port, on which somebody answers.
+    """Serve during the block; yield the port as soon as the server responds.
 
-    What it says goes to standard error.
+    Its standard output is discarded.
     """
     port = free_port()
     argv, environment = contestant.command(port, workers)
@@ -69,16 +69,16 @@ def _wait(contestant: Contestant, process: "subprocess.Popen[bytes]", port: int)
     deadline = time.monotonic() + STARTING_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            sent(port, contestant.status(Tokens("none")))
+            send(port, contestant.status(Tokens("none")))
         except OSError:
             time.sleep(0.05)
         else:
             return
-    raise Failed("does not serve")
+    raise Failed("does not respond")
 
 
-def sent(port: int, call: Call) -> tuple[int, dict[str, str], bytes]:
-    """Send a request on a connection of its own; return status, header fields and body."""
+def send(port: int, call: Call) -> tuple[int, dict[str, str], bytes]:
+    """Send a request on a new connection; return status, header fields and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request(call.method, call.path, call.body, dict(call.headers))
     answer = connection.getresponse()
@@ -89,40 +89,40 @@ def sent(port: int, call: Call) -> tuple[int, dict[str, str], bytes]:
 
 
 def walk(contestant: Contestant, port: int) -> None:
-    """Register, log in, ask, refresh, log out and be refused. Raises Failed or ValueError."""
-    _good("register", port, contestant.register(ADA))
-    tokens = contestant.tokens(*sent(port, contestant.login(ADA)))
-    answer = _good("status", port, contestant.status(tokens))
+    """Register, log in, refresh and log out, with a status between. Raises Failed or ValueError."""
+    _succeed("register", port, contestant.register(ADA))
+    tokens = contestant.tokens(*send(port, contestant.login(ADA)))
+    answer = _succeed("status", port, contestant.status(tokens))
     if contestant.revokes and ADA.email.encode() not in answer:
-        raise Failed("status does not tell who it is")
+        raise Failed("the status does not contain the user's e-mail address")
     refresh = contestant.refresh(tokens)
     if refresh is not None:
-        tokens = contestant.tokens(*sent(port, refresh))
-        _good("status after refresh", port, contestant.status(tokens))
-    _good("logout", port, contestant.logout(tokens))
-    status, _, body = sent(port, contestant.status(tokens))
-    # Of better-auth, a good answer that holds nobody is its refusal.
-    refused = status in {401, 403} or body == b"null"
-    if refused is not contestant.revokes:
+        tokens = contestant.tokens(*send(port, refresh))
+        _succeed("status after refresh", port, contestant.status(tokens))
+    _succeed("logout", port, contestant.logout(tokens))
+    status, _, body = send(port, contestant.status(tokens))
+    # better-auth returns 200 and `null` for a rejected token.
+    rejected = status in {401, 403} or body == b"null"
+    if rejected is not contestant.revokes:
         raise Failed(f"status after logout: {status} {body[:300]!r}")
 
 
-def _good(step: str, port: int, call: Call) -> bytes:
-    status, _, body = sent(port, call)
+def _succeed(step: str, port: int, call: Call) -> bytes:
+    status, _, body = send(port, call)
     if not 200 <= status < 300:
         raise Failed(f"{step}: {status} {body[:300]!r}")
     return body
 
 
 def _check_cost(contestant: Contestant, database_url: str) -> None:
-    """Look for the one password that is kept, wherever it is. Raises Failed for another cost."""
+    """Find the stored password hash in any table. Raises Failed if it has another cost."""
     costs = [int(cost) for row in _rows(database_url) for cost in HASH.findall(row)]
     if costs != [COST] * bool(contestant.migration()):
-        raise Failed(f"passwords are kept at these costs: {costs}")
+        raise Failed(f"the stored hashes have these costs: {costs}")
 
 
 def _rows(database_url: str) -> list[str]:
-    """Return every row of every table, as a text."""
+    """Return every row of every table as text."""
     connection = psycopg2.connect(database_url)
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

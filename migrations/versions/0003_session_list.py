@@ -1,4 +1,4 @@
-"""Tell where a session was opened, and when it was last seen.
+"""Add the address, user agent and last-seen time to sessions.
 
 Revision: 0003, after 0002.
 """
@@ -11,8 +11,8 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-MOMENT = sa.DateTime(timezone=True)
-COLUMNS = {"address": sa.String(45), "user_agent": sa.String(200), "last_seen_at": MOMENT}
+TIMESTAMP = sa.DateTime(timezone=True)
+COLUMNS = {"address": sa.String(45), "user_agent": sa.String(200), "last_seen_at": TIMESTAMP}
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Keep in order which sessions were ended before their time.
+"""Create the table for the feed of revoked sessions.
 
 Revision: 0004, after 0003.
 """
@@ -11,7 +11,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-MOMENT = sa.DateTime(timezone=True)
+TIMESTAMP = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
@@ -19,8 +19,8 @@ def upgrade() -> None:
         "revocations",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=False),
-        sa.Column("ended_at", MOMENT, nullable=False),
-        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("ended_at", TIMESTAMP, nullable=False),
+        sa.Column("expires_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_revocations"),
         sqlite_autoincrement=True,
     )

@@ -1,4 +1,4 @@
-"""Keep pairs of keys that sign tokens.
+"""Create the table for signing keys.
 
 Revision: 0005, after 0004.
 """
@@ -11,7 +11,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-MOMENT = sa.DateTime(timezone=True)
+TIMESTAMP = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
@@ -22,11 +22,11 @@ def upgrade() -> None:
         sa.Column("algorithm", sa.String(8), nullable=False),
         sa.Column("jwk", sa.Text(), nullable=False),
         sa.Column("private_key", sa.Text(), nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("signs_at", MOMENT, nullable=False),
-        sa.Column("signs_until", MOMENT),
-        sa.Column("expires_at", MOMENT),
-        sa.Column("retired_at", MOMENT),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.Column("signs_at", TIMESTAMP, nullable=False),
+        sa.Column("signs_until", TIMESTAMP),
+        sa.Column("expires_at", TIMESTAMP),
+        sa.Column("retired_at", TIMESTAMP),
         sa.PrimaryKeyConstraint("id", name="pk_signing_keys"),
         sa.UniqueConstraint("kid", name="uq_signing_keys_kid"),
     )

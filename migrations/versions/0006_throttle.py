@@ -1,4 +1,4 @@
-"""Count attempts, and keep from which networks an account was logged in to.
+"""Create the tables for rate limits and for the known networks of each account.
 
 Revision: 0006, after 0005.
 """
@@ -11,7 +11,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-MOMENT = sa.DateTime(timezone=True)
+TIMESTAMP = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(20), nullable=False),
         sa.Column("subject", sa.String(320), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("blocked_until", MOMENT, nullable=False),
-        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.Column("blocked_until", TIMESTAMP, nullable=False),
+        sa.Column("expires_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("scope", "subject", name="pk_throttle"),
     )
     op.create_index("ix_throttle_expires_at", "throttle", ["expires_at"])
@@ -29,7 +29,7 @@ def upgrade() -> None:
         "known_networks",
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("network", sa.String(45), nullable=False),
-        sa.Column("last_login_at", MOMENT, nullable=False),
+        sa.Column("last_login_at", TIMESTAMP, nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name="fk_known_networks_user_id_users", ondelete="CASCADE"
         ),

@@ -1,4 +1,4 @@
-"""Find fast what has expired.
+"""Add indexes for finding expired rows.
 
 Revision: 0007, after 0006.
 """

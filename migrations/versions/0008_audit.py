@@ -1,4 +1,4 @@
-"""Keep what was done to accounts, sessions and keys, and by whom.
+"""Create the table for audit events.
 
 Revision: 0008, after 0007.
 """
@@ -11,14 +11,14 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-MOMENT = sa.DateTime(timezone=True)
+TIMESTAMP = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
     op.create_table(
         "audit_events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("at", TIMESTAMP, nullable=False),
         sa.Column("event", sa.String(40), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=True),
         sa.Column("session_id", sa.Uuid(), nullable=True),
@@ -30,7 +30,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_events_at", "audit_events", ["at"])
     op.create_index("ix_audit_events_user_id", "audit_events", ["user_id"])
-    op.add_column("throttle", sa.Column("told_until", MOMENT, nullable=True))
+    op.add_column("throttle", sa.Column("told_until", TIMESTAMP, nullable=True))
 
 
 def downgrade() -> None:

@@ -1,4 +1,4 @@
-"""Find the open sessions of a user among all that have ended.
+"""Add an index for finding the open sessions of a user.
 
 Revision: 0009, after 0008.
 """

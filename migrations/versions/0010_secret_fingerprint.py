@@ -1,4 +1,4 @@
-"""Keep a fingerprint of the secret that all servers share.
+"""Create the table for the fingerprint of the shared secret.
 
 Revision: 0010, after 0009.
 """

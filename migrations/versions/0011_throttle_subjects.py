@@ -1,6 +1,6 @@
-"""Store no e-mail address that was typed: delete the counts that name one.
+"""Delete the counters of the rate limits, which contain e-mail addresses.
 
-Revision: 0011, after 0010.
+Revision: 0011, after 0010. New counters contain a digest of the address instead.
 """
 
 from alembic import op

@@ -1,4 +1,4 @@
-"""Count how often a refresh token that was replaced is accepted, and from which network it was.
+"""Add the network of the last refresh and a count of accepted previous tokens to sessions.
 
 Revision: 0013, after 0012.
 """

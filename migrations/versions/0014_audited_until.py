@@ -1,4 +1,4 @@
-"""Rename the column that holds until when a backoff is in the audit log.
+"""Rename a column of the rate limits to audited_until.
 
 Revision: 0014, after 0013.
 """

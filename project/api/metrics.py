@@ -94,7 +94,7 @@ def init_app(app: Flask) -> None:
     add_component(app, _connection_sampler(app, metrics))
     _create_series(metrics)
     pool = get_component(HashingPool, app)
-    pool.watch = metrics  # type: ignore[assignment]  # has the methods; telemetry is below serving
+    pool.observer = metrics  # type: ignore[assignment]  # has the methods; telemetry is below serving
     metrics.hashing_threads.set(pool.size)
     audit.observe(app, make_session_counter(metrics))
     app.register_blueprint(metrics_blueprint)

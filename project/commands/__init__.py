@@ -1,1 +1,1 @@
-"""Does what `manage.py` is told: plain functions that print what they did."""
+"""The commands of `manage.py`: functions that print their result."""

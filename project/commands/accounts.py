@@ -1,4 +1,4 @@
-"""Commands about accounts."""
+"""Commands that create, change and delete accounts."""
 
 import getpass
 import sys
@@ -11,9 +11,9 @@ from project.commands.console import (
     CommandFailed,
     Yes,
     confirm,
-    counted,
     database_name,
-    described,
+    describe,
+    pluralize,
 )
 from project.errors import InvalidPayload, UserExists
 from project.http.payload import validate
@@ -38,7 +38,7 @@ def seed_db(yes: Yes = False) -> None:
             print(f"Skipped {username} <{email}>: already exists in {database_name()}.")
         except InvalidPayload as error:
             raise CommandFailed(
-                f"no user was created: PASSWORD_POLICY is on. {described(error)}"
+                f"no user was created: PASSWORD_POLICY is on. {describe(error)}"
             ) from None
 
 
@@ -47,14 +47,14 @@ def create_admin(
     email: Annotated[str, "The administrator's e-mail address."],
 ) -> None:
     """Create an administrator. Asks for the password, or reads it from standard input."""
-    fields = {"username": username, "email": email, "password": _asked_password()}
+    fields = {"username": username, "email": email, "password": _read_password()}
     try:
         account = validate(RegisterRequest, fields)
         registration.add_user(
             account.username, account.email, account.password, COMMAND, admin=True
         )
     except InvalidPayload as error:
-        raise CommandFailed(f"no administrator was created. {described(error)}") from None
+        raise CommandFailed(f"no administrator was created. {describe(error)}") from None
     except UserExists as error:
         raise CommandFailed(f"no administrator was created. {error.message}") from None
     print(f"Created administrator {username} <{email}> in {database_name()}.")
@@ -62,7 +62,7 @@ def create_admin(
 
 def deactivate_user(email: Email) -> None:
     """Deactivate an account and end its sessions."""
-    ended = counted(lifecycle.deactivate(email), "session")
+    ended = pluralize(lifecycle.deactivate(email), "session")
     print(f"Deactivated {email} in {database_name()}; {ended} ended.")
 
 
@@ -84,11 +84,11 @@ def delete_user(
             "first, or add --last-admin."
         )
     confirm(f"delete_user deletes {email} from {database_name()}.", yes, in_development=True)
-    ended = counted(lifecycle.remove(email), "session")
+    ended = pluralize(lifecycle.remove(email), "session")
     print(f"Deleted {email} from {database_name()}; {ended} ended.")
 
 
-def _asked_password() -> str:
+def _read_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     password = getpass.getpass("Password: ")

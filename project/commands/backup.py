@@ -1,4 +1,4 @@
-"""Commands that back an SQLite database up and restore it, while it is in use."""
+"""Commands that back up and restore an SQLite database while the service runs."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,69 +14,73 @@ from project.commands.database import warn_of_pending_migrations
 from project.database.base import Base
 from project.extensions import MIGRATIONS, db
 
-LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 HAS_FINGERPRINT = "PRAGMA table_info(secret_fingerprint)"
-OUR_TABLES = {"alembic_version", *Base.metadata.tables}
+SERVICE_TABLES = {"alembic_version", *Base.metadata.tables}
 
-LEEWAY = 1000
-"""Numbers left out after a restore, for rows that are written while it goes on."""
+SKIPPED_IDS = 1000
+"""Ids skipped after a restore, for rows that are written while the restore runs."""
 
 
 def backup(file: Annotated[str, "The new file; it must not exist."]) -> None:
-    """Copy the SQLite database into a new file, while it is in use."""
-    database = _database("pg_dump")
+    """Copy the SQLite database to a new file, while the service runs."""
+    database = _sqlite_file("pg_dump")
     copy = Path(file).absolute()
-    with _reported(copy), ExitStack() as unfinished:
+    with _reporting_errors(copy), ExitStack() as cleanup:
         copy.touch(mode=0o600, exist_ok=False)
-        unfinished.callback(copy.unlink)
+        cleanup.callback(copy.unlink)
         with _opened(database, "rw") as source, _opened(copy, "rw") as target:
             source.backup(target)
-            # What is opened for reading alone can then do without a file beside it.
+            # Without write-ahead logging the backup is one file, also when it is opened to read.
             target.execute("PRAGMA journal_mode = DELETE")
-            revision = _checked(target)
-        unfinished.pop_all()
+            revision = _check_database(target)
+        cleanup.pop_all()
     print(f"Backed up {database_name()} to {copy}, at revision {revision}.")
 
 
-def restore(file: Annotated[str, "The backup."], yes: Yes = False) -> None:
-    """Replace the content of the SQLite database by that of a backup."""
-    database = _database("pg_restore")
+def restore(file: Annotated[str, "The backup file."], yes: Yes = False) -> None:
+    """Replace all data of the SQLite database with a backup, while the service runs."""
+    database = _sqlite_file("pg_restore")
     copy = Path(file).absolute()
     confirm(f"restore replaces all data of {database_name()}.", yes, in_development=True)
-    with _reported(copy), _opened(copy, "ro") as source, closing(sqlite3.connect("")) as staged:
-        revision = _checked(source)
+    with (
+        _reporting_errors(copy),
+        _opened(copy, "ro") as source,
+        closing(sqlite3.connect("")) as staged,
+    ):
+        revision = _check_database(source)
         _reject_foreign_objects(source)
         source.backup(staged)
         database.touch(mode=0o600)
         with _opened(database, "rw") as target:
-            _count_on(staged, target)
+            _continue_ids(staged, target)
             _keep_fingerprint(staged, target)
             staged.backup(target)
     print(f"Restored {database_name()} from {copy}, at revision {revision}.")
     warn_of_pending_migrations()
 
 
-def _database(instead: str) -> Path:
-    """Return the SQLite database's file; raises CommandFailed where it is on a server."""
+def _sqlite_file(alternative: str) -> Path:
+    """Return the file of the SQLite database. Raises CommandFailed for PostgreSQL."""
     url = db.engine.url
     if url.get_backend_name() != "sqlite":
         raise CommandFailed(
-            f"{database_name()} is on PostgreSQL, which has its own command: use {instead}, "
-            "as docs/operating.md shows."
+            f"{database_name()} is a PostgreSQL database: use {alternative}, as described in "
+            "docs/operating.md."
         )
     return Path(url.database or "")
 
 
 @contextmanager
 def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Open a database that is there: SQLite would else make one."""
+    """Open an existing database. By default SQLite would create a missing one."""
     with closing(sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True)) as connection:
         yield connection
 
 
 @contextmanager
-def _reported(file: Path) -> Iterator[None]:
-    """Report in one line why a file could not be written or read."""
+def _reporting_errors(file: Path) -> Iterator[None]:
+    """Raise CommandFailed where a file cannot be read or written."""
     try:
         yield
     except FileExistsError:
@@ -87,11 +91,14 @@ def _reported(file: Path) -> Iterator[None]:
         raise CommandFailed(f"{file}: failed ({error}).") from None
 
 
-def _checked(connection: sqlite3.Connection) -> str:
-    """Return the revision of a database that is whole and ours; else raises CommandFailed."""
-    found = [fault for (fault,) in connection.execute("PRAGMA integrity_check")]
-    if found != ["ok"]:
-        raise CommandFailed(f"the database is damaged: {found[0]}.")
+def _check_database(connection: sqlite3.Connection) -> str:
+    """Return the revision of the schema.
+
+    Raises CommandFailed where the database is damaged or is not one of this service.
+    """
+    results = [result for (result,) in connection.execute("PRAGMA integrity_check")]
+    if results != ["ok"]:
+        raise CommandFailed(f"the database is damaged: {results[0]}.")
     if not connection.execute("PRAGMA table_info(alembic_version)").fetchall():
         raise CommandFailed("this is not a database of this service: it has no alembic_version.")
     (revision,) = connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()
@@ -105,18 +112,20 @@ def _checked(connection: sqlite3.Connection) -> str:
 
 
 def _reject_foreign_objects(connection: sqlite3.Connection) -> None:
-    """Raise CommandFailed where there is more than the service's tables and their indexes.
+    """Raise CommandFailed where the database holds more than the service's tables and indexes.
 
-    A trigger would act on every later change, and a view can stand in for a table.
+    A trigger would run at every later change, and a view could replace a table.
     """
     for kind, name, table in connection.execute("SELECT type, name, tbl_name FROM sqlite_schema"):
-        is_ours = table in OUR_TABLES or name.startswith("sqlite_")
-        if kind not in ("table", "index") or not is_ours:
-            raise CommandFailed(f"the database holds the {kind} {name!a}, which is not ours.")
+        is_known = table in SERVICE_TABLES or name.startswith("sqlite_")
+        if kind not in ("table", "index") or not is_known:
+            raise CommandFailed(
+                f"the database holds the {kind} {name!a}, which is not part of this service."
+            )
 
 
 def _keep_fingerprint(staged: sqlite3.Connection, current: sqlite3.Connection) -> None:
-    """Keep the record of the servers' secret: the backup may be from before a rotation."""
+    """Keep the fingerprint of the current secret: the backup may hold that of a previous one."""
     if not all(one.execute(HAS_FINGERPRINT).fetchall() for one in (staged, current)):
         return
     row = current.execute("SELECT id, salt, fingerprint FROM secret_fingerprint").fetchone()
@@ -126,17 +135,17 @@ def _keep_fingerprint(staged: sqlite3.Connection, current: sqlite3.Connection) -
         staged.commit()
 
 
-def _count_on(staged: sqlite3.Connection, current: sqlite3.Connection) -> None:
-    """Have the restored tables number their rows behind those that there are now.
+def _continue_ids(staged: sqlite3.Connection, current: sqlite3.Connection) -> None:
+    """Make the ids of new rows continue after those of the replaced database.
 
-    Else the feed would give new endings numbers that its readers have passed already, and an
-    account the id of one that was made since the backup.
+    Otherwise the feed would reuse ids that its readers have already passed, and a new account
+    could get the id of one that was created after the backup.
     """
     if not current.execute("PRAGMA table_info(sqlite_sequence)").fetchall():
         return
     for name, last in current.execute("SELECT name, seq FROM sqlite_sequence").fetchall():
-        (restored,) = staged.execute(LAST_NUMBER, (name,)).fetchone()
+        (restored,) = staged.execute(LAST_ID, (name,)).fetchone()
         staged.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
-        numbered = max(last + LEEWAY, restored)
-        staged.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, numbered))
+        last_id = max(last + SKIPPED_IDS, restored)
+        staged.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, last_id))
     staged.commit()

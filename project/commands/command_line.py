@@ -1,7 +1,7 @@
-"""The command line: finds the command, parses its arguments and prints help.
+"""The command line: it finds the command, parses its arguments and prints help.
 
-Arguments are parsed before the app is made, so that `--help` and a mistyped command are answered
-also where the configuration is wrong.
+Arguments are parsed before the app is created, so that `--help` and usage errors work even if the
+configuration is wrong.
 """
 
 import argparse
@@ -18,16 +18,17 @@ from project.version import VERSION
 PROGRAM = "manage.py"
 NAME_AND_VERSION = f"users {VERSION}"
 USAGE_ERROR = 2
-"""The exit code of a command line that cannot be understood, as argparse has it."""
+"""The exit code of a usage error, the same as argparse's."""
 
 HELP_OPTIONS = ("-h", "--help", "-?")
 VERSION_OPTION = "--version"
 
 
 class FunctionCommand(Command):  # type: ignore[misc]  # the library has no types
-    """A plain function as a command: its parameters are the arguments.
+    """A command made from a function, whose parameters become the arguments.
 
-    A parameter with a default is an option, any other is a value. `Annotated` holds the help text.
+    A parameter with a default becomes an option; any other is positional. `Annotated` holds its
+    help text.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -47,7 +48,7 @@ class CommandLine(Manager):  # type: ignore[misc]  # the library has no types
         return func
 
     def handle(self, prog: str, args: Sequence[str] = ()) -> Any:
-        """Run the command that was typed; return what it returns, which is its exit code."""
+        """Run the command that `args` names, and return its exit code."""
         name, *typed = args or [""]
         self.set_defaults()
         if not name or name in HELP_OPTIONS:
@@ -63,17 +64,17 @@ class CommandLine(Manager):  # type: ignore[misc]  # the library has no types
         return command(self(), **values)
 
     def overview(self) -> str:
-        """Return every command with its first line of help."""
+        """Return the list of commands, each with the first line of its help."""
         width = max(map(len, self._commands))
         lines = [f"usage: {PROGRAM} <command> [arguments]", "", "commands:"]
         lines += [f"  {name:{width}}  {_summary(self._commands[name])}" for name in self._commands]
-        more = f"{PROGRAM} <command> --help explains a command, {PROGRAM} --version is the version."
+        more = f"Run {PROGRAM} <command> --help for the arguments of a command."
         return "\n".join([*lines, "", more])
 
     def _fail_unknown(self, name: str) -> NoReturn:
         close = difflib.get_close_matches(name.lower().replace("-", "_"), self._commands, 1, 0.5)
         hint = f"did you mean {close[0]}?" if close else f"see: {PROGRAM} --help"
-        fail(f"there is no command {name!r}; {hint}")
+        fail(f"unknown command: {name!r}; {hint}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -95,21 +96,21 @@ class Parser(argparse.ArgumentParser):
         self._takes_value |= dict.fromkeys((*shown, VERSION_OPTION), False)
 
     def parse(self, typed: Sequence[str]) -> dict[str, Any]:
-        """Return the values of the arguments; on wrong ones print why and exit."""
-        options, values = self._sorted(typed)
+        """Return the values of the arguments by name. On a usage error print it and exit."""
+        options, values = self._separate(typed)
         if len(values) > len(self._values) and not {*options} & {*HELP_OPTIONS}:
-            self._fail_superfluous(values)
+            self._fail_unexpected(values)
         return vars(self.parse_args([*options, "--", *values] if values else options))
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and exit."""
+        """Print a usage error in one line and exit."""
         fail(f"{message}; see: {self.prog} --help")
 
-    def _fail_superfluous(self, values: Sequence[str]) -> NoReturn:
+    def _fail_unexpected(self, values: Sequence[str]) -> NoReturn:
         for word in values:
             if word.startswith("--"):
                 self.error(f"unknown option: {word!r}")
-        self.error(f"one argument too many: {values[len(self._values)]!r}")
+        self.error(f"unexpected argument: {values[len(self._values)]!r}")
 
     def _add(self, option: Option) -> None:
         action = self.add_argument(*option.args, **option.kwargs)
@@ -119,10 +120,10 @@ class Parser(argparse.ArgumentParser):
         else:
             self._values.append(action.dest)
 
-    def _sorted(self, typed: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return options and values apart, so that a value may begin with a dash.
+    def _separate(self, typed: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Separate options from positional values, so that a value may begin with a dash.
 
-        argparse alone takes every such word for an option.
+        argparse treats every word with a leading dash as an option.
         """
         options: list[str] = []
         values: list[str] = []
@@ -133,7 +134,7 @@ class Parser(argparse.ArgumentParser):
                 values.extend(words)
             elif takes_value:
                 options.append(self._with_value(word, next(words, None)))
-            elif takes_value is not None or self._holds_value(word):
+            elif takes_value is not None or self._includes_value(word):
                 options.append(word)
             else:
                 values.append(word)
@@ -141,12 +142,12 @@ class Parser(argparse.ArgumentParser):
 
     def _with_value(self, option: str, value: str | None) -> str:
         if value is None:
-            # `-h` is the short form of --host, as Flask-Script has it; alone it is help.
+            # As in Flask-Script, `-h` is short for --host where a value follows; alone it is help.
             return "--help" if option == "-h" else option
         return f"{option}={value}" if option.startswith("--") else f"{option}{value}"
 
-    def _holds_value(self, word: str) -> bool:
-        """Return whether a word is an option and its value: `--port=80`, or `-p80`."""
+    def _includes_value(self, word: str) -> bool:
+        """Return whether a word is an option with its value: `--port=80` or `-p80`."""
         name, _, value = word.partition("=")
         if value and self._takes_value.get(name):
             return True
@@ -154,7 +155,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(message: str) -> NoReturn:
-    """Exit with one line on standard error and the code of a usage error."""
+    """Print a usage error on standard error and exit."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(USAGE_ERROR)
 

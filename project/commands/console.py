@@ -1,4 +1,4 @@
-"""What every command shares: how it fails, what it asks, and how it names things."""
+"""Error handling, confirmation and output formats, shared by all commands."""
 
 import sys
 from datetime import datetime
@@ -14,21 +14,21 @@ from project.errors import InvalidPayload, ServiceError
 from project.extensions import db
 
 CANNOT_LOAD = 4
-"""The exit code of a wrong configuration. gunicorn takes it for "the app cannot be loaded": it
-stops, and does not try forever."""
+"""The exit code of a wrong configuration. gunicorn stops when a worker exits with it, instead of
+starting workers for ever."""
 
 INTERRUPTED = 130
-"""As a shell has it for a program that Ctrl-C has ended."""
+"""The exit code after Ctrl-C, as in a shell."""
 
-Yes = Annotated[bool, "Do it without asking."]
+Yes = Annotated[bool, "Do not ask for confirmation."]
 
 
 class CommandFailed(Exception):
-    """A command could not do its work; the text says why and what to do."""
+    """The command failed; its message states the reason and the remedy."""
 
 
 def run(manager: Manager) -> None:
-    """Run the command that was typed; a failure is one line and a non-zero exit code."""
+    """Run the command line. On failure print one line and exit with a non-zero code."""
     try:
         manager.run()
     except (KeyboardInterrupt, EOFError):
@@ -42,17 +42,17 @@ def run(manager: Manager) -> None:
     except ServiceError as error:
         sys.exit(f"error: {error.message}")
     except exc.DBAPIError as error:
-        said = failures.describe(error)
-        lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in said
-        remedy = "; is the schema there? Run: python manage.py db upgrade" if lacks_schema else ""
-        sys.exit(f"error: database error: {said}{remedy}")
+        reason = failures.describe(error)
+        lacks_schema = isinstance(error, exc.ProgrammingError) or "no such" in reason
+        remedy = "; does the schema exist? Run: python manage.py db upgrade" if lacks_schema else ""
+        sys.exit(f"error: database error: {reason}{remedy}")
 
 
 def confirm(action: str, yes: bool, *, in_development: bool = False) -> None:
-    """Ask before an action that cannot be undone. Raises CommandFailed.
+    """Ask for confirmation of an action that cannot be undone. Raises CommandFailed.
 
-    In production it asks on a terminal, and elsewhere requires --yes. In development it asks on a
-    terminal where the command says so, and otherwise goes on.
+    In production it asks if there is a terminal, and requires --yes if there is none. In
+    development it asks only on a terminal, and only if `in_development` is set.
     """
     if yes or not (current_app.config["STRICT"] or in_development):
         return
@@ -62,26 +62,26 @@ def confirm(action: str, yes: bool, *, in_development: bool = False) -> None:
             raise CommandFailed("cancelled; nothing was changed.")
     elif current_app.config["STRICT"]:
         raise CommandFailed(
-            f"{action} APP_SETTINGS chooses {current_app.config['APP_SETTINGS']}, and there is no "
-            "terminal to ask on: add --yes if that is what you want."
+            f"{action} APP_SETTINGS is {current_app.config['APP_SETTINGS']}, and there is no "
+            "terminal for a confirmation: add --yes to confirm."
         )
 
 
-def described(error: InvalidPayload) -> str:
-    """Return every fault of a payload in one line."""
+def describe(error: InvalidPayload) -> str:
+    """Return the field errors of a payload in one line."""
     return " ".join(f"{fault.field}: {fault.message}" for fault in error.errors)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is one."""
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def moment(when: datetime) -> str:
-    """Return a point in time as it is printed."""
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+def format_time(time: datetime) -> str:
+    """Return a point in time in the format of all commands."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def database_name() -> str:
-    """Return the database's URL without anything that could be a password."""
+    """Return the URL of the database without its password and its parameters."""
     return db.engine.url.set(query={}).render_as_string()

@@ -1,4 +1,4 @@
-"""Commands about the schema."""
+"""Commands that create and migrate the schema."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from flask_script_ng import Command
 from sqlalchemy import MetaData, exc
 
-from project.commands.console import CommandFailed, Yes, confirm, counted, database_name
+from project.commands.console import CommandFailed, Yes, confirm, database_name, pluralize
 from project.extensions import MIGRATIONS, db
 from project.telemetry import logs
 
@@ -18,23 +18,23 @@ logger = logging.getLogger(__name__)
 
 
 def recreate_db(yes: Yes = False) -> None:
-    """Drop every table of the database, then build the schema by the migrations."""
+    """Drop all tables of the database, then create the schema by the migrations."""
     confirm(f"recreate_db deletes all data of {database_name()}.", yes)
     tables = MetaData()
     tables.reflect(bind=db.engine)
     tables.drop_all(bind=db.engine)
     flask_migrate.upgrade()
-    dropped = counted(len(tables.tables), "table")
-    print(f"Dropped {dropped} and built the schema in {database_name()}.")
+    dropped = pluralize(len(tables.tables), "table")
+    print(f"Dropped {dropped} and created the schema in {database_name()}.")
 
 
 class Database(Command):  # type: ignore[misc]  # the library has no types
     """Manage the migrations: `db upgrade`, `db downgrade`, `db migrate`, `db current`, …"""
 
-    capture_all_args = True  # --help is Flask-Migrate's to answer
+    capture_all_args = True  # Flask-Migrate handles --help
 
     def run(self, typed: list[str]) -> None:
-        """Hand the arguments to Flask-Migrate; print what it changed and the revision."""
+        """Pass the arguments to Flask-Migrate; print the applied migrations and the revision."""
         logs.write_to(sys.stdout)
         arguments = ["--help" if word == "-h" else word for word in typed]
         migrations = flask_migrate.cli.db
@@ -42,13 +42,13 @@ class Database(Command):  # type: ignore[misc]  # the library has no types
             code = migrations.main(arguments, prog_name="manage.py db", standalone_mode=False)
         except click.ClickException as error:
             raise CommandFailed(error.format_message()) from None
-        # --help ends with a code; a command that was run ends with nothing.
+        # The code is None after a command, and 0 after --help.
         if code is None and {"upgrade", "downgrade", "stamp"} & set(arguments):
             print(f"{database_name()} is at revision {', '.join(applied_revisions()) or 'none'}.")
 
 
 def warn_of_pending_migrations() -> None:
-    """Warn where the schema is not the latest, or the database cannot be reached."""
+    """Log a warning if the schema is not the latest, or the database cannot be reached."""
     known = ScriptDirectory(str(MIGRATIONS)).get_heads()
     try:
         applied = applied_revisions()
@@ -61,6 +61,6 @@ def warn_of_pending_migrations() -> None:
 
 
 def applied_revisions() -> tuple[str, ...]:
-    """Return the revisions at which the schema stands; none where there is no schema."""
+    """Return the current revisions of the schema; empty if there is no schema."""
     with db.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_heads()

@@ -1,4 +1,4 @@
-"""Commands about signing keys, and about the tokens of other services."""
+"""Commands for signing keys, the shared secret and service tokens."""
 
 import secrets
 from typing import Annotated
@@ -7,24 +7,24 @@ from project.accounts import signing_keys
 from project.accounts.actors import COMMAND
 from project.accounts.signing_keys import KeyRow, source
 from project.clock import utcnow
-from project.commands.console import CommandFailed, Yes, confirm, database_name, moment
+from project.commands.console import CommandFailed, Yes, confirm, database_name, format_time
 from project.security import digests
 from project.serving import shared_secret
 
 
 def make_service_token() -> None:
-    """Create a token for another service, or for Prometheus, and print the setting for it."""
+    """Create a token for another service or for Prometheus; print it and its digest."""
     token = secrets.token_urlsafe(32)
-    print(f"For the other service:  {token}")
-    print(f"Add to SERVICE_TOKENS:  {digests.sha256(token)}")
-    print("(or to METRICS_TOKEN, for Prometheus), then restart the service.")
+    print(f"Token, for the other service:  {token}")
+    print(f"Digest, for SERVICE_TOKENS:    {digests.sha256(token)}")
+    print("For Prometheus, add the digest to METRICS_TOKEN instead. Then restart the service.")
 
 
 def adopt_secret(yes: Yes = False) -> None:
-    """Record this SECRET_KEY as the one that every server must have."""
+    """Record the SECRET_KEY of this machine as the one that every server must have."""
     confirm(
-        f"adopt_secret takes every server of {database_name()} out of service that has another "
-        "SECRET_KEY.",
+        f"adopt_secret makes every server of {database_name()} with a different SECRET_KEY report "
+        "that it is not ready.",
         yes,
     )
     shared_secret.adopt()
@@ -32,15 +32,15 @@ def adopt_secret(yes: Yes = False) -> None:
 
 
 def list_keys() -> None:
-    """List the signing keys, and what each does now."""
+    """List the signing keys with their state."""
     known, signer = signing_keys.list_unexpired(), source.current().signer_id()
     if source.current().is_symmetric:
         print("TOKEN_ALGORITHM is HS256: tokens are signed with SECRET_KEY.")
     elif signer is None:
-        print("No key signs now: the next login creates one.")
+        print("There is no active signing key: the next login creates one.")
     for key in known:
         state = "signs" if key.kid == signer else _state(key)
-        print(f"{key.kid}  {key.algorithm:5}  {moment(key.created_at)}  {state}")
+        print(f"{key.kid}  {key.algorithm:5}  {format_time(key.created_at)}  {state}")
 
 
 def rotate_keys() -> None:
@@ -55,14 +55,15 @@ def rotate_keys() -> None:
     signs_at = utcnow() + signing_keys.publication_lead()
     made = ring.rotate(signs_at, COMMAND)
     if made is None:
-        raise CommandFailed("another process has created a key at the same time; that one will do.")
+        raise CommandFailed("another process has just created a key; there is no need for another.")
     print(
-        f"Created {made} in {database_name()}, published now; it signs from {moment(signs_at)} on."
+        f"Created and published {made} in {database_name()}; it signs tokens from "
+        f"{format_time(signs_at)}."
     )
 
 
 def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> None:
-    """Reject every token that a leaked key has signed, at once."""
+    """Retire a leaked signing key: its tokens are rejected at once."""
     try:
         signing_keys.retire(kid)
     except signing_keys.UnknownKey:
@@ -70,17 +71,17 @@ def retire_key(kid: Annotated[str, "The key's id, as list_keys prints it."]) -> 
     source.current().load_or_rotate()
     print(
         f"Retired {kid} in {database_name()}: its tokens are rejected from now on, and their users "
-        "log in again."
+        "have to log in again."
     )
 
 
 def _state(key: KeyRow) -> str:
-    """Return what a key does now that does not sign."""
+    """Return the state of a key that does not sign."""
     now = utcnow()
     if key.retired_at is not None:
-        return f"retired {moment(key.retired_at)}"
+        return f"retired {format_time(key.retired_at)}"
     if not signing_keys.is_valid(key, now):
         return "expired"
     if key.signs_at > now:
-        return f"published, signs from {moment(key.signs_at)} on"
-    return f"verifies until {moment(key.expires_at)}" if key.expires_at else "verifies"
+        return f"published, signs from {format_time(key.signs_at)}"
+    return f"verifies until {format_time(key.expires_at)}" if key.expires_at else "verifies"

@@ -1,4 +1,4 @@
-"""Commands that keep an installation in order."""
+"""The command that deletes expired rows."""
 
 import sys
 from collections import Counter
@@ -13,7 +13,7 @@ def purge() -> None:
     """Delete expired sessions, feed entries, counters, audit events and private keys."""
     deleted = Counter(dict.fromkeys(retention.NAMES, 0))
     on_terminal = sys.stdout.isatty()
-    # Counting reads all that is due, which is for somebody who looks on alone.
+    # The number of batches is needed for the progress bar only, and costs a scan of the tables.
     length = retention.count_due_batches() if on_terminal else 0
     with click.progressbar(
         retention.purge(), length, label="Purging", hidden=not on_terminal

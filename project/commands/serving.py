@@ -1,4 +1,4 @@
-"""Commands that serve, or open a shell inside the service."""
+"""Commands that run a server or open a Python shell."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from project.models import Session, User
 from project.serving import server, shared_secret
 from project.telemetry import logs, metrics_folder
 
-LAST_PORT = 65535
+MAX_PORT = 65535
 HELP = {
     "host": "The address to listen on (default: 127.0.0.1).",
     "port": "The port to listen on (default: 5000).",
@@ -30,16 +30,16 @@ HELP = {
     "ssl_crt": "The file of the TLS certificate.",
     "ssl_key": "The file of its private key.",
 }
-"""For the options that the library leaves unexplained."""
+"""Help texts for the options that Flask-Script leaves without one."""
 
 logger = logging.getLogger(__name__)
 
 
 class SilentHandler(WSGIRequestHandler):
-    """Serves requests and leaves it to the service to log them."""
+    """A request handler without an access log: the service has its own."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: the path may hold an id."""
+        """Log nothing, since the path may contain an id."""
 
 
 class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no types
@@ -53,7 +53,7 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
         )
 
     def get_options(self) -> list[Option]:
-        """Return the library's options, each with its help."""
+        """Return Flask-Script's options, each with a help text."""
         options: list[Option] = list(super().get_options())
         for option in options:
             option.kwargs.setdefault("help", HELP.get(option.kwargs["dest"]))
@@ -62,9 +62,9 @@ class DevelopmentServer(Server):  # type: ignore[misc]  # the library has no typ
     def __call__(self, app: Flask, host: str, port: int, *args: object, **kwargs: object) -> None:
         """Serve until interrupted."""
         logs.write_to(sys.stdout)
-        # What it says at its start is made for a terminal, colours and all.
+        # Werkzeug's banner contains colour codes for a terminal.
         logging.getLogger("werkzeug").propagate = False
-        if "WERKZEUG_RUN_MAIN" not in os.environ:  # else the reloader's child, whose port is taken
+        if "WERKZEUG_RUN_MAIN" not in os.environ:  # it is set in the child of the reloader
             check_port(host, port)
             with app.app_context():
                 warn_of_pending_migrations()
@@ -84,10 +84,10 @@ def serve(
     workers: Annotated[str, "The number of worker processes."] = "2",
 ) -> None:
     """Serve with granian, the server for production."""
-    is_port = re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) <= LAST_PORT
+    is_port = re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) <= MAX_PORT
     if not is_port or not re.fullmatch(r"[1-9][0-9]{0,2}", workers):
         raise CommandFailed(
-            f"--port takes a whole number from 1 to {LAST_PORT}, --workers one from 1 on."
+            f"--port must be a whole number from 1 to {MAX_PORT}, --workers one from 1 to 999."
         )
     check_port(host, int(port))
     logs.write_to(sys.stdout)
@@ -96,30 +96,30 @@ def serve(
     chosen, address = current_app.config["APP_SETTINGS"], f"http://{host}:{port}"
     page = "; try it at /docs" if current_app.config["DOCS_ENABLED"] else ""
     logger.info("serving %s by %s on %s%s", database_name(), chosen, address, page)
-    logs.warn_if_lost()
+    logs.warn_if_unwritable()
     share_cores(int(workers))
-    share_counts()
-    db.engine.dispose()  # no worker is to inherit a connection
+    share_metrics()
+    db.engine.dispose()  # workers must not inherit connections
     server.serve(create_app, current_app.config, host, int(port), int(workers))
 
 
-def share_counts() -> None:
-    """Have the workers count together, where anybody may read it. Raises CommandFailed."""
+def share_metrics() -> None:
+    """Create the metrics folder of the workers, if metrics are enabled. Raises CommandFailed."""
     if not current_app.config["METRICS_TOKEN"]:
         return
     try:
-        metrics_folder.make()
+        metrics_folder.create()
     except OSError as error:
         raise CommandFailed(f"{metrics_folder.REMEDY} ({error.strerror}).") from None
 
 
 def shell_context() -> dict[str, object]:
-    """Return what the shell knows by name."""
+    """Return the names that are defined in the shell."""
     return {"app": current_app, "db": db, "User": User, "Session": Session}
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise CommandFailed where nothing can listen; a server would say so by a stack trace."""
+    """Raise CommandFailed if the port is unavailable. The server would print a stack trace."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -128,6 +128,6 @@ def check_port(host: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise CommandFailed(
-                f"cannot listen on {host}:{port} ({reason}); stop what listens there, or give "
-                "another --port."
+                f"cannot listen on {host}:{port} ({reason}); stop the program that uses the port, "
+                "or choose another --port."
             ) from None

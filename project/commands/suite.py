@@ -16,14 +16,17 @@ def test() -> None:
 
 
 def cov() -> None:
-    """Run the test suite with branch coverage; print the table and write htmlcov/."""
+    """Run the test suite with branch coverage; print a report and write htmlcov/."""
     _run_suite("--coverage")
 
 
 def _run_suite(*options: str) -> NoReturn:
-    """Become the runner: a signal reaches it directly, and coverage begins before `project`."""
+    """Replace this process with the test runner.
+
+    The runner then receives signals directly, and starts coverage before it imports `project`.
+    """
     if not (ROOT / "project" / "tests").is_dir():
-        raise CommandFailed("the tests are not here; a container's image comes without them.")
+        raise CommandFailed("the test suite is missing; container images do not include it.")
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "project.tests.run", *options])

@@ -1,1 +1,1 @@
-"""What the servers take on, and when they are ready for it."""
+"""The server and its processes: threads, sockets, signals, and readiness for requests."""

@@ -1,4 +1,4 @@
-"""What a server raises while a body is read becomes an error of ours."""
+"""Translation of the exceptions that a server raises while a request body is read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from project.errors import ServiceError
 
 @contextmanager
 def raised_as(error: type[ServiceError]) -> Iterator[None]:
-    """Raise whatever the block raises as this error.
+    """Raise this error in place of any exception of the block that is not a ServiceError.
 
-    For reading from `wsgi.input` alone: of a broken chunk every server makes exceptions of its
-    own, gunicorn's have no common ancestor but Exception.
+    Use it only for reading `wsgi.input`. Each server raises its own exceptions for a broken chunk,
+    and those of gunicorn have no common base class but Exception.
     """
     try:
         yield

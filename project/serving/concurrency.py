@@ -1,8 +1,8 @@
-"""How many requests are worked at together: each takes a place, and waits where none is free.
+"""A limit on the requests that a process handles at once: each holds a slot, or waits for one.
 
-A request whose body is still to come works at nothing, so it lends its place to another. Servers
-have a thread for every connection that they accept; so clients that withhold bodies hold threads,
-which are many, and never places, which are few.
+A request that waits for its body releases its slot. The server has a thread for every connection
+that it accepts, so clients that withhold a body occupy threads, which are many, and never slots,
+which are few.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,10 +19,10 @@ from project.serving.slow_clients import IdleConnectionReaper
 
 
 class ConcurrencyLimiter:
-    """The places; to enter is to take one."""
+    """A fixed number of slots. As a context manager, it holds one slot."""
 
     def __init__(self, number: int) -> None:
-        # Every request pays for this, and a semaphore costs three times as much.
+        # Every request pays for this, and a semaphore costs three times as much as a queue.
         self._free = SimpleQueue[None]()
         for _ in range(number):
             self._free.put(None)
@@ -35,7 +35,7 @@ class ConcurrencyLimiter:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Lend one's place to others for as long as the block waits for the client."""
+        """Release the slot while the block waits for the client, then acquire one again."""
         self._free.put(None)
         try:
             yield
@@ -43,43 +43,43 @@ class ConcurrencyLimiter:
             self._free.get()
 
 
-class Admission:
-    """The app behind its places; the first request to a server also starts the watch."""
+class ConcurrencyMiddleware:
+    """WSGI middleware that gives each request a slot. The first request starts the reaper."""
 
     def __init__(
-        self, app: WSGIApplication, places: ConcurrencyLimiter, watch: IdleConnectionReaper
+        self, app: WSGIApplication, limiter: ConcurrencyLimiter, reaper: IdleConnectionReaper
     ) -> None:
         self._app = app
-        self._places = places
-        self._watch = watch
+        self._limiter = limiter
+        self._reaper = reaper
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer the request as soon as there is a place for it."""
-        # Where a process has one thread, nobody else waits; a test's client is such a place.
-        if not self._watch.started and environ["wsgi.multithread"]:
-            self._watch.start()
-        if unread_body.may_be_left(environ):
-            return self._answer_with_body(environ, start_response)
-        with self._places:
+        """Handle the request as soon as a slot is free."""
+        # With a single thread no other request can wait; a test client has one.
+        if not self._reaper.started and environ["wsgi.multithread"]:
+            self._reaper.start()
+        if unread_body.has_body(environ):
+            return self._handle_with_body(environ, start_response)
+        with self._limiter:
             return self._app(environ, start_response)
 
-    def _answer_with_body(
+    def _handle_with_body(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        unread_body.give_an_end(environ)
-        with self._places:
+        unread_body.limit_stream(environ)
+        with self._limiter:
             response = self._app(environ, start_response)
         unread_body.discard(environ)  # without a slot, since it waits for the client
         return response
 
 
 def init_app(app: Flask) -> None:
-    """Give the app its limiter, and what aborts its idle connections."""
+    """Add the limiter and the reaper to the app."""
     add_component(app, ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS))
     add_component(app, IdleConnectionReaper(app.config["CLIENT_TIMEOUT_SECONDS"]))
 
 
-def limit(app: Flask) -> Admission:
+def limit(app: Flask) -> ConcurrencyMiddleware:
     """Return the app's WSGI callable behind its limiter."""
     limiter = get_component(ConcurrencyLimiter, app)
-    return Admission(app.wsgi_app, limiter, get_component(IdleConnectionReaper, app))
+    return ConcurrencyMiddleware(app.wsgi_app, limiter, get_component(IdleConnectionReaper, app))

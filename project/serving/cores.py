@@ -1,11 +1,11 @@
-"""The processor cores of this process."""
+"""The processor cores that this process may use."""
 
 import os
 import sys
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,23 +1,24 @@
-"""Whether the server is about to end: one byte that the processes of a server share.
+"""Draining, the grace period before shutdown: a flag that all processes of a server share.
 
-The first process marks it when it is told to end, and the workers, which it has forked, see it.
+The parent process sets the flag when it receives SIGTERM. Its workers, which it has forked, read
+it through shared memory and report that they are not ready.
 """
 
 import mmap
 
-_mark = mmap.mmap(-1, 1)
+_flag = mmap.mmap(-1, 1)
 
 
 def begin() -> None:
-    """Say that no new request should be sent here."""
-    _mark[0] = 1
+    """Start draining: `/health/ready` asks load balancers to send no new requests."""
+    _flag[0] = 1
 
 
 def end() -> None:
-    """Take that back."""
-    _mark[0] = 0
+    """Stop draining."""
+    _flag[0] = 0
 
 
 def is_on() -> bool:
-    """Tell whether the server is about to end."""
-    return _mark[0] == 1
+    """Return whether the server is draining."""
+    return _flag[0] == 1

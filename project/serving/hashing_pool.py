@@ -1,4 +1,4 @@
-"""The threads that hash passwords, and a bounded queue before them."""
+"""A thread pool for hashing passwords, with a bounded queue."""
 
 import os
 import sys
@@ -14,60 +14,60 @@ Result = TypeVar("Result")
 
 
 class PoolFull(Exception):
-    """All threads hash and the queue is full, or the network has its share of both."""
+    """All slots of the pool are in use, or the network uses its share of them."""
 
 
 class PoolSlots:
-    """The places of a pool, of which one network gets no more than half.
+    """The slots of a pool. One network may hold at most half of them.
 
-    What has no network, as a command, may have all of them.
+    Work without a network, such as that of a command, may hold all of them.
     """
 
     def __init__(self, number: int) -> None:
         self._number = number
         self._share = max(1, number // 2)
-        self._taken: Counter[str | None] = Counter()
+        self._held: Counter[str | None] = Counter()
         self._lock = threading.Lock()
 
-    def are_left(self, network: str | None) -> bool:
-        """Return whether this network could get a place now."""
-        has_share = network is None or self._taken[network] < self._share
-        return has_share and self._taken.total() < self._number
+    def is_free(self, network: str | None) -> bool:
+        """Return whether this network could acquire a slot now."""
+        has_share = network is None or self._held[network] < self._share
+        return has_share and self._held.total() < self._number
 
     @contextmanager
-    def taken(self, network: str | None) -> Iterator[None]:
-        """Hold a place for as long as the block lasts. Raises PoolFull where none is left."""
+    def hold(self, network: str | None) -> Iterator[None]:
+        """Hold a slot during the block. Raises PoolFull if none is free."""
         with self._lock:
-            if not self.are_left(network):
+            if not self.is_free(network):
                 raise PoolFull
-            self._taken[network] += 1
+            self._held[network] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._taken[network] -= 1
-                self._taken += Counter()  # drops who holds none any more
+                self._held[network] -= 1
+                self._held += Counter()  # removes networks that hold none
 
 
 class PoolObserver:
-    """Is told what goes on in a pool, in the thread that does it; this one lets it pass."""
+    """Receives the events of a pool, in the thread where they happen. This one ignores them."""
 
-    def waits(self) -> None:
-        """Note that one more password waits."""
+    def on_queued(self) -> None:
+        """Handle the queueing of a hash."""
 
-    def begins(self) -> None:
-        """Note that a thread has begun with one."""
+    def on_started(self) -> None:
+        """Handle the start of a queued hash in a thread."""
 
-    def ends(self, seconds: float) -> None:
-        """Note that the thread has ended with it, and how long it took."""
+    def on_finished(self, seconds: float) -> None:
+        """Handle the end of a hash, which took this long."""
 
 
 class HashingPool:
-    """A few threads that hash, and a short queue before them.
+    """A few threads that hash passwords, and a short queue.
 
-    bcrypt lets go of Python's lock, so that as many hashes run at once as there are threads; more
-    of them than cores would take the time of every other request. The threads start with the first
-    hash: servers fork before that. Whoever waits for a hash does so within `while_waiting`.
+    bcrypt releases Python's global lock, so hashes run in parallel. More threads than cores would
+    slow down every other request. The threads start with the first hash, after the server has
+    forked. A caller waits for its hash within the context manager `while_waiting`.
     """
 
     def __init__(
@@ -77,38 +77,38 @@ class HashingPool:
         niceness: int,
         while_waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self.watch = PoolObserver()
+        self.observer = PoolObserver()
         self.size = threads
-        self._places = PoolSlots(threads + queue)
+        self._slots = PoolSlots(threads + queue)
         self._while_waiting = while_waiting
-        self._threads = ThreadPoolExecutor(threads, "hashing", _be_nice, (niceness,))
+        self._threads = ThreadPoolExecutor(threads, "hashing", _lower_priority, (niceness,))
 
     def is_full(self, network: str | None = None) -> bool:
-        """Return whether there is no place left for this network just now."""
-        return not self._places.are_left(network)
+        """Return whether this network could acquire no slot now."""
+        return not self._slots.is_free(network)
 
     def run(self, work: Callable[[], Result], network: str | None = None) -> Result:
-        """Return what the work returns. Raises PoolFull at once where there is no place left."""
-        with self._places.taken(network):
-            self.watch.waits()
+        """Run the work in a thread and return its result. Raises PoolFull if no slot is free."""
+        with self._slots.hold(network):
+            self.observer.on_queued()
             with self._while_waiting():
-                return self._threads.submit(_watched, work, self.watch).result()
+                return self._threads.submit(_run_observed, work, self.observer).result()
 
 
-def _be_nice(niceness: int) -> None:
-    """Have the process's other threads run first. Of a single thread Linux alone can say that."""
+def _lower_priority(niceness: int) -> None:
+    """Raise the niceness of this thread. Only Linux has a priority for each thread."""
     if sys.platform == "linux" and niceness:
-        # On top of what the process was started with: less would take a right that few have.
+        # Added to the niceness of the process: lowering it would need a privilege.
         nicer = min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
-        # A refusal here would end the pool, and is no reason to.
+        # An exception here would break the pool, which works at any priority.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nicer)
 
 
-def _watched(work: Callable[[], Result], watch: PoolObserver) -> Result:
-    watch.begins()
-    began_at = time.perf_counter()
+def _run_observed(work: Callable[[], Result], observer: PoolObserver) -> Result:
+    observer.on_started()
+    started_at = time.perf_counter()
     try:
         return work()
     finally:
-        watch.ends(time.perf_counter() - began_at)
+        observer.on_finished(time.perf_counter() - started_at)

@@ -1,4 +1,4 @@
-"""Whether requests should be sent to this process now."""
+"""The readiness check: whether this process can handle requests now."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from project.serving import draining, shared_secret
 from project.serving.shared_secret import ONLY
 
 MAX_WAIT = 1.0
-"""Seconds in which the database has to answer."""
+"""Seconds within which the database has to respond."""
 
 APPLIED = select(
     column("version_num", String), shared_secret.RECORD.c.salt, shared_secret.RECORD.c.fingerprint
@@ -30,31 +30,32 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The migrations of this version of the service, and the last of them."""
+    """The migrations that this version of the service knows, and the latest of them."""
 
     known: frozenset[str]
     heads: frozenset[str]
 
-    def is_served_by(self, applied: set[str]) -> bool:
-        """Tell whether a schema with these migrations has all that this version needs.
+    def supports(self, applied: set[str]) -> bool:
+        """Return whether this version works on a schema with these migrations applied.
 
-        One that this version does not know is a newer version's, which is being put in place;
-        until then the older one has to go on.
+        An unknown migration belongs to a newer version. During its deployment the previous version
+        has to go on serving.
         """
         return applied >= self.heads or bool(applied - self.known)
 
 
 def check(*, may_write: bool = True) -> None:
-    """Raise NotReady where the database does not answer, SchemaBehind, SecretDiffers or Draining.
+    """Raise NotReady, SchemaBehind, SecretDiffers or Draining where the process is not ready.
 
-    One statement on the wire reads all of it. If no secret is recorded, or a previous one, the
-    first check also records this process's secret; a failure to do so does not matter here.
+    A single statement tests the connection, and reads the schema's revision and the recorded
+    secret. If none or a previous one is recorded, the first check also records the secret; the
+    check does not fail if that fails.
     """
     if draining.is_on():
         raise Draining
     deadline.begin(MAX_WAIT)
-    rows = _rows()
-    if not _history().is_served_by({row.version_num for row in rows}):
+    rows = _fetch_applied()
+    if not _history().supports({row.version_num for row in rows}):
         raise SchemaBehind
     _check_secret(rows[0].salt, rows[0].fingerprint, may_write)
 
@@ -62,14 +63,14 @@ def check(*, may_write: bool = True) -> None:
 def _check_secret(salt: str | None, fingerprint: str | None, may_write: bool) -> None:
     shared = shared_secret.current()
     if not shared.agrees(salt, fingerprint):
-        log.warning("not ready: the other servers have another SECRET_KEY")
+        log.warning("not ready: the other servers have a different SECRET_KEY")
         raise SecretDiffers
     if may_write:
         with suppress(SQLAlchemyError):  # a full disk, for example: reading goes on
             shared.settle(salt, fingerprint)
 
 
-def _rows() -> Sequence[Row[str, str, str]]:
+def _fetch_applied() -> Sequence[Row[str, str, str]]:
     with _reported_as_not_ready():
         return autocommit.all(APPLIED)
 

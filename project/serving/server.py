@@ -1,7 +1,7 @@
-"""granian, which says that it is about to end before it does.
+"""The granian server, with draining before shutdown.
 
-By itself it stops at SIGTERM to take connections and closes those that are idle, and a load
-balancer learns of it by the requests that fail.
+On SIGTERM granian at once stops accepting connections and closes idle ones. A load balancer would
+notice only by failing requests.
 """
 
 import gc
@@ -21,18 +21,21 @@ from project.telemetry import logs
 
 
 class DrainingServer(MPServer):
-    """A server that goes on for some seconds when SIGTERM ends it, and is not ready meanwhile."""
+    """A server that after SIGTERM goes on serving for some seconds, reporting that it drains."""
 
     drain_seconds = 0.0
     is_terminated = False
 
     def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
-        """Note which signal it was: who presses Ctrl-C does not want to wait."""
+        """Record whether the signal is SIGTERM: Ctrl-C (SIGINT) ends the server at once."""
         self.is_terminated = args[:1] == (signal.SIGTERM,)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def shutdown(self, exit_code: int = 0) -> None:
-        """End the server; after a SIGTERM later, unless another signal comes or a worker dies."""
+        """End the server, after draining if it was terminated.
+
+        Another signal, or the death of a worker, ends the draining early.
+        """
         if self.is_terminated:
             self.main_loop_interrupt.clear()
             draining.begin()
@@ -43,11 +46,11 @@ class DrainingServer(MPServer):
 def serve(
     create_app: Callable[[], Flask], config: Config, host: str, port: int, workers: int
 ) -> None:
-    """Serve until a signal ends it.
+    """Serve until a signal ends the server.
 
-    The workers are forked from this process, which has loaded everything: they share its memory,
-    begin at once, and see its mark of draining. Each creates an app of its own, since locks and
-    pools of connections are not to be shared.
+    The workers are forked from this process after it has loaded all modules: they share its
+    memory, start fast, and see the draining flag. Each worker creates its own app, since locks and
+    connection pools must not be shared.
     """
     multiprocessing.set_start_method("fork")
     server = DrainingServer(
@@ -56,7 +59,7 @@ def serve(
         port=port,
         interface=Interfaces.WSGI,
         websockets=False,
-        # One connection of HTTP/2 could hold hundreds of threads.
+        # A single HTTP/2 connection could occupy hundreds of threads.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
             header_read_timeout=1000 * config["CLIENT_TIMEOUT_SECONDS"],
@@ -66,11 +69,11 @@ def serve(
         backpressure=MAX_CONNECTIONS,
         blocking_threads=MAX_THREADS,
         workers_kill_timeout=SHUTDOWN_GRACE,
-        # By itself it would end with the first worker that is killed.
+        # By default the server ends when one worker is killed.
         respawn_failed_workers=True,
-        log_dictconfig=logs.of_server(readable=not config["STRICT"]),
+        log_dictconfig=logs.server_config(readable=not config["STRICT"]),
     )
     server.drain_seconds = config["DRAIN_SECONDS"]
-    gc.freeze()  # else the first collection in a worker would copy what it only looks at
-    # MPServer's own way here warns of the threads, which only slow clients use, and sleep in.
+    gc.freeze()  # the first collection in a worker would copy the shared memory
+    # MPServer.serve() warns about the number of threads, most of which only wait for slow clients.
     AbstractServer.serve(server, target_loader=create_app, wrap_loader=False)

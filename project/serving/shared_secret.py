@@ -1,11 +1,11 @@
-"""Whether this process has the secret that the other servers have.
+"""The check that all servers have the same secret.
 
-Servers with different secrets reject each other's tokens, so that requests fail by chance. The
-first server records the fingerprint of its SECRET_KEY in the database. A process agrees where its
-SECRET_KEY or one of its SECRET_KEY_FALLBACKS has that fingerprint. Where it is a fallback, the
-secret is being rotated: the process records the fingerprint of its SECRET_KEY instead, once. So in
-every order of restarts the last one leaves the new secret on record, and no process writes again
-and again while old and new ones run side by side.
+Servers with different secrets reject each other's tokens, so requests fail at random. The first
+server records the fingerprint of its SECRET_KEY in the database. A process agrees with it if its
+SECRET_KEY or one of its SECRET_KEY_FALLBACKS has that fingerprint. If only a fallback does, the
+secret is being rotated, and the process records the fingerprint of its own SECRET_KEY, once. The
+last process to restart thus leaves the new secret recorded, whatever the order of restarts, and
+previous and new processes do not overwrite each other's record again and again.
 """
 
 import logging
@@ -28,20 +28,20 @@ RECORD = table(
     column("fingerprint", String),
 )
 ONLY = 1
-"""The id of the one row."""
+"""The id of the only row."""
 
 RECORDED = select(RECORD.c.salt, RECORD.c.fingerprint).where(RECORD.c.id == ONLY)
 
 REMEDY = (
-    "give every server the same SECRET_KEY; where this is a new secret that replaces a leaked one, "
-    "run: python manage.py adopt_secret"
+    "give every server the same SECRET_KEY; if this one replaces a leaked secret, run: python "
+    "manage.py adopt_secret"
 )
 
 log = logging.getLogger(__name__)
 
 
 class SharedSecret:
-    """The secrets of one app, and whether it has recorded them."""
+    """The secrets of one app, compared with the recorded fingerprint."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._current: str = config["SECRET_KEY"]
@@ -49,13 +49,13 @@ class SharedSecret:
         self._is_settled = False
 
     def agrees(self, salt: str | None, recorded: str | None) -> bool:
-        """Return whether a secret of this app is the recorded one; nothing recorded agrees."""
+        """Return whether one of the app's secrets is the recorded one, or none is recorded."""
         if salt is None:
             return True
         return any(fingerprint.compute(secret, salt) == recorded for secret in self._accepted)
 
     def settle(self, salt: str | None, recorded: str | None) -> None:
-        """Record this app's secret, where none is recorded or a fallback is; at most once."""
+        """Record the app's secret, at most once, if none is recorded or one of its fallbacks is."""
         if self._is_settled:
             return
         self._is_settled = True
@@ -63,48 +63,48 @@ class SharedSecret:
             self.record(salt or fingerprint.new_salt(), recorded)
 
     def record(self, salt: str, replaced: str | None = None) -> None:
-        """Record this app's secret, if the recorded one is still the one that it replaces."""
-        made = fingerprint.compute(self._current, salt)
+        """Record the app's secret, unless another process has replaced the record meanwhile."""
+        own = fingerprint.compute(self._current, salt)
         insert = INSERTS[autocommit.engine.dialect.name](RECORD)
-        statement = insert.values(id=ONLY, salt=salt, fingerprint=made).on_conflict_do_update(
+        statement = insert.values(id=ONLY, salt=salt, fingerprint=own).on_conflict_do_update(
             index_elements=[RECORD.c.id],
-            set_={"fingerprint": made},
-            where=(RECORD.c.salt == salt) & (RECORD.c.fingerprint == literal(replaced or made)),
+            set_={"fingerprint": own},
+            where=(RECORD.c.salt == salt) & (RECORD.c.fingerprint == literal(replaced or own)),
         )
         with autocommit.engine.connect() as connection:
             connection.execute(statement)
 
 
 def init_app(app: Flask) -> None:
-    """Give the app its part."""
+    """Add the app's SharedSecret to it."""
     add_component(app, SharedSecret(app.config))
 
 
 def current() -> SharedSecret:
-    """Return the current app's."""
+    """Return the SharedSecret of the current app."""
     return get_component(SharedSecret)
 
 
 def recorded() -> tuple[str | None, str | None]:
-    """Return salt and fingerprint as they are recorded; None where they are not."""
+    """Return the recorded salt and fingerprint; both are None if none is recorded."""
     row = autocommit.first(RECORDED)
     return (row.salt, row.fingerprint) if row else (None, None)
 
 
 def check_at_start() -> None:
-    """Log an error where the other servers have another secret; else record this one."""
+    """Log an error if the other servers have a different secret; otherwise record this one."""
     try:
         salt, known = recorded()
         if current().agrees(salt, known):
             current().settle(salt, known)
         else:
-            log.error("SECRET_KEY is not the one that the other servers have; %s", REMEDY)
+            log.error("SECRET_KEY differs from that of the other servers; %s", REMEDY)
     except SQLAlchemyError as error:
         if not failures.is_outage(error):
             raise
 
 
 def adopt() -> None:
-    """Record this app's secret, whatever is recorded."""
+    """Record this app's secret in place of the recorded one."""
     salt, known = recorded()
     current().record(salt or fingerprint.new_salt(), known)

@@ -1,13 +1,14 @@
-"""Ends the connections of clients that keep a server waiting.
+"""Closing of connections whose clients are too slow.
 
-No server of ours has a deadline for a body, or for an answer that is not read. The kernel knows
-since when nothing was sent on a connection (tcp(7), TCP_INFO). Once a second the watch looks for
-those that have been silent for too long, and shuts down their reading side (shutdown(2)). To the
-server that is the client's end: a request that is not complete ends as any that was broken off,
-with `bad_request` where only the body was missing, and the connection is closed. What is silent
-even then has an answer to send that nobody reads, and is cut off.
+Neither granian nor gunicorn has a deadline for receiving a body, or for a client to read its
+response. The kernel knows how long the server has sent no data on a connection (tcp(7), TCP_INFO).
+Once a second the reaper checks this idle time. On a connection that is idle for too long it shuts
+down the receiving side (shutdown(2)), which the server takes for the end of the client's data: an
+incomplete request fails, with `bad_request` if only its body is missing, and the connection is
+closed. A connection that is idle even longer has a response that its client does not read, and is
+aborted.
 
-TCP_INFO and the list of a process's descriptors are Linux's. Elsewhere nothing is watched.
+TCP_INFO and /proc/self/fd exist on Linux only. On other systems no connection is checked.
 """
 
 import socket
@@ -19,102 +20,105 @@ from datetime import timedelta
 from pathlib import Path
 
 INTERVAL = 1.0
-"""Seconds between two looks at the connections."""
+"""Seconds between two checks of the connections."""
 DESCRIPTORS = Path("/proc/self/fd")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 LAST_DATA_SENT = struct.Struct("=44xI")
-"""Of Linux's `struct tcp_info`: milliseconds since data was sent, or else since the connection."""
+"""The field of Linux's `struct tcp_info` with the milliseconds since data was last sent.
 
-KEEP_NOTHING = struct.pack("=ii", 1, 0)
-"""A `struct linger` (socket(7)): on, for no seconds."""
+If none was sent, it counts from the opening of the connection.
+"""
+
+NO_LINGER = struct.pack("=ii", 1, 0)
+"""A `struct linger` (socket(7)) that discards unsent data when the connection is closed."""
 
 
 class IdleConnectionReaper:
-    """A thread that ends slow connections."""
+    """A thread that closes slow connections."""
 
     def __init__(self, client_timeout: int) -> None:
-        # For the timeout a connection may be idle, or dawdle over a head: the server sees to that.
-        # The rest of the request and its answer have as long again, and who reads it as well.
+        # The server itself limits idle connections and slow header fields to the timeout. The
+        # body and the handling may take as long again, and so may the reading of the response.
         self.limit = 2 * timedelta(seconds=client_timeout)
-        self.last_limit = 3 * timedelta(seconds=client_timeout)
+        self.abort_limit = 3 * timedelta(seconds=client_timeout)
         self.started = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread, once; in the process that serves, since servers fork."""
+        """Start the thread once, in the worker process: threads do not survive a fork."""
         with self._lock:
-            if not self.started and can_watch():
-                threading.Thread(target=self._look_for_ever, daemon=True).start()
+            if not self.started and is_supported():
+                threading.Thread(target=self._run, daemon=True).start()
             self.started = True
 
-    def _look_for_ever(self) -> None:
+    def _run(self) -> None:
         clock = threading.Event()
         while not clock.wait(INTERVAL):
-            with suppress(OSError):  # no descriptor is free to look with; there will be
-                end_silent(self.limit, self.last_limit)
+            with suppress(OSError):  # no file descriptor is free; the next check may find one
+                close_idle(self.limit, self.abort_limit)
 
 
-def can_watch() -> bool:
-    """Tell whether this system knows since when a connection is silent."""
+def is_supported() -> bool:
+    """Return whether this system reports the idle time of connections."""
     return hasattr(socket, "TCP_INFO") and DESCRIPTORS.is_dir()
 
 
-def end_silent(limit: timedelta, last_limit: timedelta) -> None:
-    """End the reading of accepted connections on which nothing was sent for longer than this.
+def close_idle(limit: timedelta, abort_limit: timedelta) -> None:
+    """Stop receiving on accepted connections that are idle for longer than the limit.
 
-    Those that have been silent for longer than the last limit are cut off.
+    Abort those that are idle for longer than the abort limit.
     """
-    doors = _doors()
-    for found in _tcp_sockets():
-        with suppress(OSError):  # it has been closed meanwhile
-            if _port(found) not in doors or _listens(found) or _silence(found) <= limit:
+    ports = _listening_ports()
+    for connection in _tcp_sockets():
+        with suppress(OSError):  # it was closed meanwhile
+            if _port(connection) not in ports or _is_listening(connection):
                 continue
-            if _silence(found) > last_limit:
-                _cut_off(found)
-            else:
-                found.shutdown(socket.SHUT_RD)
+            if _idle_time(connection) > abort_limit:
+                _abort(connection)
+            elif _idle_time(connection) > limit:
+                connection.shutdown(socket.SHUT_RD)
 
 
-def _cut_off(found: socket.socket) -> None:
-    # Else the kernel would keep what was not read when the server has closed the connection.
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, KEEP_NOTHING)
-    found.shutdown(socket.SHUT_RDWR)
+def _abort(connection: socket.socket) -> None:
+    # Otherwise the kernel keeps the unread response after the server has closed the connection.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+    connection.shutdown(socket.SHUT_RDWR)
 
 
-def _doors() -> set[int]:
+def _listening_ports() -> set[int]:
     """Return the ports on which this process accepts connections."""
-    doors = set()
-    for found in _tcp_sockets():
+    ports = set()
+    for candidate in _tcp_sockets():
         with suppress(OSError):
-            if _listens(found):
-                doors.add(_port(found))
-    return doors
+            if _is_listening(candidate):
+                ports.add(_port(candidate))
+    return ports
 
 
 def _tcp_sockets() -> Iterator[socket.socket]:
-    """Yield every TCP socket of this process; each may be used until the next is asked for."""
+    """Yield every TCP socket of this process. Each is valid until the next one is yielded."""
     for descriptor in DESCRIPTORS.iterdir():
         try:
-            found = socket.socket(fileno=int(descriptor.name))
-        except OSError:  # this is no socket, or has been closed meanwhile
+            candidate = socket.socket(fileno=int(descriptor.name))
+        except OSError:  # it is not a socket, or was closed meanwhile
             continue
         try:
-            if found.family in FAMILIES and found.type == socket.SOCK_STREAM:
-                yield found
+            if candidate.family in FAMILIES and candidate.type == socket.SOCK_STREAM:
+                yield candidate
         finally:
-            found.detach()  # it stays the server's, and open
+            candidate.detach()  # leaves the server's socket open
 
 
-def _port(found: socket.socket) -> int:
-    port: int = found.getsockname()[1]
+def _port(candidate: socket.socket) -> int:
+    port: int = candidate.getsockname()[1]
     return port
 
 
-def _listens(found: socket.socket) -> bool:
-    return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+def _is_listening(candidate: socket.socket) -> bool:
+    return bool(candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def _silence(found: socket.socket) -> timedelta:
-    known = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LAST_DATA_SENT.size)
-    (milliseconds,) = LAST_DATA_SENT.unpack(known)
+def _idle_time(connection: socket.socket) -> timedelta:
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LAST_DATA_SENT.size)
+    (milliseconds,) = LAST_DATA_SENT.unpack(info)
     return timedelta(milliseconds=milliseconds)

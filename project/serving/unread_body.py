@@ -1,8 +1,9 @@
-"""Reads what is left of a request's body before its response is sent, and keeps none of it.
+"""Discarding of unread request bodies before the response is sent.
 
-A response that is sent while its client is still sending can be lost with the connection: the
-server has to close it, since it cannot find the next request in it. Many clients send the head and
-the body apart, so this is common wherever a request is rejected before its body was looked at.
+The client can lose a response that is sent while it is still sending its body. The server then
+has to close the connection, since it does not know where the next request begins. Many clients send
+header fields and body separately, so this is common where a request is rejected before its body
+is read.
 """
 
 from contextlib import suppress
@@ -15,29 +16,29 @@ from project.limits import BODY_PIECE
 from project.serving.broken_bodies import raised_as
 
 MAX_DISCARDED = 2 * 1024 * 1024
-"""Bytes of a body that are read and dropped; a longer one costs its client the connection."""
+"""Bytes of a body that are read and discarded. After a longer body the connection is closed."""
 
 
-def may_be_left(environ: WSGIEnvironment) -> bool:
-    """Tell whether the request has a body at all; cheap, since every request is asked."""
+def has_body(environ: WSGIEnvironment) -> bool:
+    """Return whether the request has a body. The check is cheap, since it runs for all requests."""
     return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
-def give_an_end(environ: WSGIEnvironment) -> None:
-    """Have the body's stream end with the body, where the server does not see to that."""
+def limit_stream(environ: WSGIEnvironment) -> None:
+    """Make the input stream end with the body, for servers that do not ensure it."""
     environ["wsgi.input"] = get_input_stream(environ)
     environ["wsgi.input_terminated"] = True
 
 
 def discard(environ: WSGIEnvironment) -> None:
-    """Read the rest of the body; what is too long, or breaks off, is left as it is.
+    """Read and discard the rest of the body. A body that is too long or incomplete is left unread.
 
-    A client that waits for `100 Continue` gets it by this, and so sends its body for nothing; its
-    connection lives on.
+    Reading sends `100 Continue` to a client that waits for it. Such a client sends its body in
+    vain, but keeps its connection.
     """
     if (get_content_length(environ) or 0) > MAX_DISCARDED:
         return
-    left, stream = MAX_DISCARDED, environ["wsgi.input"]
+    remaining, stream = MAX_DISCARDED, environ["wsgi.input"]
     with suppress(BadRequest), raised_as(BadRequest):
-        while left > 0 and (piece := stream.read(BODY_PIECE)):
-            left -= len(piece)
+        while remaining > 0 and (chunk := stream.read(BODY_PIECE)):
+            remaining -= len(chunk)

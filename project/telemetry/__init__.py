@@ -1,1 +1,1 @@
-"""What the service tells of itself: logs and metrics."""
+"""Logs, metrics and the request id."""

@@ -1,9 +1,9 @@
-"""The metrics: what is counted, under which names, and how it is told to Prometheus.
+"""The metrics of the service, and their exposition to Prometheus.
 
-Where the server has made a folder (`metrics_folder`), every process keeps its counts in files
-there, and whichever is asked tells the sum of all, those that have ended included. Without a folder
-the process tells its own. Labels have few values, all of our own choosing: a route's rule, never a
-path, and nothing of a person.
+If the server has created a metrics folder, each process stores its values in files there, and every
+process exposes the sum over all processes, including those that have ended. Without a folder a
+process exposes its own values. Labels have few values, and none comes from a client or a user: a
+route is labelled by its rule, never by the path.
 """
 
 import logging
@@ -34,94 +34,94 @@ from project.telemetry.metrics_folder import VARIABLE, reserve
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 HASHING_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 SAMPLE_INTERVAL = 5.0
-"""Seconds between two looks at the pools of connections; Prometheus looks less often."""
+"""Seconds between two samples of the connection pools. Prometheus scrapes less often."""
 
 log = logging.getLogger(__name__)
 
-# When a series began is told by one process alone and not by several; so by none.
+# prometheus_client exposes creation times for a single process, but not for several.
 disable_created_metrics()
 
 
 class Metrics:
-    """The counts of one app in this process; of the hashing pool it is told by being its watch."""
+    """The metrics of one app in this process. They also observe the hashing pool (PoolObserver)."""
 
     def __init__(self) -> None:
-        _choose_how_values_are_kept(os.getpid())
+        _choose_storage(os.getpid())
         self._folder = os.environ.get(VARIABLE)
         self._registry = CollectorRegistry()
         self.requests = Histogram(
-            "users_request_seconds", "Requests that were answered, and the seconds until then.",
+            "users_request_seconds", "Duration of requests in seconds.",
             ["route", "method", "status"], buckets=REQUEST_SECONDS,
             registry=self._registry,
         )  # fmt: skip
-        self.errors = self._counter("users_errors", "Requests that failed, by error code.", "code")
+        self.errors = self._counter("users_errors", "Error responses by error code.", "code")
         self.throttled = self._counter(
-            "users_throttled", "Attempts that a limit did not let in.", "policy"
+            "users_throttled", "Attempts rejected by a rate limit.", "policy"
         )
-        self.logins = self._counter("users_logins", "Logins that were tried.", "outcome")
+        self.logins = self._counter("users_logins", "Login attempts.", "outcome")
         self.registrations = self._counter(
-            "users_registrations", "Registrations that were tried.", "outcome"
+            "users_registrations", "Registration attempts.", "outcome"
         )
-        self.sessions_started = self._counter("users_sessions_started", "Sessions opened.")
+        self.sessions_started = self._counter("users_sessions_started", "Sessions started.")
         self.sessions_ended = self._counter(
-            "users_sessions_ended", "Sessions ended before their time."
+            "users_sessions_ended", "Sessions ended before they expired."
         )
         self.hashing_seconds = Histogram(
-            "users_hashing_seconds", "Seconds that a thread took to hash a password.",
+            "users_hashing_seconds", "Duration of password hashing in seconds.",
             buckets=HASHING_SECONDS, registry=self._registry,
         )  # fmt: skip
-        self.hashing_queued = self._gauge("users_hashing_queued", "Passwords that wait.")
-        self.hashing_active = self._gauge("users_hashing_active", "Threads that hash now.")
-        self.hashing_threads = self._gauge("users_hashing_threads", "Threads that may hash.")
+        self.hashing_queued = self._gauge("users_hashing_queued", "Hashes waiting for a thread.")
+        self.hashing_active = self._gauge("users_hashing_active", "Hashing threads at work.")
+        self.hashing_threads = self._gauge("users_hashing_threads", "Hashing threads.")
         self.connections = self._gauge(
-            "users_database_connections", "Connections to the database in use.", "engine"
+            "users_database_connections", "Database connections in use.", "engine"
         )
         self.pool_size = self._gauge(
-            "users_database_pool_size", "Connections to the database that may stay open.", "engine"
+            "users_database_pool_size", "Database connections that the pool keeps open.", "engine"
         )
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(name, help_text, labels, registry=self._registry)
 
     def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
-        """Return a gauge of which the sum over all living processes is told; it begins at 0."""
+        """Return a gauge that starts at 0 and is summed over all live processes."""
         gauge = Gauge(name, help_text, labels, registry=self._registry, multiprocess_mode="livesum")
         if not labels:
-            gauge.set(0)  # else a process goes on where one of before with its id has ended
+            gauge.set(0)  # an ended process of the same id may have left a value in the file
         return gauge
 
-    def waits(self) -> None:
-        """Note that one more password waits."""
+    def on_queued(self) -> None:
+        """Count a queued hash."""
         self.hashing_queued.inc()
 
-    def begins(self) -> None:
-        """Note that a thread has begun with one."""
+    def on_started(self) -> None:
+        """Count a queued hash as active."""
         self.hashing_queued.dec()
         self.hashing_active.inc()
 
-    def ends(self, seconds: float) -> None:
-        """Note that the thread has ended with it."""
+    def on_finished(self, seconds: float) -> None:
+        """Count the end of a hash, and observe its duration."""
         self.hashing_active.dec()
         self.hashing_seconds.observe(seconds)
 
     def exposition(self, facts: "Facts") -> bytes:
-        """Return everything in Prometheus' text format, version 0.0.4."""
-        told = CollectorRegistry()
-        told.register(self._counts())
-        told.register(facts)
-        return generate_latest(told)
+        """Return all metrics in Prometheus' text format, version 0.0.4."""
+        exposed = CollectorRegistry()
+        exposed.register(self._collector())
+        exposed.register(facts)
+        return generate_latest(exposed)
 
-    def _counts(self) -> Collector:
+    def _collector(self) -> Collector:
         if self._folder is None:
             return self._registry
-        _forget_the_dead(Path(self._folder))
+        _remove_ended_gauges(Path(self._folder))
         return MultiProcessCollector(None, self._folder)
 
 
 class ConnectionSampler:
-    """Looks every few seconds how many connections of a process are in use.
+    """Samples every few seconds how many database connections of a process are in use.
 
-    To count each as it goes out and comes back would cost every request more than all else here.
+    Counting each checkout and checkin would cost a request more than all other metrics together.
     """
 
     def __init__(self, metrics: Metrics, engines: Mapping[str, Engine]) -> None:
@@ -132,20 +132,20 @@ class ConnectionSampler:
         self.sample()
 
     def sample(self) -> None:
-        """Note how many are in use now, and may stay open."""
+        """Set the gauges for the connections in use and the size of the pool."""
         for name, engine in self._engines.items():
-            if isinstance(engine.pool, QueuePool):  # else nothing is kept open
+            if isinstance(engine.pool, QueuePool):  # other pools keep no connection open
                 self._metrics.pool_size.labels(name).set(engine.pool.size())
                 self._metrics.connections.labels(name).set(engine.pool.checkedout())
 
     def start(self) -> None:
-        """Start the thread that looks; not before the first request, since servers fork."""
+        """Start the thread, at the first request: threads do not survive the server's fork."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._sample_for_ever, daemon=True)
+                self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
 
-    def _sample_for_ever(self) -> None:
+    def _run(self) -> None:
         clock = threading.Event()
         while not clock.wait(SAMPLE_INTERVAL):
             self.sample()
@@ -153,40 +153,39 @@ class ConnectionSampler:
 
 @dataclass(frozen=True)
 class Facts(Collector):
-    """What is the same whichever process tells it; None where it cannot be told."""
+    """Metrics that are the same in every process; None where a value is unavailable."""
 
     version: str
     open_sessions: int | None
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known."""
+        """Yield the available metrics."""
         build = GaugeMetricFamily("users_build_info", "Always 1.", labels=["version"])
         build.add_metric([self.version], 1)
         yield build
         if self.open_sessions is not None:
-            yield GaugeMetricFamily(
-                "users_open_sessions", "Sessions that are open.", self.open_sessions
-            )
+            yield GaugeMetricFamily("users_open_sessions", "Open sessions.", self.open_sessions)
 
 
 @cache
-def _choose_how_values_are_kept(process: int) -> None:
-    """Look for the folder once more: the library does so when it is imported, which may be early.
+def _choose_storage(process: int) -> None:
+    """Store values in the metrics folder if there is one, otherwise in memory.
 
-    Once a process: two that write to the same files would overwrite each other. A process that
-    finds no room there counts by itself, so that it serves all the same.
+    prometheus_client chooses when it is imported, which may be before the folder is created. The
+    choice is made once for each process, since two processes would overwrite each other's files.
+    If the disk is full, the process stores its values in memory and serves all the same.
     """
     values.ValueClass = values.get_value_class()
     if folder := os.environ.get(VARIABLE):
         try:
             reserve(Path(folder), process)
         except OSError as error:
-            log.warning("what this process counts is not told: %s", error.strerror)
+            log.warning("metrics of this process are unavailable: %s", error.strerror)
             values.ValueClass = values.MutexValue
 
 
-def _forget_the_dead(folder: Path) -> None:
-    """Remove the gauges of processes that are no more; what they have counted stays."""
+def _remove_ended_gauges(folder: Path) -> None:
+    """Remove the gauges of processes that have ended. Their counters stay."""
     for file in folder.glob("gauge_live*.db"):
         if not _is_alive(int(file.stem.rpartition("_")[2])):
             file.unlink(missing_ok=True)
@@ -195,6 +194,6 @@ def _forget_the_dead(folder: Path) -> None:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except OSError:  # none, or somebody else's by now
+    except OSError:  # it has ended, or its id belongs to another user's process
         return False
     return True

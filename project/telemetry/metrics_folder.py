@@ -1,4 +1,4 @@
-"""The folder in which the processes of a server count together: made anew for every start."""
+"""The folder in which the processes of a server share their metrics, created at every start."""
 
 import fcntl
 import os
@@ -11,42 +11,42 @@ from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable by which prometheus_client, in the server's workers, learns of the folder."""
+"""The environment variable that names the folder to prometheus_client."""
 
 REMEDY = (
-    "No folder for the metrics can be made: set TMPDIR to a folder that can be written, or leave "
-    "METRICS_TOKEN out"
+    "The folder for the metrics cannot be created: set TMPDIR to a writable folder, or unset "
+    "METRICS_TOKEN"
 )
 PREFIX = "users-metrics-"
-SIZES = {"histogram": 1 << 21, "counter": 1 << 18, "gauge_livesum": 1 << 18}
-"""Bytes of the files of a process: more than the service's series take."""
-SETTLED = 60.0
-"""Seconds after which a folder that nobody holds is one that a server has left behind."""
+FILE_SIZES = {"histogram": 1 << 21, "counter": 1 << 18, "gauge_livesum": 1 << 18}
+"""Bytes reserved for each file of a process: more than the service's time series need."""
+MIN_STALE_SECONDS = 60.0
+"""Age from which a folder without a lock is stale, its server having ended without removing it."""
 
 
-def make() -> None:
-    """Make the folder for the server that is about to start, of mode 700 and empty.
+def create() -> None:
+    """Create an empty folder of mode 700 for the server that is about to start.
 
-    It is held by a lock for as long as the server lives, through `exec` and `fork`; so nobody takes
-    it for one that was left behind, systemd-tmpfiles neither (tmpfiles.d(5)). Those that were are
-    removed. Raises OSError where no folder can be made, or has no room for a process.
+    The server holds a lock on it until its end, through `exec` and `fork`. The lock protects the
+    folder from other servers and from systemd-tmpfiles (tmpfiles.d(5)). Stale folders are removed.
+    Raises OSError if the folder cannot be created or the disk is full.
     """
-    _remove_those_left_behind()
+    _remove_stale()
     folder = mkdtemp(prefix=PREFIX)
-    _try_room(Path(folder))
-    held = os.open(folder, os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_SH)
-    os.set_inheritable(held, True)
+    _check_space(Path(folder))
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    os.set_inheritable(lock, True)
     os.environ[VARIABLE] = folder
 
 
 def reserve(folder: Path, process: int) -> None:
-    """Make the files in which a process is to count, with all of their room.
+    """Create the metrics files of a process at their full size.
 
-    They are mapped into memory, where a write for which the disk has no room kills the process
-    (SIGBUS, mmap(2)). Raises OSError where there is none, and leaves no file behind.
+    The files are mapped into memory, where a write to a full disk kills the process (SIGBUS,
+    mmap(2)). Raises OSError if the disk is full, and then removes the files.
     """
-    files = {folder / f"{kind}_{process}.db": size for kind, size in SIZES.items()}
+    files = {folder / f"{kind}_{process}.db": size for kind, size in FILE_SIZES.items()}
     try:
         for file, size in files.items():
             _reserve(file, size)
@@ -62,34 +62,35 @@ def _reserve(file: Path, size: int) -> None:
             os.posix_fallocate(opened.fileno(), 0, size)
 
 
-def _try_room(folder: Path) -> None:
-    """Hold a folder to have room for a process; else remove it. Raises OSError."""
-    tried = os.getpid()
+def _check_space(folder: Path) -> None:
+    """Check that the folder has space for a process; remove it if not. Raises OSError."""
+    process = os.getpid()
     try:
-        reserve(folder, tried)
+        reserve(folder, process)
     except OSError:
         shutil.rmtree(folder)
         raise
-    for kind in SIZES:
-        (folder / f"{kind}_{tried}.db").unlink()
+    for kind in FILE_SIZES:
+        (folder / f"{kind}_{process}.db").unlink()
 
 
-def _remove_those_left_behind() -> None:
+def _remove_stale() -> None:
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError), _opened(folder) as opened:
-            if _is_ours(os.fstat(opened)):
+            if _is_removable(os.fstat(opened)):
+                # Raises BlockingIOError while a server holds the folder.
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder)
 
 
-def _is_ours(found: os.stat_result) -> bool:
-    """Tell whether a folder is of this user, and so old that its server has locked it."""
-    return found.st_uid == os.getuid() and time.time() - found.st_mtime > SETTLED
+def _is_removable(status: os.stat_result) -> bool:
+    """Return whether a folder is this user's, and old enough for its server to have locked it."""
+    return status.st_uid == os.getuid() and time.time() - status.st_mtime > MIN_STALE_SECONDS
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    # Anybody may put a link of this name into the folder for temporary files.
+    # Other users can create a symbolic link of this name in the temporary folder.
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield opened

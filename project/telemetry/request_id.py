@@ -1,4 +1,4 @@
-"""The request's id: the same in the answer and in every line of the log."""
+"""The request id, which stands in the response and in every log line of a request."""
 
 import re
 from uuid import uuid4
@@ -10,7 +10,7 @@ ACCEPTED = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 
 
 def request_id() -> str:
-    """Return the caller's id for this request if it is well formed, else a new one."""
+    """Return the id of this request: the caller's if it is well formed, otherwise a new one."""
     found: str | None = g.get("request_id")
     if found is None:
         sent = request.headers.get(HEADER, "")
@@ -18,9 +18,9 @@ def request_id() -> str:
     return found
 
 
-def known() -> str | None:
-    """Return the id of the request that is being answered; None where there is none.
+def current() -> str | None:
+    """Return the id of the current request, if `request_id` has been called for it.
 
-    A command has a request too, by Flask-Script, and nobody who asked.
+    Flask-Script gives commands a request context too, but no request id.
     """
     return g.get("request_id") if has_app_context() else None

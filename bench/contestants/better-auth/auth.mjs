@@ -1,5 +1,5 @@
 /**
- * Better Auth as it is configured here.
+ * The configuration of Better Auth.
  *
  * After https://better-auth.com/docs/authentication/email-password (bcrypt for its own scrypt),
  * https://better-auth.com/docs/adapters/postgresql, https://better-auth.com/docs/plugins/bearer and
@@ -13,7 +13,7 @@ import { bearer } from "better-auth/plugins";
 import { Pool } from "pg";
 
 const cost = Number(process.env.BENCH_COST);
-// Counted as in production, in memory, and never reached.
+// Requests are counted as in production, in memory, and never reached.
 const beyondReach = { window: 10, max: Number.MAX_SAFE_INTEGER };
 
 export const auth = betterAuth({

@@ -1,4 +1,4 @@
-/** Makes the schema, by https://better-auth.com/docs/concepts/database. */
+/** Creates the schema, as in https://better-auth.com/docs/concepts/database. */
 
 import { getMigrations } from "better-auth/db/migration";
 

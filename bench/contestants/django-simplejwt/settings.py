@@ -1,7 +1,7 @@
 """Django's settings, by https://docs.djangoproject.com/en/5.2/howto/deployment/checklist/.
 
 And by https://django-rest-framework-simplejwt.readthedocs.io/en/latest/getting_started.html and
-.../blacklist_app.html. Of the middleware only what an API needs; connections are kept
+.../blacklist_app.html. It has only the middleware that an API needs, and persistent connections
 (https://docs.djangoproject.com/en/5.2/ref/databases/#persistent-connections).
 """
 
@@ -46,7 +46,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
 SIMPLE_JWT = {
-    # As long as ours, so that no benchmark outlives a token.
+    # The lifetime of our tokens. No benchmark runs longer.
     "ACCESS_TOKEN_LIFETIME": timedelta(days=30),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=60),
     "ROTATE_REFRESH_TOKENS": True,

@@ -1,7 +1,7 @@
-"""Register, log in, refresh, log out and ask who one is, with Simple JWT's own views.
+"""Register, log in, refresh, log out and get the current user, with Simple JWT's own views.
 
 After https://django-rest-framework-simplejwt.readthedocs.io/en/latest/getting_started.html. Logging
-out has the refresh token refused; an access token stays good until its end.
+out blacklists the refresh token; an access token is valid until it expires.
 """
 
 from django.contrib.auth.models import User
@@ -26,7 +26,7 @@ class NewUser(serializers.ModelSerializer):
         fields = ("id", "username", "email", "password")
 
     def create(self, validated_data: dict[str, str]) -> User:
-        """Make the account, with a hash in place of the password."""
+        """Create the account with a hashed password."""
         return User.objects.create_user(**validated_data)
 
 
@@ -41,7 +41,7 @@ class ShownUser(serializers.ModelSerializer):
 
 
 class Register(generics.CreateAPIView):
-    """Make an account."""
+    """Create an account."""
 
     authentication_classes = ()
     permission_classes = (permissions.AllowAny,)
@@ -49,7 +49,7 @@ class Register(generics.CreateAPIView):
 
 
 class Status(generics.RetrieveAPIView):
-    """Tell who the token shows."""
+    """Return the authenticated user."""
 
     serializer_class = ShownUser
 

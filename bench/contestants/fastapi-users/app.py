@@ -1,8 +1,8 @@
-"""Register, log in, log out and ask who one is, with FastAPI Users.
+"""Register, log in, log out and get the current user, with FastAPI Users.
 
 After https://fastapi-users.github.io/fastapi-users/latest/configuration/full-example/ (the one for
 SQLAlchemy), .../configuration/authentication/strategies/jwt/, .../strategies/database/ and
-.../configuration/password-hash/. BENCH_STRATEGY is `jwt` or `database`. Run this file to make the
+.../configuration/password-hash/. BENCH_STRATEGY is `jwt` or `database`. Run this file to create the
 schema.
 """
 
@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SECRET = os.environ["SECRET_KEY"]
-# As long as ours, so that no benchmark outlives a token.
+# The lifetime of our tokens. No benchmark runs longer.
 LIFETIME_SECONDS = 30 * 86400
 
 engine = create_async_engine(
@@ -70,7 +70,7 @@ class UserUpdate(schemas.BaseUserUpdate):
 
 
 class UserManager(UUIDIDMixin, BaseUserManager[User, uuid.UUID]):
-    """What FastAPI Users does with accounts."""
+    """The user manager of FastAPI Users."""
 
     reset_password_token_secret = SECRET
     verification_token_secret = SECRET
@@ -91,12 +91,12 @@ async def make_manager(session: Session) -> AsyncIterator[UserManager]:
 
 
 def make_jwt_strategy() -> JWTStrategy[User, uuid.UUID]:
-    """Return what makes and reads JSON Web Tokens."""
+    """Return the strategy for JSON Web Tokens."""
     return JWTStrategy(secret=SECRET, lifetime_seconds=LIFETIME_SECONDS)
 
 
 def make_database_strategy(session: Session) -> DatabaseStrategy[User, uuid.UUID, AccessToken]:
-    """Return what keeps tokens in the database."""
+    """Return the strategy for tokens in the database."""
     tokens = SQLAlchemyAccessTokenDatabase(session, AccessToken)
     return DatabaseStrategy(tokens, lifetime_seconds=LIFETIME_SECONDS)
 
@@ -116,7 +116,7 @@ app.include_router(fastapi_users.get_users_router(UserRead, UserUpdate), prefix=
 
 
 async def create_tables() -> None:
-    """Make the schema."""
+    """Create the schema."""
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
 

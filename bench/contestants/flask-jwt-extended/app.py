@@ -1,4 +1,4 @@
-"""Register, log in, refresh, log out and ask who one is, with Flask-JWT-Extended.
+"""Register, log in, refresh, log out and get the current user, with Flask-JWT-Extended.
 
 After https://flask-jwt-extended.readthedocs.io/en/stable/blocklist_and_token_revoking.html (a table
 with the ids of revoked tokens), .../automatic_user_loading.html and .../refreshing_tokens.html.
@@ -25,11 +25,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 app = Flask(__name__)
 app.config["JWT_SECRET_KEY"] = os.environ["SECRET_KEY"]
-# As long as ours, so that no benchmark outlives a token.
+# The lifetime of our tokens. No benchmark runs longer.
 app.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(days=30)
 app.config["JWT_REFRESH_TOKEN_EXPIRES"] = timedelta(days=60)
 app.config["BCRYPT_LOG_ROUNDS"] = int(os.environ["BENCH_COST"])
-# The driver that our service has, too.
+# The same driver as our service.
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace(
     "postgresql://", "postgresql+psycopg2://", 1
 )
@@ -62,7 +62,7 @@ class TokenBlocklist(db.Model):
 
 @jwt.user_identity_loader
 def identity_of(user: User) -> str:
-    """Return what a token says of its user."""
+    """Return the subject of a token."""
     return str(user.id)
 
 
@@ -75,14 +75,14 @@ def find_user(_header: dict[str, object], payload: dict[str, str]) -> User | Non
 
 @jwt.token_in_blocklist_loader
 def is_revoked(_header: dict[str, object], payload: dict[str, str]) -> bool:
-    """Tell whether a token was revoked."""
+    """Return whether a token is revoked."""
     statement = db.select(TokenBlocklist.id).where(TokenBlocklist.jti == payload["jti"])
     return db.session.scalar(statement) is not None
 
 
 @app.post("/register")
 def register() -> ResponseReturnValue:
-    """Make an account and log it in."""
+    """Create an account and log it in."""
     payload = request.get_json()
     user = User(
         username=payload["username"],
@@ -92,7 +92,7 @@ def register() -> ResponseReturnValue:
     )
     db.session.add(user)
     db.session.commit()
-    return granted(user), 201
+    return token_response(user), 201
 
 
 @app.post("/login")
@@ -103,11 +103,11 @@ def login() -> ResponseReturnValue:
     user = db.session.scalars(statement).one_or_none()
     if user is None or not bcrypt.check_password_hash(user.password, payload["password"]):
         return jsonify(msg="Bad email or password"), 401
-    return granted(user)
+    return token_response(user)
 
 
-def granted(user: User) -> ResponseReturnValue:
-    """Answer with new tokens."""
+def token_response(user: User) -> ResponseReturnValue:
+    """Return a response with new tokens."""
     return jsonify(
         access_token=create_access_token(identity=user),
         refresh_token=create_refresh_token(identity=user),
@@ -124,7 +124,7 @@ def refresh() -> ResponseReturnValue:
 @app.get("/status")
 @jwt_required()
 def status() -> ResponseReturnValue:
-    """Tell who the token shows."""
+    """Return the authenticated user."""
     return jsonify(
         id=current_user.id,
         username=current_user.username,

@@ -1,10 +1,10 @@
-"""Register, log in, log out and ask who one is, with Flask-Security and its authentication tokens.
+"""Register, log in, log out and get the current user, with Flask-Security's tokens.
 
 After https://flask-security.readthedocs.io/en/stable/quickstart.html (with Flask-SQLAlchemy),
-.../spa.html and .../patterns.html: tokens alone, so that CSRF protection is off. Registering and
-logging in are the extension's own views. Its logging out leaves a token good; what it has against a
-token is a new `fs_uniquifier` of the user, which ends all of them. Served as in
-https://flask.palletsprojects.com/en/stable/deploying/gunicorn/. Run this file to make the schema.
+.../spa.html and .../patterns.html. There are no cookies, so CSRF protection is off. Registration
+and login use the extension's own views. Its logout does not revoke tokens; a new `fs_uniquifier`
+revokes all tokens of a user. Served as in
+https://flask.palletsprojects.com/en/stable/deploying/gunicorn/. Run this file to create the schema.
 """
 
 import os
@@ -23,26 +23,26 @@ app.config["SECURITY_PASSWORD_HASH"] = "bcrypt"
 app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = {
     "bcrypt__rounds": int(os.environ["BENCH_COST"])
 }
-# As long as ours, so that no benchmark outlives a token.
+# The lifetime of our tokens. No benchmark runs longer.
 app.config["SECURITY_TOKEN_MAX_AGE"] = timedelta(days=30)
 app.config["SECURITY_REGISTERABLE"] = True
 app.config["SECURITY_PASSWORD_CONFIRM_REQUIRED"] = False
-# There is nobody to send mail to, and no name server to ask about an address.
+# There is no mail server, and no name server to check addresses.
 app.config["SECURITY_SEND_REGISTER_EMAIL"] = False
 app.config["SECURITY_EMAIL_VALIDATOR_ARGS"] = {"check_deliverability": False}
 app.config["WTF_CSRF_ENABLED"] = False
-# The driver that our service has, too.
+# The same driver as our service.
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace(
     "postgresql://", "postgresql+psycopg2://", 1
 )
-# As its quickstart has it: PostgreSQL may close a connection that is idle.
+# As in the quickstart: PostgreSQL may close idle connections.
 app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_pre_ping": True}
 db = SQLAlchemy(app)
 fsqla.FsModels.set_db_info(db)
 
 
 class Role(db.Model, fsqla.FsRoleMixin):
-    """What a user may do; nobody has one here."""
+    """A role of Flask-Security, which no user has here."""
 
 
 class User(db.Model, fsqla.FsUserMixin):
@@ -55,7 +55,7 @@ security = Security(app, SQLAlchemyUserDatastore(db, User, Role))
 @app.get("/status")
 @auth_required("token")
 def status() -> ResponseReturnValue:
-    """Tell who the token shows."""
+    """Return the authenticated user."""
     return jsonify(
         id=current_user.id,
         email=current_user.email,

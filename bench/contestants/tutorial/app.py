@@ -1,4 +1,4 @@
-"""Register, log in, log out and ask who one is, as tutorials on Flask and JWT write it.
+"""Register, log in, log out and get the current user, as tutorials on Flask and JWT write it.
 
 After https://testdriven.io/blog/token-based-authentication-with-flask/: the token names the user;
 a table holds the text of every token that was logged out; status looks there, then loads the user.
@@ -18,7 +18,7 @@ from flask_sqlalchemy import SQLAlchemy
 app = Flask(__name__)
 app.config["SECRET_KEY"] = os.environ["SECRET_KEY"]
 app.config["BCRYPT_LOG_ROUNDS"] = int(os.environ["BENCH_COST"])
-# The driver that our service has, too.
+# The same driver as our service.
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace(
     "postgresql://", "postgresql+psycopg2://", 1
 )
@@ -42,7 +42,7 @@ class User(db.Model):
 
 
 class BlacklistToken(db.Model):
-    """A token that was logged out."""
+    """A blacklisted token."""
 
     __tablename__ = "blacklist_tokens"
 
@@ -59,7 +59,7 @@ def encode_auth_token(user_id: int) -> str:
 
 
 def decode_auth_token(token: str) -> int | None:
-    """Return the id of the token's user; None where the token is not good or was logged out."""
+    """Return the user id of a token; None if the token is invalid or blacklisted."""
     try:
         payload = jwt.decode(token, app.config["SECRET_KEY"], algorithms=["HS256"])
     except jwt.InvalidTokenError:
@@ -69,28 +69,28 @@ def decode_auth_token(token: str) -> int | None:
     return int(payload["sub"])
 
 
-def shown_token() -> str:
-    """Return the token of the request, or an empty text."""
+def bearer_token() -> str:
+    """Return the bearer token of the request, or an empty string."""
     return request.headers.get("Authorization", "").partition(" ")[2]
 
 
-def refusal(status: int, message: str) -> ResponseReturnValue:
-    """Answer with an error."""
+def error_response(status: int, message: str) -> ResponseReturnValue:
+    """Return an error response."""
     return jsonify(status="fail", message=message), status
 
 
-def granted(user: User, status: int, message: str) -> ResponseReturnValue:
-    """Answer with a new token."""
+def token_response(user: User, status: int, message: str) -> ResponseReturnValue:
+    """Return a response with a new token."""
     token = encode_auth_token(user.id)
     return jsonify(status="success", message=message, auth_token=token), status
 
 
 @app.post("/auth/register")
 def register() -> ResponseReturnValue:
-    """Make an account and log it in."""
+    """Create an account and log it in."""
     payload = request.get_json()
     if User.query.filter_by(email=payload["email"]).first():
-        return refusal(409, "User already exists. Please log in.")
+        return error_response(409, "User already exists. Please log in.")
     user = User(
         username=payload["username"],
         email=payload["email"],
@@ -99,7 +99,7 @@ def register() -> ResponseReturnValue:
     )
     db.session.add(user)
     db.session.commit()
-    return granted(user, 201, "Successfully registered.")
+    return token_response(user, 201, "Successfully registered.")
 
 
 @app.post("/auth/login")
@@ -108,16 +108,16 @@ def login() -> ResponseReturnValue:
     payload = request.get_json()
     user = User.query.filter_by(email=payload["email"]).first()
     if user is None or not bcrypt.check_password_hash(user.password, payload["password"]):
-        return refusal(401, "Invalid credentials.")
-    return granted(user, 200, "Successfully logged in.")
+        return error_response(401, "Invalid credentials.")
+    return token_response(user, 200, "Successfully logged in.")
 
 
 @app.get("/auth/status")
 def status() -> ResponseReturnValue:
-    """Tell who the token shows."""
-    user_id = decode_auth_token(shown_token())
+    """Return the authenticated user."""
+    user_id = decode_auth_token(bearer_token())
     if user_id is None:
-        return refusal(401, "Please log in again.")
+        return error_response(401, "Please log in again.")
     user = User.query.filter_by(id=user_id).first()
     return jsonify(
         status="success",
@@ -133,10 +133,10 @@ def status() -> ResponseReturnValue:
 
 @app.post("/auth/logout")
 def logout() -> ResponseReturnValue:
-    """Write the token down; it is refused from then on."""
-    token = shown_token()
+    """Add the token to the blacklist."""
+    token = bearer_token()
     if decode_auth_token(token) is None:
-        return refusal(401, "Please log in again.")
+        return error_response(401, "Please log in again.")
     written_at = datetime.now(UTC).replace(tzinfo=None)
     db.session.add(BlacklistToken(token=token, blacklisted_on=written_at))
     db.session.commit()

@@ -1,4 +1,4 @@
-"""The command that checks an installation, and changes no row."""
+"""The `doctor` command, which checks an installation without changing it."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -13,13 +13,13 @@ from project.database import failures
 CHECKS: dict[str, Callable[[], Finding]] = {
     "settings": checks.settings,
     "secret": checks.secret,
-    "database": database_checks.reach,
+    "database": database_checks.database,
     "migrations": database_checks.migrations,
     "clock": database_checks.clock,
     "connections": database_checks.connections,
     "database_file": checks.database_file,
     "disk_space": checks.disk_space,
-    "shared_secret": database_checks.secret_of_servers,
+    "shared_secret": database_checks.recorded_secret,
     "signing_keys": database_checks.newest_signing_key,
     "password_hash": checks.password_hash,
     "password_policy": checks.password_policy,
@@ -32,25 +32,28 @@ CHECKS: dict[str, Callable[[], Finding]] = {
 
 def doctor(json: Annotated[bool, "Print JSON."] = False) -> int:
     """Check the installation; exit with 0 if all is well, 1 on a warning, 2 on an error."""
-    findings = {name: _examined(check) for name, check in CHECKS.items()}
+    findings = {name: _run_check(check) for name, check in CHECKS.items()}
     worst = max(finding.level for finding in findings.values())
-    print(_as_json(findings, worst) if json else _as_text(findings))
+    print(_format_json(findings, worst) if json else _format_text(findings))
     return worst
 
 
-def _examined(check: Callable[[], Finding]) -> Finding:
+def _run_check(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except OSError as caught:
-        return error(f"could not look ({caught.strerror}: {caught.filename})", "make it readable")
+        return error(
+            f"cannot be checked ({caught.strerror}: {caught.filename})",
+            "make the file readable for this user",
+        )
     except SQLAlchemyError as caught:
         return error(
             f"database error: {failures.describe(caught)}",
-            "see that DATABASE_URL is right, the server runs, and the migrations are applied",
+            "check DATABASE_URL, that the database runs, and that all migrations are applied",
         )
 
 
-def _as_text(findings: dict[str, Finding]) -> str:
+def _format_text(findings: dict[str, Finding]) -> str:
     width = max(map(len, findings))
     lines = []
     for name, finding in findings.items():
@@ -60,8 +63,8 @@ def _as_text(findings: dict[str, Finding]) -> str:
     return "\n".join(lines)
 
 
-def _as_json(findings: dict[str, Finding], worst: Level) -> str:
-    told = [
+def _format_json(findings: dict[str, Finding], worst: Level) -> str:
+    entries = [
         {
             "check": name,
             "level": finding.level.name.lower(),
@@ -70,4 +73,4 @@ def _as_json(findings: dict[str, Finding], worst: Level) -> str:
         }
         for name, finding in findings.items()
     ]
-    return current_app.json.dumps({"level": worst.name.lower(), "findings": told}, indent=2)
+    return current_app.json.dumps({"level": worst.name.lower(), "findings": entries}, indent=2)

@@ -1,4 +1,4 @@
-"""What the doctor finds: how grave it is, what it is, and what to do."""
+"""The findings of the doctor: a level, a description and a remedy."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from flask import current_app
 
 
 class Level(IntEnum):
-    """How grave a finding is; the number is the exit code of the worst."""
+    """The severity of a finding. The highest level is the exit code of the doctor."""
 
     OK = 0
     WARNING = 1
@@ -16,7 +16,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has found, without any secret; the remedy is empty where nothing is wrong."""
+    """The result of a check. It contains no secret; the remedy is empty at level OK."""
 
     level: Level
     found: str
@@ -24,20 +24,20 @@ class Finding:
 
 
 def ok(found: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding that needs no action."""
     return Finding(Level.OK, found)
 
 
 def warning(found: str, remedy: str) -> Finding:
-    """Return what works, and should not stay so."""
+    """Return a finding that should be fixed, although the service works."""
     return Finding(Level.WARNING, found, remedy)
 
 
 def error(found: str, remedy: str) -> Finding:
-    """Return what does not work, or is a danger now."""
+    """Return a finding that stops the service from working, or makes it insecure."""
     return Finding(Level.ERROR, found, remedy)
 
 
-def in_production(amiss: bool, found: str, remedy: str) -> Finding:
-    """Return a warning where something is amiss in production; elsewhere all is well."""
-    return warning(found, remedy) if amiss and current_app.config["STRICT"] else ok(found)
+def warn_in_production(is_unsafe: bool, found: str, remedy: str) -> Finding:
+    """Return a warning if something is unsafe in production; otherwise ok."""
+    return warning(found, remedy) if is_unsafe and current_app.config["STRICT"] else ok(found)

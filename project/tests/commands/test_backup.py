@@ -133,7 +133,7 @@ class TestBackup(TestCase):
         for damage, why in (
             ("DROP TABLE alembic_version", "not a database of this service"),
             ("CREATE TRIGGER t AFTER INSERT ON users BEGIN UPDATE users SET admin = 1; END", "t"),
-            ("CREATE VIEW v AS SELECT * FROM users", "the view 'v', which is not ours"),
+            ("CREATE VIEW v AS SELECT * FROM users", "the view 'v', which is not part of this"),
             ("CREATE TABLE more (id INTEGER)", "the table 'more'"),
             ("DELETE FROM alembic_version", "does not know"),
             ("UPDATE alembic_version SET version_num = '9999'", "does not know .* 9999"),

@@ -86,12 +86,12 @@ class TestCommandLine(TestCase):
             ("retirekey", "retire_key"),
             ("Doctor", "doctor"),
         ):
-            self.assert_usage_error(f"there is no command '{typed}'; did you mean {meant}", typed)
-        self.assert_usage_error("there is no command 'xyz'; see: manage.py --help", "xyz")
+            self.assert_usage_error(f"unknown command: '{typed}'; did you mean {meant}", typed)
+        self.assert_usage_error("unknown command: 'xyz'; see: manage.py --help", "xyz")
 
     def test_wrong_arguments_are_named(self) -> None:
-        self.assert_usage_error("one argument too many: 'c'; see", "create_admin", "a", "b", "c")
-        self.assert_usage_error("one argument too many: 'x'; see", "doctor", "x")
+        self.assert_usage_error("unexpected argument: 'c'; see", "create_admin", "a", "b", "c")
+        self.assert_usage_error("unexpected argument: 'x'; see", "doctor", "x")
         self.assert_usage_error("unknown option: '--jason'; see", "doctor", "--jason")
         self.assert_usage_error("unknown option: '--prot'; see", "serve", "--prot", "80")
         self.assert_usage_error("the following .* required: email; see", "create_admin", "a")
@@ -139,7 +139,7 @@ class TestConfirmation(BaseTestCase):
     def test_without_a_terminal_production_requires_yes(self) -> None:
         self.add_user()
         self.in_production()
-        with self.assertRaisesRegex(CommandFailed, "no terminal to ask on: add --yes"):
+        with self.assertRaisesRegex(CommandFailed, "no terminal for a confirmation: add --yes"):
             accounts.delete_user("michael@example.com")
         with self.assertRaisesRegex(CommandFailed, "add --yes"):
             throttle.throttle("clear")

@@ -189,11 +189,11 @@ class TestChecks(BaseTestCase):
             signing_keys.retire(new)
 
     def test_a_slow_database_is_a_warning(self) -> None:
-        with mock.patch.object(database_checks, "SLOW", 0):
-            self.assert_found(database_checks.reach(), Level.WARNING, "answers in")
+        with mock.patch.object(database_checks, "MAX_ROUND_TRIP", 0):
+            self.assert_found(database_checks.database(), Level.WARNING, "responds in")
 
     def test_a_slow_hash_is_a_warning(self) -> None:
-        with mock.patch.object(checks, "MAX_HASH", 0):
+        with mock.patch.object(checks, "MAX_HASH_SECONDS", 0):
             self.assert_found(checks.password_hash(), Level.WARNING, "at cost 4")
 
     def test_a_signing_key_that_is_old_or_cannot_be_opened(self) -> None:

@@ -108,7 +108,7 @@ class TestFullMetricsFolder(TestCase):
         self.disk.fill()
         app = databases.bare_app(self.url, METRICS_TOKEN=DIGEST)
         with app.app_context(), self.assertRaisesRegex(CommandFailed, r"set TMPDIR .* \(No space"):
-            serving.share_counts()
+            serving.share_metrics()
         self.assertEqual([*self.disk.folder.iterdir()], [self.disk.ballast])
 
     def test_a_disk_that_is_full_later_kills_no_worker(self) -> None:
@@ -129,7 +129,7 @@ class TestFullMetricsFolder(TestCase):
             psutil.wait_procs(began, 30)
             self.ask_everything(caller)
             self.assertEqual(scrape(caller).value("users_hashing_threads"), 0)
-        self.assertIn("what this process counts is not told: No space left", "".join(said))
+        self.assertIn("metrics of this process are unavailable: No space left", "".join(said))
 
 
 def execute(url: str, statement: str) -> None:

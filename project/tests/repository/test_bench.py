@@ -43,7 +43,7 @@ class TestBench(TestCase):
     def test_a_refused_call_is_no_figure(self) -> None:
         call = Call("GET", "/auth/status", {})
         with self.assertRaises(Failed):
-            load.succeeding(call, load.Reply(302, {}, b"", 0.1))
+            load.check_success(call, load.Reply(302, {}, b"", 0.1))
 
     def test_a_request_on_the_wire_has_its_length(self) -> None:
         sent = load.raw(80, Call("POST", "/x", {"A": "b"}, b"\xc3\xa4"))
@@ -56,16 +56,16 @@ class TestBench(TestCase):
     def test_what_others_used_is_told_apart(self) -> None:
         before = Usage(clock=0, server=10, database=5, ours=20, machine=100)
         after = Usage(clock=10, server=14, database=6, ours=26, machine=110)
-        found = measuring.compared(Load(1000, 8.0, 1, 2), before, after)
+        found = measuring.compute_measurement(Load(1000, 8.0, 1, 2), before, after)
         self.assertEqual((found.server_us, found.database_us), (4000, 1000))
         self.assertEqual((found.requests_a_second, found.server_cores), (125, 0.4))
         self.assertAlmostEqual(found.foreign * (psutil.cpu_count() or 1), 0.4)
 
     def test_a_measurement_beside_others_is_made_again_and_the_quietest_kept(self) -> None:
         shares = iter([0.5, 0.3, 0.4, 0.0])
-        found = measuring.quietest(lambda: {"foreign": next(shares)}, tries=3)
+        found = measuring.measure_quietly(lambda: {"foreign": next(shares)}, tries=3)
         self.assertEqual(found, {"foreign": 0.3})
-        found = measuring.quietest(lambda: {"foreign": next(shares)}, tries=3)
+        found = measuring.measure_quietly(lambda: {"foreign": next(shares)}, tries=3)
         self.assertEqual(found, {"foreign": 0.0})
 
     def test_contestants_are_measured_by_turns(self) -> None:
@@ -78,7 +78,7 @@ class TestBench(TestCase):
             return {"foreign": 0.0}
 
         works = {name: partial(work, name) for name in "abc"}
-        rows, failures = measuring.by_turns(works, Plan(rounds=2))
+        rows, failures = measuring.measure_in_turn(works, Plan(rounds=2))
         self.assertEqual("".join(asked), "abcac")
         self.assertEqual((list(rows), failures), (["a", "c"], {"b": "refused"}))
 
@@ -124,7 +124,7 @@ class TestBench(TestCase):
     def test_no_ratio_is_made_of_two_runs(self) -> None:
         known = Results()
         known.put("status", {"users": row(1), "tutorial": row(4)}, {})
-        known.forget(["status", "storm"])
+        known.discard(["status", "storm"])
         known.put("status", {"users": row(2)}, {})
         self.assertIsNone(known.ratio("status", "server_us", "tutorial", "users"))
 
@@ -141,11 +141,11 @@ class TestBench(TestCase):
         known = Results()
         rows = {"users": measuring.row([ours]), "tutorial": measuring.row([theirs])}
         known.put("status", rows, {"better-auth": "Traceback\nrefused"})
-        told = page.told(known, chapters.CHAPTERS[0])
+        told = page.render_chapter(known, chapters.CHAPTERS[0])
         self.assertLess(told.index("| `tutorial` | 0.50"), told.index("| `users` | 1.00"))
         self.assertIn("**30**", told)
         self.assertIn("- `better-auth`: refused", told)
         self.assertIn("**missed**", page.bar_table(known))
 
     def test_the_page_is_what_its_figures_say(self) -> None:
-        self.assertEqual(page.FILE.read_text(), page.text(results.load()))
+        self.assertEqual(page.FILE.read_text(), page.render(results.load()))

@@ -138,7 +138,7 @@ def taken(pool: HashingPool, places: int, network: str) -> Iterator[None]:
     """Have a network hold so many places of a pool for as long as the block lasts."""
     with ExitStack() as held:
         for _ in range(places):
-            held.enter_context(pool._places.taken(network))
+            held.enter_context(pool._slots.hold(network))
         yield
 
 

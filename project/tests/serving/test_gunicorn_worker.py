@@ -47,7 +47,7 @@ class TestLingerer(TestCase):
             client.sendall(bytes(100 * MAX_DRAINED))
 
     def test_of_too_many_the_oldest_is_closed(self) -> None:
-        lingerer = Lingerer(most=2, seconds=NEVER)
+        lingerer = Lingerer(max_connections=2, seconds=NEVER)
         pairs = [self.pair() for _ in range(3)]
         for _, server in pairs:
             lingerer.close(server)

@@ -72,12 +72,12 @@ class TestSharedSecret(BaseTestCase):
         first = self.start(OLD)
         with self.assertLogs(SECRETS_LOG, logging.ERROR) as logged:
             other = self.start(OTHER)
-        self.assertIn("SECRET_KEY is not the one that the other servers have", logged.output[0])
+        self.assertIn("SECRET_KEY differs from that of the other servers", logged.output[0])
         self.assert_ready(first)
         self.assert_not_ready(other)
         for app, level in ((first, Level.OK), (other, Level.ERROR)):
             with app.app_context():
-                self.assertEqual(database_checks.secret_of_servers().level, level)
+                self.assertEqual(database_checks.recorded_secret().level, level)
         self.assertEqual(len(self.recorded()), 1)
 
     def test_a_rotation_in_turn_raises_no_false_alarm(self) -> None:

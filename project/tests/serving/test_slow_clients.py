@@ -18,7 +18,7 @@ import pytest
 from project.limits import MAX_CONCURRENT_REQUESTS
 from project.serving import slow_clients
 from project.serving.concurrency import ConcurrencyLimiter
-from project.serving.slow_clients import end_silent
+from project.serving.slow_clients import close_idle
 from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP, add_token, add_user
 
@@ -198,7 +198,7 @@ class TestGunicorn(SlowClients):
 
 
 @pytest.mark.any_database
-class TestEndSilent(TestCase):
+class TestCloseIdle(TestCase):
     """Connections of this process, which the kernel knows."""
 
     def setUp(self) -> None:
@@ -207,39 +207,39 @@ class TestEndSilent(TestCase):
         self.accepted = self.enterContext(self.door.accept()[0])
         self.accepted.settimeout(5)
 
-    def end_silent(self, last_limit: timedelta = NEVER) -> None:
+    def close_idle(self, abort_limit: timedelta = NEVER) -> None:
         """End what has been silent at all, as soon as the kernel counts a millisecond."""
-        while slow_clients._silence(self.accepted) <= timedelta(0):
+        while slow_clients._idle_time(self.accepted) <= timedelta(0):
             select.select([], [], [], 0.001)
-        end_silent(timedelta(0), last_limit)
+        close_idle(timedelta(0), abort_limit)
 
     def test_a_silent_connection_reads_the_clients_end_and_can_answer(self) -> None:
         self.assertFalse(has_ended(self.accepted))
-        self.end_silent()
+        self.close_idle()
         self.assertTrue(has_ended(self.accepted))
         self.accepted.sendall(b"answer")
         self.assertEqual(self.client.recv(6), b"answer")
 
     def test_what_the_client_sends_does_not_prolong_its_time(self) -> None:
-        self.end_silent()
+        self.close_idle()
         self.client.sendall(b"x")
-        self.end_silent()
+        self.close_idle()
         self.assertEqual(self.accepted.recv(9), b"x")
         self.assertTrue(has_ended(self.accepted))
 
     def test_one_whose_answer_nobody_reads_is_cut_off(self) -> None:
-        self.end_silent()
+        self.close_idle()
         self.assertEqual(self.accepted.send(b"x"), 1)
-        self.end_silent(last_limit=timedelta(0))
+        self.close_idle(abort_limit=timedelta(0))
         with self.assertRaises(BrokenPipeError):
             self.accepted.send(b"x")
 
     def test_one_that_is_not_silent_for_long_is_left_alone(self) -> None:
-        end_silent(NEVER, NEVER)
+        close_idle(NEVER, NEVER)
         self.assertFalse(has_ended(self.accepted))
 
     def test_what_this_process_has_not_accepted_is_left_alone(self) -> None:
-        self.end_silent()
+        self.close_idle()
         self.assertFalse(has_ended(self.client))
         with socket.create_connection(self.door.getsockname(), 5), self.door.accept()[0]:
             pass  # the door is still open

@@ -62,8 +62,8 @@ class TestMisspeltSettings(TestCase):
         )
         with app.app_context():
             found = checks.settings()
-        self.assertEqual((found.level, found.remedy), (Level.ERROR, "rename them"))
-        self.assertIn("TRUSTED_PROXY (is TRUSTED_PROXIES meant?)", found.found)
+        self.assertEqual((found.level, found.remedy), (Level.ERROR, "correct their names"))
+        self.assertIn("TRUSTED_PROXY (did you mean TRUSTED_PROXIES?)", found.found)
 
 
 @pytest.mark.any_database

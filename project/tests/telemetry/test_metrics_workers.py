@@ -150,7 +150,7 @@ class TestFolder(TestCase):
 
     def make(self) -> Path:
         """Make a folder as a server does that starts."""
-        metrics_folder.make()
+        metrics_folder.create()
         return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
     def test_what_servers_of_before_have_left_is_removed(self) -> None:
@@ -174,7 +174,7 @@ class TestFolder(TestCase):
         app = databases.bare_app("sqlite:////tmp/never.sqlite", METRICS_TOKEN=DIGEST)
         self.enterContext(mock.patch.object(tempfile, "tempdir", str(self.folder / "none")))
         with app.app_context(), self.assertRaisesRegex(CommandFailed, r"set TMPDIR .* \(No such"):
-            serving.share_counts()
+            serving.share_metrics()
 
     def test_what_has_only_just_been_made_is_left_alone(self) -> None:
         young = self.leave("young")
