@@ -12,8 +12,8 @@ from project.models import User
 from project.security import device_tokens
 from project.security.device_tokens import Device
 from project.security.rate_limit import Limit
-from project.tests.accounts.test_throttle import MICHAEL, WAIT, WINDOW, ThrottleCase
 from project.tests.support import databases
+from project.tests.support.throttling import MICHAEL, WAIT, WINDOW, ThrottleCase
 from project.tests.utils import PASSWORD, Caller, InProcess, Reply
 
 SECRET = databases.SECRET_KEY

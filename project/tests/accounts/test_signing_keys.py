@@ -4,118 +4,37 @@ import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any
 from unittest import mock
 
 import jwt
-import time_machine
 from flask import Flask
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OKPKey
 from sqlalchemy import func, select, update
 
 from project.accounts import signing_keys
-from project.accounts.sessions import last_seen
 from project.accounts.signing_keys import source
-from project.extensions import autocommit, db
+from project.extensions import db
 from project.models import SigningKey
-from project.security import digests
 from project.security.signing_keys import Algorithm, Unreadable, generate, unseal
 from project.security.tokens import Purpose
-from project.tests.base import BaseTestCase, empty_tables
+from project.tests.base import empty_tables
 from project.tests.support import databases
-from project.tests.support.contract import EXPIRED_TOKEN, INVALID_TOKEN
-from project.tests.utils import Caller, InProcess
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-LEAD = timedelta(minutes=10)
-SERVICE_TOKEN = "a token of another service"
-LONGEST = timedelta(days=60)
-"""The life of a refresh token."""
-
-
-class KeysCase(BaseTestCase):
-    """Every app here stands for a process; all are on one database."""
-
-    overrides: ClassVar[dict[str, object]] = {
-        "TOKEN_ALGORITHM": "ES256",
-        "TOKEN_EXPIRATION_DAYS": 1,
-        "TOKEN_EXPIRATION_SECONDS": 0,
-        "SERVICE_TOKENS": digests.sha256(SERVICE_TOKEN),
-    }
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.clock = self.enterContext(time_machine.travel(NOON, tick=False))
-        self.add_user()
-        self.caller = self.process()
-
-    def process(self, **overrides: object) -> Caller:
-        """Start a process; return its caller."""
-        return InProcess(self.new_app(**overrides).test_client())
-
-    def new_app(self, **overrides: object) -> Flask:
-        """Return an app that has nothing at hand yet."""
-        url = self.app.config["DATABASE_TEST_URL"]
-        app = databases.bare_app(url, **(self.overrides | overrides))
-        self.addCleanup(self.dispose, app)
-        return app
-
-    def dispose(self, app: Flask) -> None:
-        """Close an app's connections, and leave nothing to write later."""
-        with app.app_context():
-            last_seen.current().flush()
-            db.engine.dispose()
-            autocommit.engine.dispose()
-
-    def token(self, caller: Caller | None = None) -> str:
-        """Log in; return the token."""
-        reply = (caller or self.caller).login()
-        self.assertEqual(reply.status, 200)
-        token: str = reply.body["auth_token"]
-        return token
-
-    def key_set(self) -> list[dict[str, str]]:
-        """Return the published keys."""
-        published: list[dict[str, str]] = self.caller.get("/.well-known/jwks.json").body["keys"]
-        return published
-
-    def kids(self) -> list[str]:
-        """Return the ids of the published keys."""
-        return [key["kid"] for key in self.key_set()]
-
-    def rotate(self) -> str:
-        """Rotate, as the command does; return the new key's id."""
-        with self.new_app().app_context():
-            source.current().signing_key()
-            made = source.current().rotate(datetime.now(UTC) + LEAD)
-        assert made is not None
-        return made
-
-    def retire(self, kid: str) -> None:
-        """Retire a key."""
-        with self.app.app_context():
-            signing_keys.retire(kid)
-
-    def assert_good(self, token: str, *callers: Caller) -> None:
-        """Hold a token to be taken by these processes."""
-        for caller in callers or (self.caller,):
-            self.assertEqual(caller.status(token).status, 200)
-
-    def assert_invalid(self, token: str, *callers: Caller) -> None:
-        """Hold a token to be refused by these processes."""
-        for caller in callers or (self.caller,):
-            self.assert_refused(caller.status(token), 401, INVALID_TOKEN, "token_invalid")
+from project.tests.support.contract import EXPIRED_TOKEN
+from project.tests.support.signing_keys import (
+    LEAD,
+    NOON,
+    REFRESH_TOKEN_LIFETIME,
+    SERVICE_TOKEN,
+    SigningKeysCase,
+    kid_of,
+)
+from project.tests.utils import Caller
 
 
-def kid_of(token: str) -> str | None:
-    """Return which key a token says it was signed by."""
-    kid: str | None = jwt.get_unverified_header(token).get("kid")
-    return kid
-
-
-class TestPublishedKeys(KeysCase):
+class TestPublishedKeys(SigningKeysCase):
     """What other services see."""
 
     def test_other_libraries_verify_a_token_of_es256(self) -> None:
@@ -178,7 +97,7 @@ class TestPublishedKeys(KeysCase):
             unseal(sealed, ["another", databases.SECRET_KEY[1:]])
 
 
-class TestRotation(KeysCase):
+class TestRotation(SigningKeysCase):
     """With a clock that stands still unless it is moved."""
 
     def test_a_key_is_published_before_it_signs_and_kept_until_its_last_token_died(self) -> None:
@@ -191,7 +110,7 @@ class TestRotation(KeysCase):
         new = self.token()
         self.assertEqual(kid_of(new), second)
         self.assert_good(old)
-        self.clock.shift(LONGEST + LEAD - timedelta(seconds=1))
+        self.clock.shift(REFRESH_TOKEN_LIFETIME + LEAD - timedelta(seconds=1))
         self.assertEqual(self.kids(), [second, first])
         self.clock.shift(timedelta(seconds=1))
         self.assertEqual(self.kids(), [second])
@@ -299,7 +218,7 @@ class TestRotation(KeysCase):
         self.assertEqual(self.number_of_keys(), 2)
 
 
-class TestDamagedKeys(KeysCase):
+class TestDamagedKeys(SigningKeysCase):
     """Rows that somebody has changed, or that a later version has written."""
 
     def damage(self, **columns: str) -> None:
@@ -354,7 +273,7 @@ class TestDamagedKeys(KeysCase):
                 self.assertEqual(ring.verifying_keys(signer.key_id, Purpose.ACCESS), [signer])
 
 
-class TestMoves(KeysCase):
+class TestMoves(SigningKeysCase):
     """From one algorithm to another."""
 
     def test_tokens_of_the_secret_are_good_until_the_last_has_expired(self) -> None:
@@ -376,7 +295,7 @@ class TestMoves(KeysCase):
         self.token(before)
         self.clock.shift(1)
         self.token()
-        self.clock.shift(LONGEST + LEAD - timedelta(seconds=1))
+        self.clock.shift(REFRESH_TOKEN_LIFETIME + LEAD - timedelta(seconds=1))
         young = self.token(before)
         self.assert_good(young, self.caller, self.process())
         self.clock.shift(timedelta(seconds=1))
@@ -408,7 +327,7 @@ class TestMoves(KeysCase):
         self.assert_good(old)
 
 
-class TestRetiredKeys(KeysCase):
+class TestRetiredKeys(SigningKeysCase):
     """A key that has leaked."""
 
     def setUp(self) -> None:
@@ -461,7 +380,7 @@ class TestRetiredKeys(KeysCase):
 
     def test_the_feed_tells_of_it_until_its_last_token_died(self) -> None:
         self.assertEqual(self.told(), [self.retired])
-        self.clock.shift(LONGEST - timedelta(seconds=1))
+        self.clock.shift(REFRESH_TOKEN_LIFETIME - timedelta(seconds=1))
         self.assertEqual(self.told(), [self.retired])
         self.clock.shift(timedelta(seconds=1))
         self.assertEqual(self.told(), [])
@@ -489,7 +408,7 @@ class TestRetiredKeys(KeysCase):
         self.assertEqual(self.kids(), [third])
 
 
-class TestRefreshTokens(KeysCase):
+class TestRefreshTokens(SigningKeysCase):
     """Signed by a key of their own, which nobody else has."""
 
     def test_a_refresh_token_is_verified_by_no_key_that_others_have(self) -> None:
@@ -532,7 +451,7 @@ class TestRefreshTokens(KeysCase):
             self.assertEqual(self.refresh(token, self.process(SECRET_KEY=newer)), 401)
 
 
-class TestAlgorithm(KeysCase):
+class TestAlgorithm(SigningKeysCase):
     """The key decides how a token was signed, never the token."""
 
     def test_the_public_key_is_no_secret(self) -> None:

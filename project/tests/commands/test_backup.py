@@ -18,8 +18,8 @@ from project.extensions import db
 from project.models import Revocation
 from project.serving import shared_secret
 from project.tests import utils
-from project.tests.commands.test_commands import PRODUCTION, manage
 from project.tests.support import databases, servers
+from project.tests.support.commands import PRODUCTION, manage
 
 
 def content(file: Path) -> list[str]:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from unittest import TestCase, mock
@@ -25,6 +24,7 @@ from project.security import digests
 from project.tests import run
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
+from project.tests.support.commands import PRODUCTION, manage
 from project.tests.support.paths import ROOT
 from project.tests.utils import InProcess, OverHTTP
 
@@ -40,28 +40,6 @@ def test_without_end():
         signal.pause()
 """
 """A test that has started a server and never ends."""
-
-PRODUCTION = {
-    "APP_SETTINGS": "project.config.ProductionConfig",
-    "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
-    "BCRYPT_LOG_ROUNDS": "4",
-}
-
-
-def manage(
-    *arguments: str, typed: str = "", environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """Type a command."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 class TestDatabaseCommands(BaseTestCase):
@@ -403,7 +381,7 @@ class TestCommands(TestCase):
 
 @pytest.mark.any_database
 class TestRunner(TestCase):
-    """The suite's own runner does not take nothing for success."""
+    """The suite's runner: a run without tests is a failure."""
 
     def result(self, content: str) -> run.Result:
         """Return what the runner makes of a suite of this content."""
@@ -422,6 +400,11 @@ class TestRunner(TestCase):
         content = "import pytest\ndef test_a(): pass\ndef test_b(): assert 1 > 2\n"
         content += "@pytest.mark.skip\ndef test_c(): pass\n"
         self.assertEqual(self.result(content), run.Result(1, 1, 1))
+
+    def test_subtests_are_counted_apart(self) -> None:
+        content = "def test_a(subtests):\n  for n in range(3):\n    with subtests.test(): pass\n"
+        content += "def test_b(subtests):\n  for n in range(3):\n    with subtests.test(): 1 / n\n"
+        self.assertEqual(self.result(content), run.Result(1, 1, 0, subtests=6))
 
     def test_a_suite_that_runs_nothing_or_breaks_off_has_failed(self) -> None:
         for content in (
@@ -468,5 +451,6 @@ class TestRunner(TestCase):
         return runner
 
     def test_results_add_up_to_the_closing_line(self) -> None:
-        total = run.Result(1, 2, 3) + run.Result(10, 20, 30)
+        total = run.Result(1, 2, 3, 4) + run.Result(10, 20, 30, 40)
         self.assertEqual(str(total), "11 passed, 22 failed, 33 skipped")
+        self.assertEqual(total.subtests, 44)

@@ -23,8 +23,8 @@ from project.commands.doctor.findings import Finding, Level
 from project.extensions import db
 from project.security.signing_keys import Algorithm
 from project.tests.base import BaseTestCase
-from project.tests.commands.test_commands import PRODUCTION, manage
 from project.tests.support import databases, servers
+from project.tests.support.commands import PRODUCTION, manage
 from project.tests.support.paths import ROOT
 
 SOUND = PRODUCTION | {

@@ -14,8 +14,8 @@ from project.commands.console import CommandFailed
 from project.database.url import database_url
 from project.extensions import db
 from project.models import AuditEvent, KnownNetwork, Session, User
-from project.tests.database.test_outage import OutageCase, closing_connections
 from project.tests.support import databases, postgres, servers, small_disk
+from project.tests.support.outages import OutageCase, closing_connections
 from project.tests.support.scraping import DIGEST, scrape
 from project.tests.support.small_disk import Disk
 from project.tests.utils import PASSWORD, InProcess, OverHTTP

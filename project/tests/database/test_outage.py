@@ -4,14 +4,13 @@ import logging
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
-from flask import Flask
 from sqlalchemy import (
     Connection,
     Engine,
@@ -28,46 +27,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from project.database.url import database_url
 from project.extensions import autocommit, db
 from project.models import User
-from project.tests.base import BaseTestCase, empty_tables
+from project.tests.base import empty_tables
 from project.tests.support import databases, network, postgres
-from project.tests.utils import PASSWORD, InProcess, Reply, add_user
+from project.tests.support.outages import MAX_RESPONSE_TIME, OutageCase, closing_connections
+from project.tests.utils import PASSWORD, InProcess, add_user
 
-UNAVAILABLE = "Service unavailable. Try again later."
-LONGEST = 2.5
-"""Seconds: two, and some for a machine that is busy."""
 RECOVERY = 3.0
 REQUEST_ID = {"X-Request-ID": "abcd-1234"}
-
-
-class OutageCase(BaseTestCase):
-    """Calls every route that needs the database."""
-
-    def assert_unavailable(self, reply: Reply) -> None:
-        """Hold a reply to be the 503 that says when to come back."""
-        self.assert_refused(reply, 503, UNAVAILABLE, "unavailable")
-        self.assertEqual(reply.headers["Retry-After"], "1")
-
-    def assert_nothing_works(self, token: str) -> None:
-        """Hold every route to answer 503 in time."""
-        calls: dict[str, Callable[[], Reply]] = {
-            "register": lambda: self.caller.register("new", "new@example.com"),
-            "login": self.caller.login,
-            "status": lambda: self.caller.status(token),
-            "logout": lambda: self.caller.logout(token),
-            "users": lambda: self.caller.get("/users", token),
-        }
-        for name, call in calls.items():
-            with self.subTest(name), self.assertLogs("project", logging.ERROR) as logs:
-                began = time.monotonic()
-                self.assert_unavailable(call())
-                self.assertLess(time.monotonic() - began, LONGEST)
-                self.assertEqual(len(logs.output[0].splitlines()), 1)
-        self.assert_success(self.caller.get("/ping"), 200, "pong!")
-
-    def app_on(self, url: str) -> InProcess:
-        """Return a caller of an app on this database, which need not exist."""
-        self.app = databases.bare_app(url)
-        return InProcess(self.app.test_client())
 
 
 class TestOutage(OutageCase):
@@ -82,7 +48,7 @@ class TestOutage(OutageCase):
             for call in (self.caller.register, self.caller.login):
                 began = time.monotonic()
                 self.assert_unavailable(call())
-                self.assertLess(time.monotonic() - began, LONGEST)
+                self.assertLess(time.monotonic() - began, MAX_RESPONSE_TIME)
             connection.rollback()
         self.assertEqual(self.caller.register().status, 201)
 
@@ -226,7 +192,7 @@ class TestFaults(OutageCase):
             other.execute(text("SELECT id FROM sessions FOR UPDATE"))
             began = time.monotonic()
             self.assert_unavailable(self.caller.logout(self.token))
-            self.assertLess(time.monotonic() - began, LONGEST)
+            self.assertLess(time.monotonic() - began, MAX_RESPONSE_TIME)
             self.assertEqual(self.caller.status(self.token).status, 200)
         self.assert_recovers()
         self.assertEqual(self.caller.logout(self.token).status, 200)
@@ -337,15 +303,6 @@ class TestFaults(OutageCase):
 def connection_id() -> object:
     """Return which process of the server answers the service's reads."""
     return autocommit.all(select(func.pg_backend_pid()))[0][0]
-
-
-@contextmanager
-def closing_connections(app: Flask) -> Iterator[None]:
-    """Close the connections of an app after the block."""
-    yield
-    with app.app_context():
-        db.engine.dispose()
-        autocommit.engine.dispose()
 
 
 @pytest.mark.any_database

@@ -12,11 +12,11 @@ from project.clock import utcnow
 from project.security.signing_keys import Algorithm
 from project.security.tokens import TokenRejected
 from project.tests import vectors
-from project.tests.accounts.test_signing_keys import SERVICE_TOKEN
 from project.tests.base import BaseTestCase
 from project.tests.support import attacks, databases, forge, forgeries, servers
 from project.tests.support.contract import EXPIRED_TOKEN, INVALID_TOKEN
 from project.tests.support.forge import Good
+from project.tests.support.signing_keys import SERVICE_TOKEN
 from project.tests.support.token_attacks import DoorCase, read
 from project.tests.utils import OverHTTP, Reply
 

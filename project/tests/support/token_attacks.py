@@ -6,10 +6,10 @@ from project.accounts.signing_keys import source
 from project.clock import utcnow
 from project.security.signing_keys import Algorithm
 from project.security.tokens import Claims, Purpose
-from project.tests.accounts.test_signing_keys import LEAD, SERVICE_TOKEN, KeysCase
 from project.tests.support.attacks import Attack
 from project.tests.support.contract import INVALID_TOKEN
 from project.tests.support.forge import Good, decoded
+from project.tests.support.signing_keys import LEAD, SERVICE_TOKEN, SigningKeysCase
 from project.tests.utils import InProcess, Reply
 
 
@@ -18,7 +18,7 @@ def read(token: str, good: Good) -> Claims:
     return decoded(token, [good.key], Purpose(str(good.payload["aud"])), utcnow())
 
 
-class DoorCase(KeysCase):
+class DoorCase(SigningKeysCase):
     """One process that takes tokens of all three algorithms, and a good one of each to spoil."""
 
     def setUp(self) -> None:
