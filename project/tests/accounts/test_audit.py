@@ -117,7 +117,7 @@ class TestAudit(AuditCase):
 
     def test_what_changes_nothing_is_no_event(self) -> None:
         token = self.add_token(self.add_user())
-        with captured_logs.caught() as written:
+        with captured_logs.captured() as written:
             reply = self.caller.post("/auth/logout", {"scope": "others"}, token)
             self.assertEqual(reply.status, 200)
             with self.app.app_context():
@@ -187,7 +187,7 @@ class TestAudit(AuditCase):
 
         sqlalchemy_event.listen(db.session, "before_commit", fail)
         self.addCleanup(sqlalchemy_event.remove, db.session, "before_commit", fail)
-        with captured_logs.caught() as written, self.app.app_context():
+        with captured_logs.captured() as written, self.app.app_context():
             audit.record(Event.USER_ACTIVATED, COMMAND)
             with pytest.raises(OperationalError):
                 db.session.commit()
@@ -197,12 +197,12 @@ class TestAudit(AuditCase):
         self.assertEqual(self.events(), [])
 
     def test_a_row_is_a_line_once_it_is_committed(self) -> None:
-        with captured_logs.caught() as written, self.app.app_context():
+        with captured_logs.captured() as written, self.app.app_context():
             audit.record(Event.KEY_RETIRED, COMMAND, kid="abc")
             self.assertEqual(written.objects, [])
             db.session.commit()
             db.session.commit()
-        (line,) = written.said("key.retired")
+        (line,) = written.with_message("key.retired")
         self.assertEqual((line["kid"], line["logger"]), ("abc", "project.accounts.audit"))
 
 

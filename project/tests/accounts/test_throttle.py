@@ -36,7 +36,7 @@ class TestThrottledLogin(ThrottleCase):
         with mock.patch.object(sessions, "start", side_effect=outage):
             for _ in range(5):
                 self.assertEqual(self.caller.login(MICHAEL, PASSWORD).status, 503)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
 
     def test_a_wrong_password_stays_counted_though_an_outage_follows(self) -> None:
         outage = OperationalError("INSERT", {}, Exception("server closed the connection"))
@@ -46,14 +46,14 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.guess(self.caller), 429)
 
     def test_so_many_guesses_and_no_more(self) -> None:
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
 
     def test_unknown_addresses_count_as_known_ones_do(self) -> None:
         known, unknown = self.at("192.0.2.1"), self.at("192.0.2.2")
         nobody = "nobody@example.com"
-        self.assertEqual(self.guess_until_refused(known), 3)
-        self.assertEqual(self.guess_until_refused(unknown, nobody), 3)
+        self.assertEqual(self.guess_until_limited(known), 3)
+        self.assertEqual(self.guess_until_limited(unknown, nobody), 3)
         self.assertEqual(known.login().raw, unknown.login(nobody).raw)
 
     def test_the_spelling_of_an_address_makes_no_difference(self) -> None:
@@ -63,11 +63,11 @@ class TestThrottledLogin(ThrottleCase):
 
     def test_an_address_of_absurd_length_counts_too(self) -> None:
         email = "x" * 10_000
-        self.assertEqual(self.guess_until_refused(self.caller, email), 3)
+        self.assertEqual(self.guess_until_limited(self.caller, email), 3)
         self.assertEqual(self.guess(self.caller, email + "y"), 404)
 
     def test_waits_double_up_to_the_longest_and_end(self) -> None:
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         for wait in (*(WAIT * 2**number for number in range(7)), *[timedelta(hours=1)] * 3):
             self.assert_limited(self.caller.login(), wait, "account-network")
             self.clock.shift(wait - timedelta(seconds=1))
@@ -78,7 +78,7 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.caller.login().status, 200)
 
     def test_refused_attempts_do_not_make_the_wait_longer(self) -> None:
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         for _ in range(20):
             self.assertEqual(self.guess(self.caller), 429)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
@@ -87,15 +87,15 @@ class TestThrottledLogin(ThrottleCase):
         self.guess(self.caller)
         self.guess(self.caller)
         self.clock.shift(WINDOW)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
 
     def test_after_a_block_failures_are_forgotten_later(self) -> None:
         self.caller.login()  # so that the account's own limit does not count
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         self.clock.shift(WINDOW)
-        self.assertEqual(self.guess_until_refused(self.caller), 1)
+        self.assertEqual(self.guess_until_limited(self.caller), 1)
         self.clock.shift(WAIT * 2 + WINDOW)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
 
     def test_a_success_beyond_a_limit_takes_its_block_back(self) -> None:
         for number in range(8):
@@ -112,8 +112,8 @@ class TestThrottledLogin(ThrottleCase):
             self.guess(caller)
             self.guess(caller)
         self.assertEqual(owner.login().status, 200)
-        self.assertEqual(self.guess_until_refused(owner), 3)
-        self.assertEqual(self.guess_until_refused(other), 1)
+        self.assertEqual(self.guess_until_limited(owner), 3)
+        self.assertEqual(self.guess_until_limited(other), 1)
 
     def test_successes_never_count(self) -> None:
         for _ in range(30):
@@ -121,7 +121,7 @@ class TestThrottledLogin(ThrottleCase):
 
     def test_status_is_never_throttled(self) -> None:
         token = self.caller.login().body["auth_token"]
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         for _ in range(30):
             self.assertEqual(self.caller.status(token).status, 200)
 
@@ -169,7 +169,7 @@ class TestOtherLimits(ThrottleCase):
     def test_what_one_limit_refuses_no_other_counts(self) -> None:
         for number in range(12):
             self.guess(self.caller, f"user{number}@example.com")
-        self.assertEqual(self.guess_until_refused(self.at("192.0.2.9"), "user11@example.com"), 3)
+        self.assertEqual(self.guess_until_limited(self.at("192.0.2.9"), "user11@example.com"), 3)
 
     def test_many_networks_at_one_account_do_not_lock_the_owner_out(self) -> None:
         home = self.at("192.0.2.1")
@@ -179,7 +179,7 @@ class TestOtherLimits(ThrottleCase):
         self.assert_limited(self.at("192.0.2.2").login(), WAIT, "account")
         for _ in range(5):
             self.assertEqual(home.login().status, 200)
-        self.assertEqual(self.guess_until_refused(home), 3)
+        self.assertEqual(self.guess_until_limited(home), 3)
 
     def test_whoever_registered_is_at_home_too(self) -> None:
         home = self.at("192.0.2.1")
@@ -208,7 +208,7 @@ class TestOtherLimits(ThrottleCase):
         for _ in range(9):
             self.assertEqual(self.caller.post("/auth/login", {"email": MICHAEL}).status, 400)
             self.assertEqual(self.caller.register(password="").status, 400)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assertEqual(self.caller.register().status, 201)
 
     def test_of_ipv6_wider_networks_are_counted_more_generously(self) -> None:
@@ -249,7 +249,7 @@ class TestOtherLimits(ThrottleCase):
 
     def test_a_limit_of_one(self) -> None:
         app = databases.shared_app(THROTTLE_ACCOUNT_NETWORK=Limit(1, WINDOW))
-        self.assertEqual(self.guess_until_refused(InProcess(app.test_client())), 1)
+        self.assertEqual(self.guess_until_limited(InProcess(app.test_client())), 1)
 
     def test_the_defaults_let_a_dozen_a_minute_in(self) -> None:
         self.caller = InProcess(databases.shared_app().test_client())

@@ -22,7 +22,7 @@ from project.serving.hashing_pool import HashingPool
 from project.tests.base import BaseTestCase, empty_tables
 from project.tests.support import databases
 from project.tests.support.contract import INVALID_SERVICE_TOKEN, MISSING_TOKEN
-from project.tests.support.scraping import DIGEST, TOKEN, Scrape, ask, scrape
+from project.tests.support.scraping import DIGEST, TOKEN, Scrape, request_metrics, scrape
 from project.tests.utils import InProcess, add_user
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -57,19 +57,22 @@ class TestAccess(CountingCase):
     """Prometheus alone, and only where it is asked for."""
 
     def test_it_takes_a_token(self) -> None:
-        self.assertEqual(ask(self.caller).status, 200)
-        self.assert_refused(ask(self.caller, None), 401, MISSING_TOKEN, "token_missing")
+        self.assertEqual(request_metrics(self.caller).status, 200)
+        self.assert_error(request_metrics(self.caller, None), 401, MISSING_TOKEN, "token_missing")
         user = self.add_token(self.add_user(admin=True))
         for token in ("x", TOKEN.upper(), DIGEST, user):
-            self.assert_refused(
-                ask(self.caller, token), 401, INVALID_SERVICE_TOKEN, "service_token_invalid"
+            self.assert_error(
+                request_metrics(self.caller, token),
+                401,
+                INVALID_SERVICE_TOKEN,
+                "service_token_invalid",
             )
 
     def test_a_token_of_a_service_is_not_one_for_it(self) -> None:
         self.start(SERVICE_TOKENS=digests.sha256("of a service"))
         introspected = self.caller.post("/auth/introspect", {"token": "x"}, TOKEN)
-        for reply in (ask(self.caller, "of a service"), introspected):
-            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+        for reply in (request_metrics(self.caller, "of a service"), introspected):
+            self.assert_error(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
     def test_without_a_token_there_is_nothing(self) -> None:
         caller = InProcess(databases.shared_app().test_client())
@@ -79,7 +82,7 @@ class TestAccess(CountingCase):
             self.assertEqual(replies[0].raw, replies[1].raw)
 
     def test_it_is_in_the_format_that_it_says(self) -> None:
-        reply = ask(self.caller)
+        reply = request_metrics(self.caller)
         kind = "text/plain; version=0.0.4; charset=utf-8"
         self.assertEqual(reply.headers["Content-Type"], kind)
         self.assertEqual(reply.headers["Cache-Control"], "no-store")
@@ -143,7 +146,7 @@ class TestRequests(CountingCase):
         self.caller.login()
         self.caller.register("ada", "ada@example.com")
         self.caller.get("/users/ada@example.com?q=ada", "ada")
-        said = ask(self.caller).raw.decode()
+        said = request_metrics(self.caller).raw.decode()
         for secret in ("ada", "michael", "example.com", "127.0.0.1", TOKEN, DIGEST):
             self.assertNotIn(secret, said)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import skipIf
 
-from project.tests.support.fake_service import EC, ED, KEYS, PAYLOAD, StandInCase
+from project.tests.support.fake_service import EC, ED, KEYS, PAYLOAD, FakeServiceCase
 from project.tests.support.paths import ROOT
 from project.tests.support.signing import SECRET_HEADER, header, published, signed
 
@@ -31,7 +31,7 @@ console.log(JSON.stringify(said));
 
 
 @skipIf(NODE is None, "node is not installed: the example for Node is NOT tested")
-class TestNode(StandInCase):
+class TestNode(FakeServiceCase):
     """One process of Node a test, since each takes a while."""
 
     def verified(self, *tokens: str) -> list[Any]:

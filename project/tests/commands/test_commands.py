@@ -60,7 +60,7 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         return done.stdout
 
-    def manage_in_vain(self, *arguments: str, typed: str = "", **settings: str) -> str:
+    def manage_failing(self, *arguments: str, typed: str = "", **settings: str) -> str:
         """Type a command that cannot do its work; return the one line that says why."""
         done = manage(
             *arguments, typed=typed, environment=servers.environment(self.url, **settings)
@@ -103,12 +103,12 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertTrue(all(bcrypt.check_password_hash(kept, "test") for kept in hashes))
 
     def test_seed_db_without_a_schema_says_what_is_missing(self) -> None:
-        self.assertRegex(self.manage_in_vain("seed_db"), r"^error: .*users.*db upgrade")
+        self.assertRegex(self.manage_failing("seed_db"), r"^error: .*users.*db upgrade")
 
     def test_both_refuse_in_production_unless_told(self) -> None:
         production = {**PRODUCTION, "DATABASE_URL": self.url}
         for command in ("recreate_db", "seed_db"):
-            line = self.manage_in_vain(command, **production)
+            line = self.manage_failing(command, **production)
             self.assertRegex(line, rf"^error: {command} .*{self.shown}.* ProductionConfig.* --yes")
         self.manage("recreate_db", "--yes", **production)
         self.manage("seed_db", "--yes", **production, PASSWORD_POLICY="false")
@@ -116,10 +116,10 @@ class TestDatabaseCommands(BaseTestCase):
 
     def test_the_password_policy_holds_for_commands(self) -> None:
         self.manage("db", "upgrade")
-        line = self.manage_in_vain("seed_db", PASSWORD_POLICY="true")
+        line = self.manage_failing("seed_db", PASSWORD_POLICY="true")
         self.assertRegex(line, "^error: no user was created: PASSWORD_POLICY is on. .*at least 8")
         admin = ("create_admin", "root", "root@example.com")
-        line = self.manage_in_vain(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
+        line = self.manage_failing(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
         self.assertRegex(
             line, "^error: no administrator was created. password: This password is too similar"
         )
@@ -145,7 +145,7 @@ class TestDatabaseCommands(BaseTestCase):
             (("root", "root"), "x\n", "email: This is not an e-mail address"),
             (("root", "root@example.com"), "", "password: This is too short"),
         ):
-            line = self.manage_in_vain("create_admin", *arguments, typed=typed)
+            line = self.manage_failing("create_admin", *arguments, typed=typed)
             self.assertRegex(line, f"^error: no administrator was created. .*{why}")
         self.assertEqual(len(self.users()), 2)
 
@@ -162,12 +162,12 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertIn(f"from {self.database}; 1 session ended", self.manage("delete_user", email))
         self.assertEqual(self.caller.login().status, 404)
         for command in ("deactivate_user", "activate_user", "delete_user"):
-            self.assertEqual(self.manage_in_vain(command, email), "error: User does not exist")
+            self.assertEqual(self.manage_failing(command, email), "error: User does not exist")
 
     def test_keys_are_listed_rotated_and_retired(self) -> None:
         self.manage("recreate_db")
         self.assertIn("signed with SECRET_KEY", self.manage("list_keys"))
-        self.assertIn("SECRET_KEY_FALLBACKS", self.manage_in_vain("rotate_keys"))
+        self.assertIn("SECRET_KEY_FALLBACKS", self.manage_failing("rotate_keys"))
         with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
             self.assertEqual(
                 self.manage("list_keys"), "No key signs now: the next login creates one.\n"
@@ -184,7 +184,7 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertIn(f"Retired {first}", self.manage("retire_key", first))
             self.assertEqual(first, self.listed_keys("retired "))
             self.assertEqual(second, self.listed_keys("signs$"))
-            self.assertIn("list_keys", self.manage_in_vain("retire_key", "A" * 43))
+            self.assertIn("list_keys", self.manage_failing("retire_key", "A" * 43))
 
     def test_what_is_counted_is_listed_and_forgotten(self) -> None:
         self.manage("recreate_db")
@@ -201,7 +201,7 @@ class TestDatabaseCommands(BaseTestCase):
         cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
         self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
         self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
-        self.assertIn("takes list or clear", self.manage_in_vain("throttle", "lift"))
+        self.assertIn("takes list or clear", self.manage_failing("throttle", "lift"))
 
     def listed_keys(self, state: str) -> str:
         """Return the id of the one key in this state."""
@@ -222,7 +222,7 @@ class TestDatabaseCommands(BaseTestCase):
         done = manage("db", "downgrade", "base", environment=servers.environment(self.url))
         self.assertRegex(done.stdout, r"is at revision none\.\n$")
         self.assertIn("Usage: manage.py db upgrade", self.manage("db", "upgrade", "--help"))
-        self.assertRegex(self.manage_in_vain("db", "nonsense"), "^error: No such command")
+        self.assertRegex(self.manage_failing("db", "nonsense"), "^error: No such command")
 
     def test_db_migrate_writes_what_has_changed_and_nothing_else(self) -> None:
         self.manage("recreate_db")

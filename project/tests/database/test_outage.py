@@ -60,12 +60,12 @@ class TestOutage(OutageCase):
         else:
             url = "sqlite:////nonexistent/folder/users.sqlite"
         self.caller = self.app_on(url)
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
 
     def test_a_database_without_its_schema(self) -> None:
         token = self.add_token(self.add_user())
         self.caller = self.app_on(databases.new_database())
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
 
     def test_a_database_that_may_only_be_read(self) -> None:
         url = databases.new_database()
@@ -89,7 +89,7 @@ class TestOutage(OutageCase):
         file.write_bytes(b"no database at all, " * 100)
         token = self.add_token(self.add_user())
         self.caller = self.app_on(f"sqlite:///{file}")
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
 
     def test_an_outage_that_the_driver_says_nothing_of(self) -> None:
         def fail(*_: object, **__: object) -> None:
@@ -115,7 +115,7 @@ class TestOutage(OutageCase):
             reply = self.caller.call(
                 "POST", "/auth/login", payload, **{"X-Request-ID": "abcd-1234"}
             )
-        self.assert_refused(reply, 500, "Try again.", "internal_error")
+        self.assert_error(reply, 500, "Try again.", "internal_error")
         self.assertIn("request abcd-1234 failed", logs.output[0])
         self.assertIn("KeyError", logs.output[0])
 
@@ -162,7 +162,7 @@ class TestFaults(OutageCase):
 
     def test_a_server_whose_processes_are_stopped(self) -> None:
         with self.server.frozen():
-            self.assert_nothing_works(self.token)
+            self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
     def test_a_silent_server_is_not_waited_for_by_everybody(self) -> None:
@@ -178,13 +178,13 @@ class TestFaults(OutageCase):
         with network.before(self.server.url) as (url, hole):
             self.start(url)
             with hole.swallowing():
-                self.assert_nothing_works(self.token)
+                self.assert_all_unavailable(self.token)
             self.assert_recovers()
 
     def test_a_table_that_somebody_locks(self) -> None:
         with self.other() as other:
             other.execute(text("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"))
-            self.assert_nothing_works(self.token)
+            self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
     def test_a_row_that_somebody_locks(self) -> None:
@@ -209,7 +209,7 @@ class TestFaults(OutageCase):
             db.engine.dispose()
             autocommit.engine.dispose()
         with self.every_connection_taken():
-            self.assert_nothing_works(self.token)
+            self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
     def test_a_database_that_becomes_one_that_may_only_be_read(self) -> None:
@@ -242,7 +242,7 @@ class TestFaults(OutageCase):
         event.listen(Engine, "after_cursor_execute", cut)
         self.addCleanup(event.remove, Engine, "after_cursor_execute", cut)
         reply = self.caller.register("michael", "michael@example.com")
-        self.assert_refused(reply, 400, "Sorry. That user already exists.", "user_exists")
+        self.assert_error(reply, 400, "Sorry. That user already exists.", "user_exists")
 
     def test_a_transaction_that_its_client_has_left_ends(self) -> None:
         with self.app.app_context():
@@ -319,7 +319,7 @@ class TestServerOutage(OutageCase):
         self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(self.caller.status(token).status, 200)
         self.server.stop()
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
         self.server.start()
         self.assertEqual(self.caller.status(token).status, 200)
         self.assertEqual(self.caller.login().status, 200)
@@ -346,7 +346,7 @@ class TestServerOutage(OutageCase):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             self.caller = self.app_on(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-            self.assert_nothing_works(token)
+            self.assert_all_unavailable(token)
 
 
 def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:

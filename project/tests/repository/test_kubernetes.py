@@ -162,7 +162,7 @@ class TestOfTheService(ManifestsCase):
 
     def test_a_pod_is_given_the_time_to_end(self) -> None:
         given = self.pods["Deployment"]["spec"]["terminationGracePeriodSeconds"]
-        self.assertGreater(given, image.seconds_to_end(self.settings))
+        self.assertGreater(given, image.max_shutdown_seconds(self.settings))
 
     def test_it_is_seen_that_a_pod_drains_while_it_does(self) -> None:
         probe = self.server["readinessProbe"]

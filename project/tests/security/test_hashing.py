@@ -172,7 +172,7 @@ class TestOverload(BaseTestCase):
 
     def assert_overloaded(self, reply: Reply) -> None:
         """Hold a refusal to say when to come again."""
-        self.assert_refused(reply, 503, OVERLOADED, "overloaded")
+        self.assert_error(reply, 503, OVERLOADED, "overloaded")
         self.assertIn(int(reply.headers["Retry-After"]), range(3, 9))
 
     def test_whatever_hashes_is_refused_and_nothing_is_done(self) -> None:
@@ -330,7 +330,7 @@ class TestNoOracle(BaseTestCase):
         self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
         self.costs.clear()
         reply = self.caller.login(email, password)
-        self.assert_refused(reply, 404, UNKNOWN, "invalid_credentials")
+        self.assert_error(reply, 404, UNKNOWN, "invalid_credentials")
         self.assertEqual(self.costs, [4])
         responds.add(reply.raw)
 

@@ -148,7 +148,7 @@ class TestChoosing(BaseTestCase):
 
     def test_register_refuses_with_every_reason(self) -> None:
         reply = self.caller.register("ada", "ada@example.com", "password")
-        self.assert_faults(
+        self.assert_field_errors(
             reply, ("password", "password_too_short"), ("password", "password_common")
         )
         self.assertEqual(
@@ -163,7 +163,7 @@ class TestChoosing(BaseTestCase):
     def test_register_refuses_the_names_of_this_user_and_of_the_service(self) -> None:
         for password in ("adalovelace1", "Countess@example.com", "countess-42", "G4zette2024"):
             reply = self.caller.register("ada_lovelace", "countess@example.com", password)
-            self.assert_faults(reply, ("password", "password_resembles_user"))
+            self.assert_field_errors(reply, ("password", "password_resembles_user"))
             self.assertNotIn(password.encode(), reply.raw)
 
     def test_somebody_elses_name_is_no_matter(self) -> None:
@@ -173,7 +173,9 @@ class TestChoosing(BaseTestCase):
     def test_an_administrator_is_refused_too(self) -> None:
         token = self.add_token(self.add_user(admin=True))
         new = {"username": "ada", "email": "ada@example.com", "password": "1234567890"}
-        self.assert_faults(self.caller.post("/users", new, token), ("password", "password_common"))
+        self.assert_field_errors(
+            self.caller.post("/users", new, token), ("password", "password_common")
+        )
         self.assertEqual(self.caller.post("/users", new | {"password": GOOD}, token).status, 201)
 
     def test_a_weak_password_is_told_before_it_is_hashed(self) -> None:

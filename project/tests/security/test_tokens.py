@@ -16,7 +16,7 @@ from joserfc.jwk import OctKey
 from project.security import signing_keys, tokens
 from project.security.signing_keys import Key
 from project.security.tokens import Claims, Purpose, TokenDecoder, TokenOutdated, TokenRejected
-from project.tests.support.forge import KeysAtHand, decoded
+from project.tests.support.forge import StaticKeys, decoded
 
 SECRET = "0123456789abcdef" * 2
 KEY = signing_keys.from_secret(SECRET)
@@ -262,7 +262,7 @@ class TestVerifiedBefore(TestCase):
     """A signature is verified once; all else is asked each time."""
 
     def setUp(self) -> None:
-        self.keys = KeysAtHand(KEY)
+        self.keys = StaticKeys(KEY)
         self.decoder = TokenDecoder(self.keys)
         self.token = tokens.encode(CLAIMS, KEY)
 
@@ -270,7 +270,7 @@ class TestVerifiedBefore(TestCase):
         self, held: Key = KEY, purpose: Purpose = Purpose.ACCESS, now: datetime = NOW
     ) -> Claims:
         """Decode the token of this test."""
-        self.keys.held = (held,)
+        self.keys.keys = (held,)
         return self.decoder.decode(self.token, purpose, now)
 
     def test_the_signature_is_verified_once(self) -> None:
@@ -297,7 +297,7 @@ class TestVerifiedBefore(TestCase):
         with self.assertRaises(TokenRejected):
             self.decode(held=signing_keys.from_secret(SECRET[::-1]))
         self.assertEqual(self.decoder._remembered, {})
-        self.keys.held = (KEY,)
+        self.keys.keys = (KEY,)
         with mock.patch.object(tokens, "MAX_REMEMBERED", 3):
             for _ in range(10):
                 another = tokens.encode(replace(CLAIMS, token_id=uuid4()), KEY)

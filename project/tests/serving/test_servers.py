@@ -81,11 +81,11 @@ class ServedCase(AuthContract, BadInput):
     def test_a_body_that_ends_too_soon_is_not_acted_on(self) -> None:
         body = json.dumps({"email": "a@b.c", "password": "x"}).encode()
         reply = self.send_raw(b"Content-Length: 100\r\n\r\n" + body)
-        self.assert_refused(reply, 400, "Bad request.", "bad_request")
+        self.assert_error(reply, 400, "Bad request.", "bad_request")
 
     def test_a_body_that_is_far_too_large_is_not_even_read(self) -> None:
         reply = self.send_raw(b"Content-Length: 99999999\r\n\r\n")
-        self.assert_refused(reply, 413, "Payload too large.", "payload_too_large")
+        self.assert_error(reply, 413, "Payload too large.", "payload_too_large")
 
     def send_raw(self, rest: bytes) -> Reply:
         """Send a login whose last header field and body are these bytes, and nothing more."""
@@ -132,7 +132,7 @@ class ServedCase(AuthContract, BadInput):
                 self.assertEqual(reply.body["code"], "overloaded")
                 self.assertIn("Retry-After", reply.headers)
             elif reply is not won[0]:
-                self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+                self.assert_error(reply, 400, USER_EXISTS, "user_exists")
         self.assertEqual((self.count(User), self.count(Session)), (1, 1))
 
     def connect(self) -> socket.socket:

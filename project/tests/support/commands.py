@@ -17,7 +17,7 @@ PRODUCTION = {
 def manage(
     *arguments: str, typed: str = "", environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Type a command."""
+    """Run a command; return the completed process."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,

@@ -14,19 +14,19 @@ from project.tests.utils import InProcess, Reply
 
 UNAVAILABLE = "Service unavailable. Try again later."
 MAX_RESPONSE_TIME = 2.5
-"""Seconds: two, and some for a machine that is busy."""
+"""Seconds: two, and a margin for a busy machine."""
 
 
 class OutageCase(BaseTestCase):
-    """Calls every route that needs the database."""
+    """Calls the routes that need the database."""
 
     def assert_unavailable(self, reply: Reply) -> None:
-        """Hold a reply to be the 503 that says when to come back."""
-        self.assert_refused(reply, 503, UNAVAILABLE, "unavailable")
+        """Assert that a response is a 503 with Retry-After."""
+        self.assert_error(reply, 503, UNAVAILABLE, "unavailable")
         self.assertEqual(reply.headers["Retry-After"], "1")
 
-    def assert_nothing_works(self, token: str) -> None:
-        """Hold every route to answer 503 in time."""
+    def assert_all_unavailable(self, token: str) -> None:
+        """Assert that every route that needs the database responds 503 in time, and /ping 200."""
         calls: dict[str, Callable[[], Reply]] = {
             "register": lambda: self.caller.register("new", "new@example.com"),
             "login": self.caller.login,
@@ -43,14 +43,14 @@ class OutageCase(BaseTestCase):
         self.assert_success(self.caller.get("/ping"), 200, "pong!")
 
     def app_on(self, url: str) -> InProcess:
-        """Return a caller of an app on this database, which need not exist."""
+        """Return a client of an app on this database, which need not exist."""
         self.app = databases.bare_app(url)
         return InProcess(self.app.test_client())
 
 
 @contextmanager
 def closing_connections(app: Flask) -> Iterator[None]:
-    """Close the connections of an app after the block."""
+    """Close the database connections of an app after the block."""
     yield
     with app.app_context():
         db.engine.dispose()

@@ -21,11 +21,11 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEAD = timedelta(minutes=10)
 SERVICE_TOKEN = "a token of another service"
 REFRESH_TOKEN_LIFETIME = timedelta(days=60)
-"""The life of a refresh token."""
+"""The lifetime of a refresh token."""
 
 
 class SigningKeysCase(BaseTestCase):
-    """Every app here stands for a process; all are on one database."""
+    """Each app here plays a server process; all use one database."""
 
     overrides: ClassVar[dict[str, object]] = {
         "TOKEN_ALGORITHM": "ES256",
@@ -41,25 +41,25 @@ class SigningKeysCase(BaseTestCase):
         self.caller = self.process()
 
     def process(self, **overrides: object) -> Caller:
-        """Start a process; return its caller."""
+        """Start a process; return its client."""
         return InProcess(self.new_app(**overrides).test_client())
 
     def new_app(self, **overrides: object) -> Flask:
-        """Return an app that has nothing at hand yet."""
+        """Create an app that has loaded no keys yet."""
         url = self.app.config["DATABASE_TEST_URL"]
         app = databases.bare_app(url, **(self.overrides | overrides))
         self.addCleanup(self.dispose, app)
         return app
 
     def dispose(self, app: Flask) -> None:
-        """Close an app's connections, and leave nothing to write later."""
+        """Close the connections of an app after its pending writes."""
         with app.app_context():
             last_seen.current().flush()
             db.engine.dispose()
             autocommit.engine.dispose()
 
     def token(self, caller: Caller | None = None) -> str:
-        """Log in; return the token."""
+        """Log in; return the access token."""
         reply = (caller or self.caller).login()
         self.assertEqual(reply.status, 200)
         token: str = reply.body["auth_token"]
@@ -75,7 +75,7 @@ class SigningKeysCase(BaseTestCase):
         return [key["kid"] for key in self.key_set()]
 
     def rotate(self) -> str:
-        """Rotate, as the command does; return the new key's id."""
+        """Rotate the key as the command does; return the id of the new key."""
         with self.new_app().app_context():
             source.current().signing_key()
             made = source.current().rotate(datetime.now(UTC) + LEAD)
@@ -87,18 +87,18 @@ class SigningKeysCase(BaseTestCase):
         with self.app.app_context():
             signing_keys.retire(kid)
 
-    def assert_good(self, token: str, *callers: Caller) -> None:
-        """Hold a token to be taken by these processes."""
+    def assert_accepted(self, token: str, *callers: Caller) -> None:
+        """Assert that these processes accept a token."""
         for caller in callers or (self.caller,):
             self.assertEqual(caller.status(token).status, 200)
 
-    def assert_invalid(self, token: str, *callers: Caller) -> None:
-        """Hold a token to be refused by these processes."""
+    def assert_rejected(self, token: str, *callers: Caller) -> None:
+        """Assert that these processes reject a token."""
         for caller in callers or (self.caller,):
-            self.assert_refused(caller.status(token), 401, INVALID_TOKEN, "token_invalid")
+            self.assert_error(caller.status(token), 401, INVALID_TOKEN, "token_invalid")
 
 
 def kid_of(token: str) -> str | None:
-    """Return which key a token says it was signed by."""
+    """Return the key id in a token's header."""
     kid: str | None = jwt.get_unverified_header(token).get("kid")
     return kid

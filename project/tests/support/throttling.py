@@ -14,11 +14,11 @@ LIMITED = "Too many attempts. Try again later."
 MICHAEL = "michael@example.com"
 WAIT = timedelta(seconds=30)
 WINDOW = timedelta(minutes=15)
-FEW = Limit(3, WINDOW)
+THREE_ATTEMPTS = Limit(3, WINDOW)
 
 
-class From(InProcess):
-    """A client at an address of its own."""
+class ClientAt(InProcess):
+    """A client with its own address."""
 
     def __init__(self, caller: Caller, address: str) -> None:
         assert isinstance(caller, InProcess)
@@ -28,14 +28,14 @@ class From(InProcess):
     def send(self, *request: object) -> Reply:
         """Send a request from this address."""
         self.client.environ_base.update(self.environment)
-        return super().send(*request)  # type: ignore[arg-type]  # handed on as they came
+        return super().send(*request)  # type: ignore[arg-type]  # passed on unchanged
 
 
 class ThrottleCase(BaseTestCase):
-    """Small limits, and a clock that stands still unless it is moved."""
+    """Small limits, and a clock that only tests move."""
 
     overrides: ClassVar[dict[str, object]] = {
-        "THROTTLE_ACCOUNT_NETWORK": FEW,
+        "THROTTLE_ACCOUNT_NETWORK": THREE_ATTEMPTS,
         "THROTTLE_NETWORK": Limit(8, WINDOW),
         "THROTTLE_ACCOUNT": Limit(6, timedelta(days=1)),
         "THROTTLE_REGISTRATION": Limit(4, WINDOW),
@@ -48,22 +48,22 @@ class ThrottleCase(BaseTestCase):
 
     def at(self, address: str) -> Caller:
         """Return a client at this address."""
-        return From(self.caller, address)
+        return ClientAt(self.caller, address)
 
     def guess(self, caller: Caller, email: str = MICHAEL) -> int:
         """Log in with a wrong password; return the status."""
         return caller.login(email, "wrong").status
 
-    def guess_until_refused(self, caller: Caller, email: str = MICHAEL) -> int:
-        """Log in with wrong passwords; return how many were looked at."""
-        tried = 0
+    def guess_until_limited(self, caller: Caller, email: str = MICHAEL) -> int:
+        """Log in with wrong passwords until limited; return the number of attempts before."""
+        attempts = 0
         while self.guess(caller, email) == 404:
-            tried += 1
-        return tried
+            attempts += 1
+        return attempts
 
     def assert_limited(self, reply: Reply, wait: timedelta, policy: str) -> None:
-        """Hold a refusal to its header fields."""
-        self.assert_refused(reply, 429, LIMITED, "rate_limited")
+        """Assert that a response is a 429 with the header fields of this policy."""
+        self.assert_error(reply, 429, LIMITED, "rate_limited")
         seconds = str(int(wait.total_seconds()))
         self.assertEqual(reply.headers["Retry-After"], seconds)
         self.assertEqual(reply.headers["RateLimit"], f'"{policy}";r=0;t={seconds}')

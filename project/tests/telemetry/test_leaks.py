@@ -57,7 +57,7 @@ class TestLeaks(BaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.written = self.enterContext(captured_logs.caught())
+        self.written = self.enterContext(captured_logs.captured())
         self.secrets = Secrets({PASSWORD, WRONG, EMAIL, SERVICE_TOKEN, databases.SECRET_KEY})
         self.secrets.add(digests.sha256(SERVICE_TOKEN))
 
@@ -72,7 +72,7 @@ class TestLeaks(BaseTestCase):
         """Hold every line and every row to be whole, and free of secrets."""
         rows, said = self.rows(), self.written.getvalue()
         self.assertGreater(len(self.written.objects), len(rows))
-        self.assertEqual(self.written.said("forged"), [])
+        self.assertEqual(self.written.with_message("forged"), [])
         for text in (said, json.dumps(self.written.objects, ensure_ascii=False), *rows):
             for secret in self.secrets:
                 self.assertNotIn(secret, text)
@@ -124,7 +124,7 @@ class TestLeaks(BaseTestCase):
         self.caller.register("ada", EMAIL, PASSWORD)
         replies = [self.caller.login(EMAIL, f"{WRONG} {guess}").status for guess in range(7)]
         self.assertEqual(replies[-1], 429)
-        self.assertEqual(len(self.written.said("attempt.throttled")), 1)
+        self.assertEqual(len(self.written.with_message("attempt.throttled")), 1)
         self.assert_nothing_leaked()
 
     def test_hostile_fields(self) -> None:
@@ -145,7 +145,7 @@ class TestLeaks(BaseTestCase):
         for method, path in self.hostile_requests():
             self.app.test_client().open(path, method=method)
         self.assertEqual(len(self.written.objects), 3 * len(HOSTILE_AGENTS))
-        self.assertEqual(self.written.said("forged"), [])
+        self.assertEqual(self.written.with_message("forged"), [])
 
     def hostile_requests(self) -> Iterator[tuple[str, str]]:
         """Yield methods and paths that would be lines."""
@@ -162,9 +162,9 @@ class TestBadInputLeaks(BadInput):
 
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(self.assert_nothing_leaked, self.enterContext(captured_logs.caught()))
+        self.addCleanup(self.assert_nothing_leaked, self.enterContext(captured_logs.captured()))
 
-    def assert_nothing_leaked(self, written: captured_logs.Lines) -> None:
+    def assert_nothing_leaked(self, written: captured_logs.CapturedLines) -> None:
         """Hold every line to be an object, and to hold nothing that was sent."""
         said = written.getvalue()
         self.assertTrue(written.objects)
