@@ -99,18 +99,24 @@ class TestAudit(AuditCase):
             self.assertEqual(self.login_as_browser().status, 404)
         self.assert_recorded((Event.LOGIN_FAILED, user_id, {}))
 
-    def test_endings_of_sessions(self) -> None:
+    def test_a_logout(self) -> None:
         user_id = self.add_user()
-        tokens = [self.add_token(user_id) for _ in range(5)]
-        self.caller.logout(tokens[0])
-        other = self.caller.get("/auth/sessions", tokens[1]).body["data"]["sessions"][-1]["id"]
-        self.caller.call("DELETE", f"/auth/sessions/{other}", token=tokens[-1])
-        live = next(token for token in tokens[1:] if self.caller.status(token).status == 200)
-        self.caller.post("/auth/logout", {"scope": "others"}, live)
-        self.caller.post("/auth/logout", {"scope": "all"}, live)
+        self.caller.logout(self.add_token(user_id))
+        self.assert_recorded((Event.SESSION_ENDED, user_id, {}))
+
+    def test_a_session_that_is_ended_by_its_id(self) -> None:
+        user_id = self.add_user()
+        token = self.add_token(user_id)
+        (session,) = self.caller.get("/auth/sessions", token).body["data"]["sessions"]
+        self.caller.call("DELETE", f"/auth/sessions/{session['id']}", token=token)
+        self.assert_recorded((Event.SESSION_ENDED, user_id, {}))
+
+    def test_a_logout_of_several_sessions_is_one_event_with_their_count(self) -> None:
+        user_id = self.add_user()
+        token, *_ = (self.add_token(user_id) for _ in range(3))
+        for scope in ("others", "all"):
+            self.caller.post("/auth/logout", {"scope": scope}, token)
         self.assert_recorded(
-            (Event.SESSION_ENDED, user_id, {}),
-            (Event.SESSION_ENDED, user_id, {}),
             (Event.SESSIONS_ENDED, user_id, {"scope": "others", "count": 2}),
             (Event.SESSIONS_ENDED, user_id, {"scope": "all", "count": 1}),
         )

@@ -97,23 +97,43 @@ class TestPublishedKeys(SigningKeysCase):
             unseal(sealed, ["another", databases.SECRET_KEY[1:]])
 
 
-class TestRotation(SigningKeysCase):
-    """With a clock that stands still unless it is moved."""
+class TestLifeOfAKey(SigningKeysCase):
+    """Two keys: one that has signed a token, and its successor."""
 
-    def test_a_key_is_published_before_it_signs_and_kept_until_its_last_token_died(self) -> None:
-        old = self.token()
-        first, second = kid_of(old), self.rotate()
-        self.assertEqual(self.kids(), [second, first])
+    def setUp(self) -> None:
+        super().setUp()
+        self.old_token = self.token()
+        self.first = str(kid_of(self.old_token))
+
+    def test_a_new_key_is_published_at_once(self) -> None:
+        second = self.rotate()
+        self.assertEqual(self.kids(), [second, self.first])
+
+    def test_a_new_key_signs_after_the_lead(self) -> None:
+        second = self.rotate()
         self.clock.shift(LEAD - timedelta(seconds=1))
-        self.assertEqual(kid_of(self.token()), first)
+        self.assertEqual(kid_of(self.token()), self.first)
         self.clock.shift(timedelta(seconds=1))
-        new = self.token()
-        self.assertEqual(kid_of(new), second)
-        self.assert_accepted(old)
+        self.assertEqual(kid_of(self.token()), second)
+
+    def test_tokens_of_the_old_key_are_accepted_after_a_rotation(self) -> None:
+        self.rotate()
+        self.clock.shift(LEAD)
+        self.token()
+        self.assert_accepted(self.old_token)
+
+    def test_the_old_key_is_published_until_its_last_token_expires(self) -> None:
+        second = self.rotate()
+        self.clock.shift(LEAD)
+        self.token()
         self.clock.shift(REFRESH_TOKEN_LIFETIME + LEAD - timedelta(seconds=1))
-        self.assertEqual(self.kids(), [second, first])
+        self.assertEqual(self.kids(), [second, self.first])
         self.clock.shift(timedelta(seconds=1))
         self.assertEqual(self.kids(), [second])
+
+
+class TestRotation(SigningKeysCase):
+    """With a clock that stands still unless it is moved."""
 
     def test_a_process_that_slept_through_it_signs_with_the_new_key(self) -> None:
         other = self.process()
