@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+import pytest
 import time_machine
 from sqlalchemy import select, update
 
@@ -253,6 +254,7 @@ class TestGraceResponses(RefreshCase):
             self.assertEqual((line["user_id"], line["session_id"]), (self.user_id, session_id))
 
 
+@pytest.mark.processes
 class TestRefreshingAtOnce(RefreshCase):
     """Fifty at once, over two worker processes."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 from uuid import UUID, uuid4
 
+import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import insert, inspect, select, text, update
@@ -209,6 +210,7 @@ class TestPurgeOfKeys(BaseTestCase):
         self.assertEqual(self.private_keys(), [False, False, True])
 
 
+@pytest.mark.processes
 class TestPurgeCommand(BaseTestCase):
     """`manage.py purge`, in processes of its own."""
 

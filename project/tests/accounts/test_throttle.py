@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import ClassVar
 from unittest import mock
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -421,6 +422,7 @@ class TestClearing(ThrottleCase):
         self.assertNotIn("hunter2", kept)
 
 
+@pytest.mark.processes
 class TestGuessesAtOnce(BaseTestCase):
     """Four worker processes, and many guesses at the same time."""
 

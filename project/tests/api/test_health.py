@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from unittest import TestCase
 from urllib.parse import urlsplit
 
+import pytest
 from sqlalchemy import text
 
 from project.extensions import db
@@ -173,6 +174,7 @@ class EndingCase(TestCase):
         self.assertLess(time.monotonic() - began, GRACE)
 
 
+@pytest.mark.processes
 class TestGranian(EndingCase):
     """The server that is shipped."""
 
@@ -194,6 +196,7 @@ class TestGranian(EndingCase):
         self.assertEqual(self.process.wait(GRACE), 0)
 
 
+@pytest.mark.processes
 class TestGunicorn(EndingCase):
     """The server that old compose files start."""
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import jwt
+import pytest
 from users_client import ServiceUnavailable, TokenRefused, Verifier
 
 from project.accounts import lifecycle, signing_keys
@@ -17,6 +18,9 @@ from project.tests.support import databases, fake_service, servers
 from project.tests.support.fake_service import FEED, KEYS, STATUS, Clock
 from project.tests.support.paths import ROOT
 from project.tests.utils import OverHTTP
+
+pytestmark = pytest.mark.processes
+
 
 SERVICE_TOKEN = "the-token-of-another-service"
 PAGE = (ROOT / "docs" / "other-services.md").read_text()

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 from unittest import skipIf
 
+import pytest
+
 from project.tests.support.fake_service import EC, ED, KEYS, PAYLOAD, FakeServiceCase
 from project.tests.support.paths import ROOT
 from project.tests.support.signing import SECRET_HEADER, header, published, signed
+
+pytestmark = pytest.mark.processes
+
 
 PAGE = (ROOT / "docs" / "other-services.md").read_text()
 NODE = shutil.which("node")

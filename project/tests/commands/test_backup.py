@@ -21,6 +21,8 @@ from project.tests import utils
 from project.tests.support import databases, servers
 from project.tests.support.commands import PRODUCTION, manage
 
+pytestmark = pytest.mark.processes
+
 
 def content(file: Path) -> list[str]:
     """Return everything in a database, but how far its tables have counted."""

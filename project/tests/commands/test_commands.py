@@ -42,6 +42,7 @@ def test_without_end():
 """A test that has started a server and never ends."""
 
 
+@pytest.mark.processes
 class TestDatabaseCommands(BaseTestCase):
     """Commands that work on a database, which is empty when they begin."""
 
@@ -149,29 +150,48 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertRegex(line, f"^error: no administrator was created. .*{why}")
         self.assertEqual(len(self.users()), 2)
 
-    def test_an_account_is_taken_out_of_use_back_and_away(self) -> None:
-        self.manage("recreate_db")
-        token = self.add_token(self.add_user())
-        self.caller = InProcess(self.app.test_client())
-        email = "Michael@example.com"
-        self.assertIn(f"in {self.database}; 1 session ended", self.manage("deactivate_user", email))
-        self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
-        self.assertIn("Reactivated", self.manage("activate_user", email))
-        self.assertEqual(self.caller.status(token).body["code"], "session_ended")
-        self.assertEqual(self.caller.login().status, 200)
-        self.assertIn(f"from {self.database}; 1 session ended", self.manage("delete_user", email))
-        self.assertEqual(self.caller.login().status, 404)
-        for command in ("deactivate_user", "activate_user", "delete_user"):
-            self.assertEqual(self.manage_failing(command, email), "error: User does not exist")
+    def migrated(self) -> None:
+        """Create the schema of this test's database."""
+        databases.new_app(self.url)
 
-    def test_keys_are_listed_rotated_and_retired(self) -> None:
-        self.manage("recreate_db")
+    def test_deactivate_user_ends_the_sessions_of_the_user(self) -> None:
+        self.migrated()
+        token = self.add_token(self.add_user())
+        output = self.manage("deactivate_user", "Michael@example.com")
+        self.assertIn(f"in {self.database}; 1 session ended", output)
+        reply = InProcess(self.app.test_client()).status(token)
+        self.assertEqual(reply.body["code"], "user_inactive")
+
+    def test_activate_user_allows_logins_but_restores_no_session(self) -> None:
+        self.migrated()
+        token = self.add_token(self.add_user())
+        self.manage("deactivate_user", "michael@example.com")
+        self.assertIn("Reactivated", self.manage("activate_user", "Michael@example.com"))
+        caller = InProcess(self.app.test_client())
+        self.assertEqual(caller.status(token).body["code"], "session_ended")
+        self.assertEqual(caller.login().status, 200)
+
+    def test_delete_user_deletes_the_user_and_the_sessions(self) -> None:
+        self.migrated()
+        self.add_token(self.add_user())
+        output = self.manage("delete_user", "Michael@example.com")
+        self.assertIn(f"from {self.database}; 1 session ended", output)
+        self.assertEqual(InProcess(self.app.test_client()).login().status, 404)
+
+    def test_commands_on_an_unknown_user_fail(self) -> None:
+        self.migrated()
+        for command in ("deactivate_user", "activate_user", "delete_user"):
+            line = self.manage_failing(command, "michael@example.com")
+            self.assertEqual(line, "error: User does not exist")
+
+    def test_commands_on_signing_keys_name_the_setting_when_the_secret_signs(self) -> None:
+        self.migrated()
         self.assertIn("signed with SECRET_KEY", self.manage("list_keys"))
         self.assertIn("SECRET_KEY_FALLBACKS", self.manage_failing("rotate_keys"))
+
+    def test_keys_are_rotated_and_retired(self) -> None:
+        self.migrated()
         with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
-            self.assertEqual(
-                self.manage("list_keys"), "No key signs now: the next login creates one.\n"
-            )
             app = databases.bare_app(self.url, TOKEN_ALGORITHM="ES256")
             app.test_client().get("/.well-known/jwks.json")
             first = self.listed_keys("signs$")
@@ -180,34 +200,40 @@ class TestDatabaseCommands(BaseTestCase):
                 "^Created .{43} in .*, published now; it signs from .* UTC on",
             )
             second = self.listed_keys("published, signs from")
-            self.assertEqual(first, self.listed_keys("signs$"))
             self.assertIn(f"Retired {first}", self.manage("retire_key", first))
             self.assertEqual(first, self.listed_keys("retired "))
             self.assertEqual(second, self.listed_keys("signs$"))
-            self.assertIn("list_keys", self.manage_failing("retire_key", "A" * 43))
 
-    def test_what_is_counted_is_listed_and_forgotten(self) -> None:
-        self.manage("recreate_db")
-        self.assertEqual(self.manage("throttle", "list"), "0 active counters.\n")
-        self.caller = InProcess(databases.bare_app(self.url).test_client())
-        for _ in range(5):
-            self.caller.login("ada@example.com", "wrong")
-        listed = self.manage("throttle", "list")
-        self.assertRegex(
-            listed, r"account-network +5  [0-9a-f]{32} 127.0.0.1  blocked until 20.* UTC\n"
-        )
-        named = self.manage("throttle", "list", "--name", "ada@example.com")
-        self.assertRegex(named, r"2 active counters\.\n$")
-        cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
-        self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
-        self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
-        self.assertIn("takes list or clear", self.manage_failing("throttle", "lift"))
+    def test_key_commands_without_a_matching_key_say_so(self) -> None:
+        self.migrated()
+        with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
+            self.assertEqual(
+                self.manage("list_keys"), "No key signs now: the next login creates one.\n"
+            )
+            self.assertIn("list_keys", self.manage_failing("retire_key", "A" * 43))
 
     def listed_keys(self, state: str) -> str:
         """Return the id of the one key in this state."""
         listed = self.manage("list_keys")
         (found,) = re.findall(rf"(?m)^(\S{{43}})  ES256  .* UTC  {state}", listed)
         return str(found)
+
+    def test_throttle_lists_and_clears_counters(self) -> None:
+        self.migrated()
+        self.caller = InProcess(databases.bare_app(self.url).test_client())
+        for _ in range(5):
+            self.caller.login("ada@example.com", "wrong")
+        self.assertRegex(
+            self.manage("throttle", "list"),
+            r"account-network +5  [0-9a-f]{32} 127.0.0.1  blocked until 20.* UTC\n",
+        )
+        named = self.manage("throttle", "list", "--name", "ada@example.com")
+        self.assertRegex(named, r"2 active counters\.\n$")
+        cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
+        self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
+        self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
+        self.assertEqual(self.manage("throttle", "list"), "0 active counters.\n")
+        self.assertIn("takes list or clear", self.manage_failing("throttle", "lift"))
 
     def test_db_goes_up_and_down_and_says_so(self) -> None:
         done = manage("db", "upgrade", environment=servers.environment(self.url))
@@ -253,6 +279,7 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestCommands(TestCase):
     """What starts, or does not."""
@@ -379,6 +406,7 @@ class TestCommands(TestCase):
             self.assertRegex(done.stdout, rf"(?m)^ +{command} +\w")
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestRunner(TestCase):
     """The suite's runner: a run without tests is a failure."""

@@ -36,6 +36,7 @@ Usage = namedtuple("Usage", ["total", "used", "free"])
 DOCUMENTED = re.findall(r"(?m)^\| `(\w+)` \|", (ROOT / "docs" / "operating.md").read_text())
 
 
+@pytest.mark.processes
 class TestDoctor(BaseTestCase):
     """The command, in a process of its own."""
 

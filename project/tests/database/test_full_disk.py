@@ -20,6 +20,9 @@ from project.tests.support.scraping import DIGEST, scrape
 from project.tests.support.small_disk import Disk
 from project.tests.utils import PASSWORD, InProcess, OverHTTP
 
+pytestmark = pytest.mark.processes
+
+
 MOST = 2000
 """Registrations that find room in what a database has reserved before."""
 

@@ -125,6 +125,7 @@ def forbid_writing(connection: sqlite3.Connection, _entry: object) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestFaults(OutageCase):
     """On a PostgreSQL server that is there and does not do its part."""
@@ -305,6 +306,7 @@ def connection_id() -> object:
     return autocommit.all(select(func.pg_backend_pid()))[0][0]
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestServerOutage(OutageCase):
     """On a PostgreSQL server of its own, which is stopped and started."""

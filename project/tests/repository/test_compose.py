@@ -163,6 +163,7 @@ class Breaking(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestNginxConf(BaseTestCase):
     """The very file, before real servers."""

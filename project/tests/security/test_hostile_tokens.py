@@ -199,6 +199,7 @@ class TestTwin(TokenAttackCase):
         self.assert_error(reply, 401, INVALID_TOKEN, "session_ended")
 
 
+@pytest.mark.processes
 class TestServed(BaseTestCase):
     """Through two workers of the server that is shipped, byte by byte."""
 

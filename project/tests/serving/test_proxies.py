@@ -20,6 +20,9 @@ from project.tests.support import databases, proxies, servers
 from project.tests.support.postgres import free_port
 from project.tests.utils import PASSWORD, OverHTTP, Reply
 
+pytestmark = pytest.mark.processes
+
+
 PAGE = "other-services.md"
 FIELDS = ("X-Auth-User-Id", "X-Auth-Username", "X-Auth-Email", "X-Auth-Admin")
 SPELLINGS: tuple[Callable[[str], str], ...] = (

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import jwt
+import pytest
 from jwt import PyJWKClient
 
 from project.accounts import signing_keys
@@ -13,6 +14,9 @@ from project.clock import utcnow
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP
+
+pytestmark = pytest.mark.processes
+
 
 LEAD = timedelta(seconds=10)
 """The shortest that may be set."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 from werkzeug.datastructures import Headers
@@ -21,6 +22,9 @@ from project.tests.support import databases, servers
 from project.tests.support.bad_input import BadInput
 from project.tests.support.contract import USER_EXISTS, AuthContract
 from project.tests.utils import PASSWORD, OverHTTP, Reply
+
+pytestmark = pytest.mark.processes
+
 
 CROWD = 50
 WITHIN = 1.0

@@ -169,6 +169,7 @@ class SlowClients(TestCase):
             self.assertLess(time.monotonic() - began, CLIENT_TIMEOUT)
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestGranian(SlowClients):
     """The server that is shipped."""
@@ -182,6 +183,7 @@ class TestGranian(SlowClients):
             self.assertEqual(last_words(connection), b"")  # HTTP/2 would have sent its settings
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestGunicorn(SlowClients):
     """The server that old compose files start."""

@@ -165,6 +165,7 @@ class TestAccess(BaseTestCase):
         self.assertEqual(said.getvalue(), "")
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestServers(TestCase):
     """Everything that the service writes in production, whoever says it."""

@@ -22,6 +22,9 @@ from project.tests.support import databases, servers
 from project.tests.support.scraping import DIGEST, Scrape, scrape
 from project.tests.utils import OverHTTP
 
+pytestmark = pytest.mark.processes
+
+
 MAX_RETRIES = 60.0
 REQUESTS = 60
 PING = {"route": "/ping", "method": "GET", "status": "200"}

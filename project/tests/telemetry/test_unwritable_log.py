@@ -16,6 +16,9 @@ from project.tests.support.paths import ROOT
 from project.tests.support.postgres import free_port
 from project.tests.utils import OverHTTP
 
+pytestmark = pytest.mark.processes
+
+
 KINDS = ("granian", "gunicorn")
 STANDARD_STREAMS = range(3)
 LOOK_SECONDS = 0.5
