@@ -15,7 +15,7 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py test
 
-# In one process and on SQLite alone: for use while at work.
+# Tests that start no server, command or browser, on SQLite only.
 test-fast: $(VENV)/dev.stamp
 	@$(BIN)/pytest -q -n 2 --database=sqlite -m "not processes"
 

@@ -1,4 +1,4 @@
-"""The audit trail: a row for every event, in the transaction of its deed."""
+"""The audit trail: a row for every event, in the transaction of its operation."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ Expected = tuple[Event, int | None, dict[str, str | int]]
 
 
 class AuditCase(BaseTestCase):
-    """Reads what was recorded."""
+    """Reads the audit trail."""
 
     def events(self) -> Sequence[AuditEvent]:
         """Return what was recorded, in order."""
@@ -40,12 +40,12 @@ class AuditCase(BaseTestCase):
             return db.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).all()
 
     def assert_recorded(self, *expected: Expected) -> None:
-        """Hold the trail to be these events: what, whose, and the details."""
+        """Assert that the trail contains these events: name, user and details."""
         found = [(row.event, row.user_id, row.details) for row in self.events()]
         self.assertEqual(found, list(expected))
 
     def login_as_browser(self, password: str = PASSWORD, email: str = EMAIL) -> Reply:
-        """Log in and say by what."""
+        """Log in with the user agent of a browser."""
         payload = {"email": email, "password": password}
         return self.caller.call("POST", "/auth/login", payload, **{"User-Agent": BROWSER})
 
@@ -121,7 +121,7 @@ class TestAudit(AuditCase):
             (Event.SESSIONS_ENDED, user_id, {"scope": "all", "count": 1}),
         )
 
-    def test_what_changes_nothing_is_no_event(self) -> None:
+    def test_an_operation_without_effect_is_no_event(self) -> None:
         token = self.add_token(self.add_user())
         with captured_logs.captured() as written:
             reply = self.caller.post("/auth/logout", {"scope": "others"}, token)
@@ -213,7 +213,7 @@ class TestAudit(AuditCase):
 
 
 class TestThrottleAudit(AuditCase):
-    """A flood of refusals is told, and does not fill the table."""
+    """Many rejected attempts are recorded once, not once each."""
 
     overrides: ClassVar[dict[str, object]] = {
         "THROTTLE_ACCOUNT_NETWORK": Limit(1, timedelta(minutes=15))
@@ -230,7 +230,7 @@ class TestThrottleAudit(AuditCase):
         refused: Expected = (Event.ATTEMPT_THROTTLED, user_id, {"scope": "account-network"})
         self.assert_recorded(failed, refused, failed, refused)
 
-    def test_forgetting_counts(self) -> None:
+    def test_clearing_counters_is_recorded(self) -> None:
         self.add_user()
         self.login_as_browser("wrong")
         with self.app.app_context():
@@ -272,14 +272,14 @@ class TestKeyAudit(AuditCase):
 
 @pytest.mark.any_database
 def test_every_event_is_documented() -> None:
-    """Hold the table of the docs to be the list of events."""
+    """Assert that the docs list every event."""
     rows = re.findall(r"(?m)^\| `([a-z_]+\.[a-z]+)` \| ", DOCS.read_text())
     assert rows == [event.value for event in Event]
 
 
 @pytest.mark.any_database
 def test_every_event_is_a_subject_and_what_happened_to_it() -> None:
-    """Hold every event to the grammar `subject.past_tense`, and its member to be named so."""
+    """Assert that every event is named `subject.past_tense`, and its member accordingly."""
     for event in Event:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.[a-z]+ed", event), event
         assert event.name == event.replace(".", "_").upper()

@@ -1,4 +1,4 @@
-"""Refreshing: two tabs are not a thief, and a thief ends the session."""
+"""Refresh tokens: two tabs may share one, and reuse after that ends the session."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ class TestRefresh(RefreshCase):
         self.first = self.caller.login().body
 
     def assert_ended(self, *tokens: str) -> None:
-        """Hold the session and every token of it to be refused."""
+        """Assert that the session has ended and its tokens are rejected."""
         for token in tokens:
             self.assert_error(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
         reply = self.refresh(self.first["refresh_token"])

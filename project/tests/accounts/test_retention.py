@@ -1,4 +1,4 @@
-"""What is of no use any more goes, and nothing else does."""
+"""A purge deletes expired rows and nothing else."""
 
 import os
 import pty
@@ -73,7 +73,7 @@ def purged() -> dict[str, int]:
 
 
 class TestPurge(BaseTestCase):
-    """The deed."""
+    """What a purge deletes and what it leaves."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -117,7 +117,7 @@ class TestPurge(BaseTestCase):
         with time_machine.travel(utcnow(), tick=False):
             add_sessions(self.user_id, -2 * DAY, 5)
         add_sessions(self.user_id, DAY)
-        with mock.patch.object(retention, "ROWS_AT_ONCE", 2):
+        with mock.patch.object(retention, "BATCH_SIZE", 2):
             due = retention.batches_due()
             batches = [batch.rows for batch in retention.purge()]
         self.assertEqual(batches[:3], [2, 2, 1])
@@ -140,7 +140,7 @@ class TestPurge(BaseTestCase):
         if databases.kind() == "postgresql":
             self.skipTest("PostgreSQL passes over what is locked")
         add_sessions(self.user_id, -2 * DAY)
-        with db.engine.connect() as connection, mock.patch.object(retention, "PATIENCE", 1):
+        with db.engine.connect() as connection, mock.patch.object(retention, "MAX_RETRIES", 1):
             connection.execute(update(User).values(admin=True))
             with self.assertRaisesRegex(OperationalError, "locked"):
                 purged()
@@ -225,7 +225,7 @@ class TestPurgeCommand(BaseTestCase):
         self.environment = servers.environment(self.url)
 
     def started(self, **channels: Any) -> subprocess.Popen[str]:
-        """Type the command."""
+        """Start the command."""
         return subprocess.Popen(
             [sys.executable, "manage.py", "purge"],
             cwd=ROOT, env=self.environment, text=True, **channels,

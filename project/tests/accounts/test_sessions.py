@@ -43,7 +43,7 @@ class SessionsCase(BaseTestCase):
         return str(session["id"])
 
     def alive(self) -> list[bool]:
-        """Tell which of my tokens, and the other's, are still good."""
+        """Return for each of my tokens, and the other user's, whether it is accepted."""
         return [self.caller.status(token).status == 200 for token in (*self.mine, self.other)]
 
     def logout(self, payload: object, token: str | None = None) -> Reply:

@@ -1,4 +1,4 @@
-"""Signing keys: published before they sign, kept until their last token died, retired at once."""
+"""Signing keys: published before they sign, and until their last token expires; retired at once."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ from project.tests.utils import Caller
 
 
 class TestPublishedKeys(SigningKeysCase):
-    """What other services see."""
+    """The key set that other services read."""
 
     def test_other_libraries_verify_a_token_of_es256(self) -> None:
         token, published = self.assert_verified_elsewhere("ES256", ECKey)
@@ -50,7 +50,7 @@ class TestPublishedKeys(SigningKeysCase):
     def assert_verified_elsewhere(
         self, algorithm: str, kind: type[ECKey | OKPKey]
     ) -> tuple[str, Any]:
-        """Hold a token and the published keys to what other libraries make of them; return both."""
+        """Assert that other libraries verify a token by the published keys; return both."""
         token = self.token()
         published = self.caller.get("/.well-known/jwks.json").body
         kid = str(kid_of(token))
@@ -133,7 +133,7 @@ class TestLifeOfAKey(SigningKeysCase):
 
 
 class TestRotation(SigningKeysCase):
-    """With a clock that stands still unless it is moved."""
+    """With a clock that only tests move."""
 
     def test_a_process_that_slept_through_it_signs_with_the_new_key(self) -> None:
         other = self.process()
@@ -181,7 +181,7 @@ class TestRotation(SigningKeysCase):
         self.assertEqual(kid_of(self.token()), second)
         self.assertEqual(self.kids(), [second, first])
 
-    def test_by_age_never(self) -> None:
+    def test_zero_days_disable_rotation_by_age(self) -> None:
         self.caller = self.process(KEY_ROTATION_DAYS=0)
         first = kid_of(self.token())
         self.clock.shift(timedelta(days=3650))
@@ -239,7 +239,7 @@ class TestRotation(SigningKeysCase):
 
 
 class TestDamagedKeys(SigningKeysCase):
-    """Rows that somebody has changed, or that a later version has written."""
+    """Rows that were edited by hand or written by a later version."""
 
     def damage(self, **columns: str) -> None:
         """Change the columns of every key."""
@@ -310,7 +310,7 @@ class TestMoves(SigningKeysCase):
         self.assertEqual(refreshed.status, 200)
         self.assertIsNotNone(kid_of(refreshed.body["auth_token"]))
 
-    def test_then_the_secret_is_refused(self) -> None:
+    def test_the_secret_is_rejected_after_its_last_token_expired(self) -> None:
         before = self.process(TOKEN_ALGORITHM="HS256")
         self.token(before)
         self.clock.shift(1)
@@ -369,7 +369,7 @@ class TestRetiredKeys(SigningKeysCase):
         self.assert_refreshes(self.first["refresh_token"], self.caller)
 
     def assert_refreshes(self, refresh_token: str, caller: Caller) -> None:
-        """Hold a refresh token to get an access token that is good."""
+        """Assert that a refresh token yields an access token that is accepted."""
         reply = caller.post("/auth/refresh", {"refresh_token": refresh_token})
         self.assertEqual(reply.status, 200)
         self.assert_accepted(reply.body["auth_token"], self.caller, self.other)
@@ -398,7 +398,7 @@ class TestRetiredKeys(SigningKeysCase):
         self.assert_accepted(self.token(), self.caller, self.other)
         self.assertNotIn(self.retired, self.kids())
 
-    def test_the_feed_tells_of_it_until_its_last_token_died(self) -> None:
+    def test_the_feed_lists_a_retired_key_until_its_last_token_expires(self) -> None:
         self.assertEqual(self.told(), [self.retired])
         self.clock.shift(REFRESH_TOKEN_LIFETIME - timedelta(seconds=1))
         self.assertEqual(self.told(), [self.retired])
@@ -409,7 +409,7 @@ class TestRetiredKeys(SigningKeysCase):
         """Return the retired keys of the feed."""
         return self.caller.get("/auth/revocations", SERVICE_TOKEN).body["data"]["retired_keys"]
 
-    def test_retiring_twice_changes_nothing_and_an_unknown_key_is_told(self) -> None:
+    def test_retiring_twice_changes_nothing(self) -> None:
         self.clock.shift(timedelta(days=1))
         self.retire(self.retired)
         with self.app.app_context():
@@ -429,7 +429,7 @@ class TestRetiredKeys(SigningKeysCase):
 
 
 class TestRefreshTokens(SigningKeysCase):
-    """Signed by a key of their own, which nobody else has."""
+    """Signed with a key that is never published."""
 
     def test_a_refresh_token_is_verified_by_no_key_that_others_have(self) -> None:
         for algorithm in Algorithm:
@@ -443,7 +443,7 @@ class TestRefreshTokens(SigningKeysCase):
                 self.assert_rejected(token, caller)
                 self.assertEqual(self.refresh(token, caller), 200)
 
-    def test_those_from_before_are_good_until_they_expire(self) -> None:
+    def test_older_refresh_tokens_are_accepted_until_they_expire(self) -> None:
         for algorithm in (Algorithm.HS256, Algorithm.ES256):
             with self.subTest(algorithm), self.signed_as_before():
                 caller = self.process(TOKEN_ALGORITHM=algorithm.value)
@@ -462,7 +462,7 @@ class TestRefreshTokens(SigningKeysCase):
         """Refresh by a token; return the status."""
         return caller.post("/auth/refresh", {"refresh_token": token}).status
 
-    def test_those_of_a_previous_secret_are_good(self) -> None:
+    def test_refresh_tokens_of_a_previous_secret_are_accepted(self) -> None:
         token = self.caller.login().body["refresh_token"]
         newer = databases.SECRET_KEY[::-1]
         after = self.process(SECRET_KEY=newer, SECRET_KEY_FALLBACKS=databases.SECRET_KEY)

@@ -1,4 +1,4 @@
-"""The throttle: N guesses and no more, and the owner still gets in."""
+"""The throttle: it limits guesses and still admits the owner."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -46,7 +46,7 @@ class TestThrottledLogin(ThrottleCase):
                 self.assertEqual(self.guess(self.caller), 503)
         self.assertEqual(self.guess(self.caller), 429)
 
-    def test_so_many_guesses_and_no_more(self) -> None:
+    def test_the_fourth_guess_is_limited(self) -> None:
         self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
 
@@ -149,7 +149,7 @@ class TestThrottledLogin(ThrottleCase):
         ]
         self.assertEqual(statuses, [404, 404, 404, 429, 429])
 
-    def test_off_is_off(self) -> None:
+    def test_a_disabled_throttle_limits_nothing(self) -> None:
         self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
         for _ in range(20):
             self.assertEqual(self.guess(self.caller), 404)
@@ -182,7 +182,7 @@ class TestOtherLimits(ThrottleCase):
             self.assertEqual(home.login().status, 200)
         self.assertEqual(self.guess_until_limited(home), 3)
 
-    def test_whoever_registered_is_at_home_too(self) -> None:
+    def test_a_registration_makes_its_network_known(self) -> None:
         home = self.at("192.0.2.1")
         home.register("ada", "ada@example.com", PASSWORD)
         for number in range(9):
@@ -344,7 +344,7 @@ class TestWrites(ThrottleCase):
         """End the user's other sessions."""
         return self.caller.post("/auth/logout", {"scope": "others"}, token)
 
-    def test_a_few_and_no_more(self) -> None:
+    def test_the_fourth_write_is_limited(self) -> None:
         self.assertEqual([self.end_others(self.token).status for _ in range(3)], [200] * 3)
         self.assert_limited(self.end_others(self.token), WINDOW, "write")
         session = self.caller.get("/auth/sessions", self.token).body["data"]["sessions"][0]["id"]
@@ -367,7 +367,7 @@ class TestWrites(ThrottleCase):
         again = self.caller.post("/auth/refresh", {"refresh_token": refresh_token})
         self.assertEqual(again.status, 200)
 
-    def test_others_are_not_concerned(self) -> None:
+    def test_writes_of_other_users_are_not_limited(self) -> None:
         other = self.add_token(self.add_user("ada", "ada@example.com"))
         for _ in range(4):
             self.end_others(self.token)
@@ -393,7 +393,7 @@ class TestClearing(ThrottleCase):
             self.assertEqual(throttle.clear(), 4)
             self.assertEqual(list(throttle.counts()), [])
 
-    def test_what_is_over_is_not_listed(self) -> None:
+    def test_expired_counters_are_not_listed(self) -> None:
         self.guess(self.caller)
         self.clock.shift(timedelta(days=1))
         with self.app.app_context():
@@ -444,7 +444,7 @@ class TestGuessesAtOnce(BaseTestCase):
         self.assertEqual(self.login_from("192.0.2.1", utils.PASSWORD), 200)
 
     def login_from(self, address: str, password: str) -> int:
-        """Log in by way of a proxy that tells this address; return the status."""
+        """Log in through a proxy that forwards this address; return the status."""
         payload = {"email": MICHAEL, "password": password}
         reply = self.caller.call("POST", "/auth/login", payload, **{"X-Forwarded-For": address})
         return reply.status

@@ -135,7 +135,7 @@ class TestAuthBlueprint(AuthContract):
         self.caller.register(password="caf\u00e9")
         self.assertEqual(self.caller.login("test@test.com", "cafe\u0301").status, 200)
 
-    def test_a_hash_that_is_not_ours_opens_to_nothing(self) -> None:
+    def test_a_foreign_hash_matches_no_password(self) -> None:
         user_id = self.add_user()
         for foreign in (
             "",

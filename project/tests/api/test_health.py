@@ -1,4 +1,4 @@
-"""What a load balancer is told, and how a server ends."""
+"""Health checks for load balancers, and graceful shutdown."""
 
 import http.client
 import json
@@ -44,7 +44,7 @@ class TestHealth(BaseTestCase):
             db.session.commit()
 
     def assert_not_ready(self, check: str) -> None:
-        """Hold the service to say in time that it is not ready, and why."""
+        """Assert that the service responds in time that it is not ready, with the failed check."""
         began = time.monotonic()
         reply = self.caller.get("/health/ready")
         self.assertLess(time.monotonic() - began, LONGEST)
@@ -53,7 +53,7 @@ class TestHealth(BaseTestCase):
         self.assertEqual(told, {"status": "error", "code": "not_ready", "check": check})
 
     def assert_ready(self) -> None:
-        """Hold the service to be ready."""
+        """Assert that the service is ready."""
         self.assert_success(self.caller.get("/health/ready"), 200, "Ready.")
 
     def test_a_service_with_its_database_is_ready(self) -> None:
@@ -106,7 +106,7 @@ class TestHealth(BaseTestCase):
 
 
 class EndingCase(TestCase):
-    """A real server that is told to end."""
+    """A real server that shuts down."""
 
     __test__ = False
     kind: ClassVar[str]
@@ -129,7 +129,7 @@ class EndingCase(TestCase):
         return connection
 
     def ask_kept(self) -> http.client.HTTPResponse:
-        """Ask over the connection that stays open whether the server is ready."""
+        """Request the readiness over the open connection."""
         self.kept.request("GET", "/health/ready")
         answer = self.kept.getresponse()
         self.told: Any = json.loads(answer.read())

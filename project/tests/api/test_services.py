@@ -34,13 +34,13 @@ class TestIntrospection(BaseTestCase):
     }
 
     def introspect(self, token: str, by: str = SERVICE_TOKEN) -> Reply:
-        """Ask of a token, as the RFC says."""
+        """Introspect a token (RFC 7662)."""
         headers = {"Content-Type": FORM, "Authorization": f"Bearer {by}"}
         body = urlencode({"token": token, "token_type_hint": "access_token"}).encode()
         return self.caller.send("POST", "/auth/introspect", body, headers)
 
     def assert_inactive(self, token: str) -> None:
-        """Hold a token to be called inactive, and nothing more."""
+        """Assert that introspection returns `{"active": false}` and nothing else."""
         reply = self.introspect(token)
         self.assertEqual((reply.status, reply.raw), (200, b'{"active":false}'))
 
@@ -214,7 +214,7 @@ class TestServerMetadata(BaseTestCase):
 
 
 class TestNoIssuer(BaseTestCase):
-    """Nothing is different from before there was such a setting."""
+    """Without TOKEN_ISSUER there is no metadata and no new claim."""
 
     def test_there_is_no_metadata_and_tokens_have_no_new_claim(self) -> None:
         reply = self.caller.get(TestServerMetadata.PATH)

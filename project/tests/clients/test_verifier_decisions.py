@@ -162,7 +162,7 @@ class TestVerifier(FakeServiceCase):
         self.assertEqual(self.recorder.asked, [STATUS, STATUS])
         self.assertEqual(self.service.received[-1]["Authorization"], f"Bearer {SECRET_TOKEN}")
 
-    def test_the_services_refusals_are_handed_on(self) -> None:
+    def test_errors_of_the_service_are_passed_on(self) -> None:
         for said, code in (
             ("token_invalid", "token_invalid"), ("token_expired", "token_expired"),
             ("session_ended", "session_ended"), ("user_inactive", "user_inactive"),
@@ -194,7 +194,7 @@ class TestVerifier(FakeServiceCase):
             told = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
         self.assertEqual((len(told), self.recorder.asked), (1, [KEYS, FEED]))
 
-    def test_a_forked_process_begins_anew(self) -> None:
+    def test_a_forked_process_starts_with_empty_caches(self) -> None:
         self.service.status = fake_service.status_reply(7)
         self.verifier.verify(TOKEN)
         self.verifier.verify(SECRET_TOKEN)

@@ -32,7 +32,7 @@ class TestFlask(FakeServiceCase):
         return self.client.get(path, headers=headers)
 
     def assert_error(self, reply: TestResponse, code: str, message: str, challenge: str) -> None:
-        """Hold a refusal to the service's envelope."""
+        """Assert that an error uses the envelope of the service."""
         envelope = {"status": "error", "message": message, "code": code}
         self.assertEqual((reply.status_code, reply.json), (401, envelope))
         self.assertEqual(reply.headers["WWW-Authenticate"], challenge)

@@ -205,7 +205,7 @@ class TestFeed(FakeServiceCase):
         self.feed.poll()
         self.assertEqual((self.knows(), self.feed.has_key(EC.thumbprint())), (2, False))
 
-    def test_a_reading_anew_that_fails_forgets_nothing(self) -> None:
+    def test_a_failed_refetch_keeps_the_known_entries(self) -> None:
         self.service.session_ids = self.ids
         self.feed.poll()
         self.clock.now += 3600

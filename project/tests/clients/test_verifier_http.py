@@ -26,7 +26,7 @@ class TestService(FakeServiceCase):
     """The service over HTTP."""
 
     def get(self, url: str) -> float:
-        """Hold an answer to be none; return how many seconds that took."""
+        """Assert that there is no response; return the seconds until then."""
         began_at = time.monotonic()
         reached = Service(url)
         self.addCleanup(reached.close)

@@ -39,7 +39,7 @@ STRANGER = ECKey.generate_key("P-256")
 
 @pytest.mark.any_database
 class TestVerifierTokens(TestCase):
-    """Every refusal here carries a good signature, unless its name says otherwise."""
+    """Every rejected token here has a valid signature, unless the test's name says otherwise."""
 
     def setUp(self) -> None:
         self.clock = self.enterContext(time_machine.travel(NOON, tick=False))
@@ -48,7 +48,7 @@ class TestVerifierTokens(TestCase):
         self.verifier = self.enterContext(Verifier(self.recorder.url, service_token="abc"))
 
     def assert_error(self, token: str, why: object = None, code: str = "token_invalid") -> None:
-        """Hold the door shut."""
+        """Assert that a token is rejected."""
         with self.subTest(why or token):
             with self.assertRaises(TokenRefused) as caught:
                 self.verifier.verify(token)

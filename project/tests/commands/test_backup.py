@@ -71,14 +71,14 @@ class TestBackup(TestCase):
         return file, databases.new_app(f"sqlite:///{file}")
 
     def manage(self, *arguments: str, to: Path | None = None) -> str:
-        """Type a command that does its work; return what it printed."""
+        """Run a command that succeeds; return its output."""
         environment = servers.environment(f"sqlite:///{to or self.file}")
         done = manage(*arguments, environment=environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
 
     def manage_failing(self, *arguments: str, **settings: str) -> str:
-        """Type a command that cannot do its work; return the one line that says why."""
+        """Run a command that fails; return its one line of error."""
         environment = servers.environment(f"sqlite:///{self.file}", **settings)
         done = manage(*arguments, environment=environment)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
@@ -168,7 +168,7 @@ class TestBackup(TestCase):
         self.assertIn("at revision 0005.", done.stdout)
         self.assertIn("run: python manage.py db upgrade", done.stderr)
 
-    def test_production_wants_to_be_told(self) -> None:
+    def test_production_requires_yes(self) -> None:
         self.manage("backup", str(self.copy))
         production = PRODUCTION | {"DATABASE_URL": f"sqlite:///{self.file}"}
         line = self.manage_failing("restore", str(self.copy), **production)

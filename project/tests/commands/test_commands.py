@@ -1,4 +1,4 @@
-"""manage.py, typed as a developer or an operator types it."""
+"""Commands of manage.py, run in processes of their own."""
 
 import os
 import pty
@@ -54,7 +54,7 @@ class TestDatabaseCommands(BaseTestCase):
         self.shown = re.escape(self.database)
 
     def manage(self, *arguments: str, typed: str = "", **settings: str) -> str:
-        """Type a command that does its work; return what it printed."""
+        """Run a command that succeeds; return its output."""
         done = manage(
             *arguments, typed=typed, environment=servers.environment(self.url, **settings)
         )
@@ -62,7 +62,7 @@ class TestDatabaseCommands(BaseTestCase):
         return done.stdout
 
     def manage_failing(self, *arguments: str, typed: str = "", **settings: str) -> str:
-        """Type a command that cannot do its work; return the one line that says why."""
+        """Run a command that fails; return its one line of error."""
         done = manage(
             *arguments, typed=typed, environment=servers.environment(self.url, **settings)
         )
@@ -106,7 +106,7 @@ class TestDatabaseCommands(BaseTestCase):
     def test_seed_db_without_a_schema_says_what_is_missing(self) -> None:
         self.assertRegex(self.manage_failing("seed_db"), r"^error: .*users.*db upgrade")
 
-    def test_both_refuse_in_production_unless_told(self) -> None:
+    def test_production_requires_yes(self) -> None:
         production = {**PRODUCTION, "DATABASE_URL": self.url}
         for command in ("recreate_db", "seed_db"):
             line = self.manage_failing(command, **production)

@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""The findings of `manage.py doctor`."""
 
 import json
 import os
@@ -104,7 +104,7 @@ class TestDoctor(BaseTestCase):
 
 
 class TestChecks(BaseTestCase):
-    """Check by check, where a whole installation would be hard to spoil."""
+    """Single checks, on faults that are hard to cause in a whole installation."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -117,7 +117,7 @@ class TestChecks(BaseTestCase):
         self.enterContext(mock.patch.dict(self.app.config, settings))
 
     def assert_found(self, finding: Finding, level: Level, what: str) -> None:
-        """Hold a finding to its level and to what it says."""
+        """Assert that a finding has this level and text."""
         self.assertEqual(finding.level, level, finding)
         self.assertRegex(finding.found, what)
         self.assertEqual(bool(finding.remedy), level is not Level.OK)
@@ -194,7 +194,7 @@ class TestChecks(BaseTestCase):
             self.assert_found(database_checks.reach(), Level.WARNING, "answers in")
 
     def test_a_slow_hash_is_a_warning(self) -> None:
-        with mock.patch.object(checks, "LONGEST_HASH", 0):
+        with mock.patch.object(checks, "MAX_HASH", 0):
             self.assert_found(checks.password_hash(), Level.WARNING, "at cost 4")
 
     def test_a_signing_key_that_is_old_or_cannot_be_opened(self) -> None:

@@ -95,7 +95,7 @@ class TestOutage(OutageCase):
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("SELECT", {}, Exception(""))
 
-        self.enterContext(mock.patch.object(autocommit, "alone", fail))
+        self.enterContext(mock.patch.object(autocommit, "fetch_one", fail))
         with self.assertLogs("project", logging.ERROR) as logs:
             self.assert_unavailable(self.caller.login())
         self.assertIn("database unavailable: OperationalError", logs.output[0])
@@ -121,14 +121,14 @@ class TestOutage(OutageCase):
 
 
 def forbid_writing(connection: sqlite3.Connection, _entry: object) -> None:
-    """Make a connection one that only reads."""
+    """Make a connection read-only."""
     connection.execute("PRAGMA query_only = ON")
 
 
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestFaults(OutageCase):
-    """On a PostgreSQL server that is there and does not do its part."""
+    """A PostgreSQL server that runs but does not work."""
 
     server: ClassVar[postgres.Server]
 
@@ -142,7 +142,7 @@ class TestFaults(OutageCase):
         self.start(self.server.url)
 
     def start(self, url: str) -> None:
-        """Make an app on this URL whose two pools have an open connection each."""
+        """Start an app on this URL with an open connection in each of its two pools."""
         self.caller = self.app_on(url)
         self.enterContext(closing_connections(self.app))
         with self.app.app_context():
@@ -152,7 +152,7 @@ class TestFaults(OutageCase):
         self.assertEqual(self.caller.status(self.token).status, 200)
 
     def assert_recovers(self) -> None:
-        """Hold the service to work again in time, and to have done nothing by halves meanwhile."""
+        """Assert that the service recovers in time and has written nothing by halves."""
         began = time.monotonic()
         while (reply := self.caller.status(self.token)).status == 503:
             self.assertLess(time.monotonic() - began, RECOVERY)
@@ -235,7 +235,7 @@ class TestFaults(OutageCase):
         self.assert_unavailable(self.caller.register())
         self.assertEqual(self.caller.status(self.token).status, 200)
 
-    def test_an_outage_while_a_refusal_is_answered_changes_nothing_in_it(self) -> None:
+    def test_an_outage_after_an_error_leaves_the_error_unchanged(self) -> None:
         def cut(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             if statement.startswith("INSERT INTO users"):
                 self.disconnect()
@@ -268,18 +268,18 @@ class TestFaults(OutageCase):
             self.assertEqual(self.shown("statement_timeout"), "1h")
 
     def shown(self, setting: str) -> object:
-        """Return a setting of PostgreSQL as a connection of the service has it."""
+        """Return a PostgreSQL setting as the service's connection sees it."""
         return autocommit.all(select(func.current_setting(setting)))[0][0]
 
     @contextmanager
     def other(self) -> Iterator[Connection]:
-        """Yield somebody else's connection."""
+        """Yield a connection of another client."""
         engine = create_engine(database_url(self.server.url), poolclass=NullPool)
         with engine.connect() as connection:
             yield connection
 
     def execute(self, statements: str) -> None:
-        """Do this as somebody else."""
+        """Execute statements as another client."""
         with self.other() as other:
             other.execute(text(statements))
             other.commit()
@@ -293,7 +293,7 @@ class TestFaults(OutageCase):
 
     @contextmanager
     def every_connection_taken(self) -> Iterator[None]:
-        """Hold as many connections as the server has."""
+        """Use up every connection of the server within the block."""
         with ExitStack() as taken:
             with suppress(OperationalError):
                 while True:
@@ -302,14 +302,14 @@ class TestFaults(OutageCase):
 
 
 def connection_id() -> object:
-    """Return which process of the server answers the service's reads."""
+    """Return the id of the server process behind the autocommit connection."""
     return autocommit.all(select(func.pg_backend_pid()))[0][0]
 
 
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestServerOutage(OutageCase):
-    """On a PostgreSQL server of its own, which is stopped and started."""
+    """A PostgreSQL server that stops and restarts."""
 
     def setUp(self) -> None:
         self.server = self.enterContext(postgres.running())
@@ -352,7 +352,7 @@ class TestServerOutage(OutageCase):
 
 
 def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
-    """Hold the runner of the tests' own server to clean up."""
+    """Assert that a test server deletes its files."""
     with postgres.running() as server:
         folder = server.data.parent
     assert not folder.exists()

@@ -47,7 +47,7 @@ class TestDocument(BaseTestCase):
         }
 
     def assert_true_of(self, method: str, path: str, reply: Reply) -> None:
-        """Hold a real answer to what the document says of it."""
+        """Assert that a real response matches the document."""
         response = self.operations()[method, path]["responses"][str(reply.status)]
         for name in response["headers"]:
             self.assertIn(name, reply.headers)
@@ -271,7 +271,7 @@ def has_input(operation: APIOperation[Any, Any, Any, Any]) -> bool:
 
 
 def test_the_fuzzer_checks_what_it_should() -> None:
-    """Hold the checks that matter to be among the fuzzer's."""
+    """Assert that the fuzzer runs the checks that matter."""
     names = {check.__name__ for check in CHECKS.get_all()}
     assert names >= {
         "not_a_server_error",

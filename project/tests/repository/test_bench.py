@@ -32,7 +32,7 @@ class TestBench(TestCase):
     def test_wrk_is_read(self) -> None:
         self.assertEqual(wrk.parse(GOOD), Load(50, 2.0, 1.5, 9.0))
 
-    def test_a_run_with_refusals_or_broken_connections_is_no_figure(self) -> None:
+    def test_a_run_with_errors_is_no_figure(self) -> None:
         for broken in ('"status": 1', '"broken": 1', '"requests": 0'):
             name = broken.split(":")[0]
             with self.subTest(broken), self.assertRaises(Failed):

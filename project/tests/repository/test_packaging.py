@@ -108,7 +108,7 @@ class TestPackaging(TestCase):
         )
         self.assertRegex(done.stdout, r"control_socket_disable\s+= True")
         self.assertRegex(done.stdout, r"limit_request_line\s+= 8190")
-        self.assertRegex(done.stdout, r"limit_request_field_size\s+= 65536")
+        self.assertRegex(done.stdout, r"limit_request_field_size\s+= 16384")
         self.assertRegex(done.stdout, rf"threads\s+= {MAX_THREADS}")
 
 

@@ -115,7 +115,7 @@ class TestHashingPool(TestCase):
             pool = HashingPool(threads=1, queue=0, niceness=7)
             self.assertEqual(pool.run(lambda: 7), 7)
 
-    def test_whoever_waits_does_so_as_it_was_told(self) -> None:
+    def test_waiting_for_a_hash_runs_in_the_given_context(self) -> None:
         told = mock.MagicMock()
         pool = HashingPool(threads=1, queue=0, niceness=0, while_waiting=told)
         pool.run(lambda: self.assertEqual(told.return_value.__enter__.call_count, 1))
@@ -171,7 +171,7 @@ class TestOverload(BaseTestCase):
         self.pool: HashingPool = self.app.extensions["hashing_pool"]
 
     def assert_overloaded(self, reply: Reply) -> None:
-        """Hold a refusal to say when to come again."""
+        """Assert that a response is a 503 with Retry-After."""
         self.assert_error(reply, 503, OVERLOADED, "overloaded")
         self.assertIn(int(reply.headers["Retry-After"]), range(3, 9))
 
@@ -279,7 +279,7 @@ class TestLongTexts(BaseTestCase):
 
 @pytest.mark.any_database
 def test_text_is_normalized_in_one_place() -> None:
-    """Hold every other module to go by the one that knows how long a text may be."""
+    """Assert that only one module normalizes text, after a check of its length."""
     callers = [
         path.name
         for path in PROJECT.rglob("*.py")
@@ -326,7 +326,7 @@ class TestNoOracle(BaseTestCase):
         self.assertEqual(len(responds), 1)
 
     def refuse(self, email: str, password: str, responds: set[bytes]) -> None:
-        """Hold a login in vain to one hash of today's cost; note the answer."""
+        """Assert that a failed login costs one hash of the current cost; record the response."""
         self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
         self.costs.clear()
         reply = self.caller.login(email, password)

@@ -1,4 +1,4 @@
-"""Hostile tokens, wholesale: whatever is done to a good token, the answer is the same refusal."""
+"""Hostile tokens: every changed token is rejected with the same error."""
 
 import http.client
 import socket
@@ -82,7 +82,7 @@ class TestAttacks(TokenAttackCase):
                     )
                     self.assert_token_rejected(forged, other)
 
-    def test_a_good_signature_opens_no_session_but_the_users_own(self) -> None:
+    def test_a_valid_signature_grants_no_session_of_another_user(self) -> None:
         for good in self.good:
             for claim in (
                 {"sub": "888888888"},
@@ -159,7 +159,7 @@ class TestAttacks(TokenAttackCase):
 
 
 class TestTwin(TokenAttackCase):
-    """ECDSA has two signatures for each: whoever sees (r, s) can write (r, n - s)."""
+    """ECDSA has two valid signatures of each input: (r, s) and (r, n - s)."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -180,7 +180,7 @@ class TestTwin(TokenAttackCase):
         self.assert_ends_both(self.twin(self.access))
 
     def assert_ends_both(self, token: str) -> None:
-        """Hold both spellings to be good until one logs out, and then neither."""
+        """Assert that both spellings are accepted until a logout by one, and then neither."""
         both = (self.access.text, self.twin(self.access))
         self.assert_accepted(both[0])
         self.assert_accepted(both[1])
@@ -223,7 +223,7 @@ class TestServed(BaseTestCase):
             return Reply(answer.status, Headers(answer.getheaders()), answer.read())
 
     def assert_field_refused(self, *fields: bytes) -> None:
-        """Hold header fields to be refused: by the service, or by the server as no HTTP."""
+        """Assert that header fields are rejected, by the service or by the server."""
         with self.subTest([field[:40] for field in fields]):
             reply = self.send(*fields)
             if reply.status != 400:
@@ -237,7 +237,7 @@ class TestServed(BaseTestCase):
         self.assert_both_spellings_end_together()
 
     def assert_fields_refused(self, good: bytes, token: bytes) -> None:
-        """Hold every spoiled field to a refusal."""
+        """Assert that every changed field is rejected."""
         signs = [bytes([sign]) for sign in b"\xff\xe9\x80\xa0\0\x01\x0b\x1b\x7f=.,"]
         for put in (*signs, b"\xc3\xa9", b"\xff\xfe", b"A" * 100_000):
             self.assert_field_refused(good + put)

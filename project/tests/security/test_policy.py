@@ -24,9 +24,9 @@ NAMES = (*MICHAEL, "users")
 class TestPolicy(TestCase):
     """The rules by themselves."""
 
-    def weaknesses(self, password: str, format_duration: int = 8) -> list[Weakness]:
+    def weaknesses(self, password: str, min_length: int = 8) -> list[Weakness]:
         """Return what speaks against Michael's password."""
-        return Policy(format_duration, "users", None).weaknesses(password, *MICHAEL)
+        return Policy(min_length, "users", None).weaknesses(password, *MICHAEL)
 
     def test_good_passwords_of_any_characters(self) -> None:
         for password in (
@@ -54,7 +54,7 @@ class TestPolicy(TestCase):
             self.assertEqual(self.weaknesses(password), [Weakness.COMMON], password)
         self.assertEqual(self.weaknesses("password1 and more"), [])
 
-    def test_everything_that_applies_is_told(self) -> None:
+    def test_every_weakness_is_reported(self) -> None:
         self.assertEqual(
             self.weaknesses("michael", 8),
             [Weakness.TOO_SHORT, Weakness.COMMON, Weakness.RESEMBLES_USER],
@@ -178,12 +178,12 @@ class TestChoosing(BaseTestCase):
         )
         self.assertEqual(self.caller.post("/users", new | {"password": GOOD}, token).status, 201)
 
-    def test_a_weak_password_is_told_before_it_is_hashed(self) -> None:
+    def test_a_weak_password_is_rejected_before_it_is_hashed(self) -> None:
         with mock.patch.object(User, "new_row", side_effect=AssertionError):
             reply = self.caller.register(password="password")
         self.assertEqual(reply.status, 400)
 
-    def test_a_password_of_before_opens_its_account(self) -> None:
+    def test_an_older_weak_password_is_accepted_at_login(self) -> None:
         self.add_user(password="test")
         self.assertEqual(self.caller.login(password="test").status, 200)
 

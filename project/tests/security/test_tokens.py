@@ -1,4 +1,4 @@
-"""The strict door: what is a token of ours and what only resembles one."""
+"""The strict parser: which tokens are accepted and which are rejected."""
 
 import base64
 import json
@@ -56,14 +56,14 @@ def signed(payload: bytes | dict[str, Any], header: bytes | dict[str, Any] = HEA
 
 @pytest.mark.any_database
 class TestTokens(TestCase):
-    """Every refusal here carries a good signature, unless its name says otherwise."""
+    """Every rejected token here has a valid signature, unless the test's name says otherwise."""
 
     def decode(self, token: str, now: datetime = NOW) -> Claims:
         """Decode with this test's key and clock."""
         return decoded(token, [KEY], Purpose.ACCESS, now)
 
     def assert_rejected(self, token: str, why: object = None) -> None:
-        """Hold the door shut, for another reason than time."""
+        """Assert that a token is rejected, and not as expired."""
         with self.subTest(why or token):
             with self.assertRaises(TokenRejected) as caught:
                 self.decode(token)
@@ -88,7 +88,7 @@ class TestTokens(TestCase):
         with self.assertRaises(TokenOutdated):
             self.decode(token, CLAIMS.expires_at)
 
-    def test_an_older_key_still_opens(self) -> None:
+    def test_an_older_key_still_verifies(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
         newer = signing_keys.from_secret("a newer key that is as long as ours")
         self.assertEqual(decoded(token, [newer, KEY], Purpose.ACCESS, NOW), CLAIMS)

@@ -88,7 +88,7 @@ class ForwardAuthCase(BaseTestCase):
         raise AssertionError("every kind has its own")
 
     def assert_identified(self, response: Reply) -> None:
-        """Hold what reached the upstream to the four fields of the service, each once."""
+        """Assert that the upstream received the four fields of the service, each once."""
         self.assertEqual(response.status, 200)
         self.assertEqual(
             {name: value for name, value in response.body.items() if "auth" in name},

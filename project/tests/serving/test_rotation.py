@@ -82,7 +82,7 @@ class TestRotationUnderLoad(BaseTestCase):
         return kid
 
     def assert_verified(self, token: str) -> None:
-        """Hold a token to be taken by the service and by a verifier that has the keys alone."""
+        """Assert that the service and a verifier with the published keys accept a token."""
         self.assertEqual(self.caller.status(token).status, 200)
         key = self.verifier.get_signing_key_from_jwt(token)
         jwt.decode(token, key, ["ES256"], audience="access")

@@ -57,7 +57,7 @@ class ServedCase(AuthContract, BadInput):
         with self.app.app_context():
             empty_tables()
 
-    def test_a_logout_is_a_refusal_in_every_worker(self) -> None:
+    def test_a_logout_takes_effect_in_every_worker(self) -> None:
         user_id = self.add_user()
         for _ in range(5):
             token = self.add_token(user_id)
@@ -180,7 +180,7 @@ class ServedCase(AuthContract, BadInput):
         self.assert_kept(connection, 404)
 
     def assert_kept(self, connection: socket.socket, status: int) -> None:
-        """Hold a response to come, and the connection to live on."""
+        """Assert that a response arrives and the connection stays open."""
         answer = http.client.HTTPResponse(connection)
         answer.begin()
         self.assertEqual(answer.read()[:18], b'{"status":"error",')

@@ -189,7 +189,7 @@ class TestProductionConfig(ConfigCase):
         self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=30))
         self.assertTrue(loaded["BCRYPT_HANDLE_LONG_PASSWORDS"])
 
-    def test_all_faults_are_told_at_once(self) -> None:
+    def test_all_errors_are_reported_at_once(self) -> None:
         for settings in (PRODUCTION, STAGING):
             faults = self.faults(settings, BCRYPT_LOG_ROUNDS="x")
             self.assertEqual(len(faults), 3)
@@ -213,7 +213,7 @@ class TestProductionConfig(ConfigCase):
             with self.subTest(secret), self.assertRaisesRegex(ConfigError, why):
                 self.load_sound(SECRET_KEY=secret)
 
-    def test_guessable_secrets_of_before_are_refused(self) -> None:
+    def test_guessable_previous_secrets_are_rejected(self) -> None:
         older = GOOD_SECRET[::-1]
         loaded = self.load_sound(SECRET_KEY_FALLBACKS=f"{older}, {GOOD_SECRET}")
         self.assertEqual(loaded["SECRET_KEY_FALLBACKS"], [older, GOOD_SECRET])
@@ -238,7 +238,7 @@ class TestSettings(ConfigCase):
         loaded = config.load(config.TestingConfig, environment=environment)
         self.assertTrue(loaded["TESTING"])
 
-    def test_values_that_cannot_be_read(self) -> None:
+    def test_invalid_values_are_rejected(self) -> None:
         for name, value, remedy in UNREADABLE_VALUES:
             with self.subTest(ascii(f"{name}={value}")):
                 (fault,) = self.faults(**{name: value})
@@ -282,7 +282,7 @@ class TestSettings(ConfigCase):
         (fault,) = self.faults(TOKEN_EXPIRATION_DAYS="0")
         self.assertRegex(fault, "^TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0")
 
-    def test_values_that_can(self) -> None:
+    def test_valid_values_are_read(self) -> None:
         loaded = self.load(
             TOKEN_EXPIRATION_DAYS="1",
             TOKEN_EXPIRATION_SECONDS="30",

@@ -48,7 +48,7 @@ class Secrets(set[str]):
 
 
 class TestLeaks(BaseTestCase):
-    """A broad traffic at DEBUG, and then a look at every line and every row."""
+    """Requests of every kind at level DEBUG, then every log line and audit row is checked."""
 
     overrides: ClassVar[dict[str, object]] = {
         "TOKEN_ALGORITHM": "ES256",
@@ -69,7 +69,7 @@ class TestLeaks(BaseTestCase):
             return [json.dumps(tuple(row), default=str, ensure_ascii=False) for row in rows]
 
     def assert_nothing_leaked(self) -> None:
-        """Hold every line and every row to be whole, and free of secrets."""
+        """Assert that every line and every row is complete and contains no secret."""
         rows, said = self.rows(), self.written.getvalue()
         self.assertGreater(len(self.written.objects), len(rows))
         self.assertEqual(self.written.with_message("forged"), [])
@@ -165,7 +165,7 @@ class TestBadInputLeaks(BadInput):
         self.addCleanup(self.assert_nothing_leaked, self.enterContext(captured_logs.captured()))
 
     def assert_nothing_leaked(self, written: captured_logs.CapturedLines) -> None:
-        """Hold every line to be an object, and to hold nothing that was sent."""
+        """Assert that every line is an object and contains no input."""
         said = written.getvalue()
         self.assertTrue(written.objects)
         for sent in (PASSWORD, f'"{GOOD["password"]}"', GOOD["email"], "@b.c", "OR 1=1", "secret"):

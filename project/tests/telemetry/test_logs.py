@@ -1,4 +1,4 @@
-"""What is logged: one event a line, whoever says it and whatever a client sends."""
+"""The log: one event a line, from every source and for every input."""
 
 import errno
 import logging
@@ -71,7 +71,7 @@ class TestFormatters(TestCase):
             self.assertTrue(line.isprintable(), line)
             self.assertIn("\\u202e", line)
 
-    def test_nor_does_a_traceback(self) -> None:
+    def test_a_traceback_is_one_line(self) -> None:
         try:
             raise ValueError(HOSTILE)
         except ValueError:
@@ -87,7 +87,7 @@ class TestFormatters(TestCase):
 class TestAccess(BaseTestCase):
     """One line a request."""
 
-    def test_a_request_is_told(self) -> None:
+    def test_a_request_is_logged(self) -> None:
         user_id = self.add_user()
         token = self.add_token(user_id)
         with captured_logs.captured() as written:
@@ -127,7 +127,7 @@ class TestAccess(BaseTestCase):
             self.caller.status("a.b.c")
         self.assertEqual([line["status"] for line in written.with_message(COMPLETED)], [401])
 
-    def test_at_debug_all_is_told(self) -> None:
+    def test_every_request_is_logged_at_debug(self) -> None:
         with captured_logs.captured() as written:
             self.caller.get("/ping")
         (line,) = written.with_message(COMPLETED)
@@ -158,7 +158,7 @@ class TestAccess(BaseTestCase):
             self.assert_served_in_silence(output)
 
     def assert_served_in_silence(self, output: TextIO | None) -> None:
-        """Hold a request to be answered, and nothing to be said of its lines elsewhere."""
+        """Assert that a request succeeds and that nothing is printed to standard error."""
         logs.write_to(output)
         with redirect_stderr(StringIO()) as said:
             self.assertEqual(self.caller.get("/users").status, 401)
@@ -168,7 +168,7 @@ class TestAccess(BaseTestCase):
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestServers(TestCase):
-    """Everything that the service writes in production, whoever says it."""
+    """All output of a server in production."""
 
     def setUp(self) -> None:
         self.settings = servers.environment(

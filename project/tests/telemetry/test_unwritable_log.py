@@ -54,7 +54,7 @@ class TestUnwritableLog(TestCase):
             server.wait(30)
 
     def assert_serves(self, name: str) -> None:
-        """Hold requests to be answered as ever, also those that are told as events."""
+        """Assert that requests succeed, including those that are logged as events."""
         for _ in range(3):
             self.assertEqual(self.caller.get("/users").status, 401)
         reply = self.caller.register(name, f"{name}@example.com")
