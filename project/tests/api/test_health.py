@@ -19,7 +19,7 @@ from project.tests.base import BaseTestCase
 from project.tests.support import databases, postgres, servers
 from project.tests.utils import InProcess, OverHTTP
 
-LONGEST = 1.5
+MAX_RESPONSE_TIME = 1.5
 """Seconds: one, and some for a machine that is busy."""
 GRACE = 10.0
 """Seconds that a container has before it is killed."""
@@ -47,10 +47,10 @@ class TestHealth(BaseTestCase):
         """Assert that the service responds in time that it is not ready, with the failed check."""
         began = time.monotonic()
         reply = self.caller.get("/health/ready")
-        self.assertLess(time.monotonic() - began, LONGEST)
+        self.assertLess(time.monotonic() - began, MAX_RESPONSE_TIME)
         self.assertEqual((reply.status, reply.headers["Retry-After"]), (503, "1"))
-        told = {name: reply.body[name] for name in ("status", "code", "check")}
-        self.assertEqual(told, {"status": "error", "code": "not_ready", "check": check})
+        state = {name: reply.body[name] for name in ("status", "code", "check")}
+        self.assertEqual(state, {"status": "error", "code": "not_ready", "check": check})
 
     def assert_ready(self) -> None:
         """Assert that the service is ready."""
@@ -132,7 +132,7 @@ class EndingCase(TestCase):
         """Request the readiness over the open connection."""
         self.kept.request("GET", "/health/ready")
         answer = self.kept.getresponse()
-        self.told: Any = json.loads(answer.read())
+        self.last_body: Any = json.loads(answer.read())
         return answer
 
     def begin_login(self) -> tuple[socket.socket, bytes]:
@@ -164,7 +164,7 @@ class EndingCase(TestCase):
         self.process.send_signal(signal.SIGTERM)
         while (answer := self.ask_kept()).status == 200:
             self.assertLess(time.monotonic() - began, 1)
-        self.assertEqual((answer.status, self.told["check"]), (503, "draining"))
+        self.assertEqual((answer.status, self.last_body["check"]), (503, "draining"))
         self.assertEqual(OverHTTP(self.url).login().status, 404)
         while self.is_kept():
             self.assertLess(time.monotonic() - began, GRACE)

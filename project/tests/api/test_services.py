@@ -349,9 +349,11 @@ class TestForwardAuth(BaseTestCase):
         user_id = self.add_user()
         reply = self.caller.get("/auth/forward", self.add_token(user_id))
         self.assert_success(reply, 200, "Authenticated.")
-        told = {name: value for name, value in reply.headers if name.startswith("X-Auth-")}
+        identity_fields = {
+            name: value for name, value in reply.headers if name.startswith("X-Auth-")
+        }
         self.assertEqual(
-            told,
+            identity_fields,
             {
                 "X-Auth-User-Id": str(user_id),
                 "X-Auth-Username": "michael",

@@ -191,8 +191,8 @@ class TestVerifier(FakeServiceCase):
 
     def test_many_threads_begin_with_one_reading(self) -> None:
         with ThreadPoolExecutor(20) as crowd:
-            told = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
-        self.assertEqual((len(told), self.recorder.asked), (1, [KEYS, FEED]))
+            principals = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
+        self.assertEqual((len(principals), self.recorder.asked), (1, [KEYS, FEED]))
 
     def test_a_forked_process_starts_with_empty_caches(self) -> None:
         self.service.status = fake_service.status_reply(7)

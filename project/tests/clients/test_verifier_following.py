@@ -193,7 +193,7 @@ class TestFeed(FakeServiceCase):
             raise OSError
         return self.service(path, headers)
 
-    def test_once_an_hour_it_is_read_anew_and_what_has_expired_is_forgotten(self) -> None:
+    def test_the_feed_is_refetched_hourly_without_expired_entries(self) -> None:
         self.service.session_ids = self.ids
         self.service.retired_keys = [EC.thumbprint()]
         self.feed.poll()

@@ -303,10 +303,10 @@ class TestCommands(TestCase):
                 check=False,
             )
             self.assertNotEqual(done.returncode, 0)
-            told = done.stderr + done.stdout
-            self.assertEqual(told.count("DATABASE_URL is not set: set it to"), 1)
-            self.assertEqual(told.count("SECRET_KEY is not set: set it to"), 1)
-            self.assertNotIn("Traceback", told)
+            printed = done.stderr + done.stdout
+            self.assertEqual(printed.count("DATABASE_URL is not set: set it to"), 1)
+            self.assertEqual(printed.count("SECRET_KEY is not set: set it to"), 1)
+            self.assertNotIn("Traceback", printed)
 
     def test_an_interrupted_command_ends_as_a_shell_expects(self) -> None:
         for interruption in (KeyboardInterrupt, EOFError):

@@ -49,18 +49,18 @@ class TestDoctor(BaseTestCase):
         environment = servers.environment(self.url, **settings)
         environment |= {"DATABASE_URL": url or self.url, "INSTANCE_PATH": str(self.folder)}
         done = manage("doctor", "--json", environment=environment)
-        told = json.loads(done.stdout)
+        report = json.loads(done.stdout)
         self.assertEqual((done.returncode, done.stderr), (expected, ""), done.stdout)
-        self.assertEqual(told["level"], expected.name.lower())
+        self.assertEqual(report["level"], expected.name.lower())
         for secret in ("hunter2", databases.SECRET_KEY, PRODUCTION["SECRET_KEY"]):
             self.assertNotIn(secret, done.stdout)
-        return {finding["check"]: finding for finding in told["findings"]}
+        return {finding["check"]: finding for finding in report["findings"]}
 
     def amiss(self, findings: dict[str, Any]) -> dict[str, str]:
         """Return the levels of the findings that are not ok; each of them has a remedy."""
-        found = {name: told for name, told in findings.items() if told["level"] != "ok"}
-        self.assertTrue(all(told["remedy"] for told in found.values()))
-        return {name: told["level"] for name, told in found.items()}
+        found = {name: finding for name, finding in findings.items() if finding["level"] != "ok"}
+        self.assertTrue(all(finding["remedy"] for finding in found.values()))
+        return {name: finding["level"] for name, finding in found.items()}
 
     def test_a_sound_installation_is_ok(self) -> None:
         databases.new_app(self.url)

@@ -23,7 +23,7 @@ from project.tests.utils import PASSWORD, InProcess, OverHTTP
 pytestmark = pytest.mark.processes
 
 
-MOST = 2000
+MAX_REGISTRATIONS = 2000
 """Registrations that find room in what a database has reserved before."""
 
 
@@ -52,7 +52,7 @@ class FullDiskCase(OutageCase):
 
     def register_until_full(self) -> int:
         """Register until nothing more can be written; return how many accounts were made."""
-        for number in range(MOST):
+        for number in range(MAX_REGISTRATIONS):
             reply = self.caller.register(f"user{number}", f"user{number}@example.com", PASSWORD)
             if reply.status != 201:
                 self.assert_unavailable(reply)

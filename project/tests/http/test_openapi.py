@@ -118,17 +118,17 @@ class TestDocument(BaseTestCase):
             ),
             codes,
         )
-        told = {
+        documented = {
             code
             for operation in self.operations().values()
             for response in operation["responses"].values()
             for content in response.get("content", {}).values()
             for code in content.get("examples", {})
         }
-        # These two are answered where there is no operation; the introduction tells of them.
-        for code in codes - told:
+        # These two occur outside of operations; the introduction documents them.
+        for code in codes - documented:
             self.assertIn(f"`{code}`", self.document["info"]["description"])
-        self.assertLessEqual(codes - told, {"not_found", "method_not_allowed"})
+        self.assertLessEqual(codes - documented, {"not_found", "method_not_allowed"})
 
     def test_every_error_has_one_status_of_its_own_words(self) -> None:
         for member in openapi.error_classes():

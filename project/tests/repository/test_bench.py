@@ -141,10 +141,10 @@ class TestBench(TestCase):
         known = Results()
         rows = {"users": measuring.row([ours]), "tutorial": measuring.row([theirs])}
         known.put("status", rows, {"better-auth": "Traceback\nrefused"})
-        told = page.told(known, chapters.CHAPTERS[0])
-        self.assertLess(told.index("| `tutorial` | 0.50"), told.index("| `users` | 1.00"))
-        self.assertIn("**30**", told)
-        self.assertIn("- `better-auth`: refused", told)
+        text = page.told(known, chapters.CHAPTERS[0])
+        self.assertLess(text.index("| `tutorial` | 0.50"), text.index("| `users` | 1.00"))
+        self.assertIn("**30**", text)
+        self.assertIn("- `better-auth`: refused", text)
         self.assertIn("**missed**", page.bar_table(known))
 
     def test_the_page_is_what_its_figures_say(self) -> None:

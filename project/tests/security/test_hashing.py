@@ -116,10 +116,10 @@ class TestHashingPool(TestCase):
             self.assertEqual(pool.run(lambda: 7), 7)
 
     def test_waiting_for_a_hash_runs_in_the_given_context(self) -> None:
-        told = mock.MagicMock()
-        pool = HashingPool(threads=1, queue=0, niceness=0, while_waiting=told)
-        pool.run(lambda: self.assertEqual(told.return_value.__enter__.call_count, 1))
-        self.assertEqual(told.return_value.__exit__.call_count, 1)
+        context = mock.MagicMock()
+        pool = HashingPool(threads=1, queue=0, niceness=0, while_waiting=context)
+        pool.run(lambda: self.assertEqual(context.return_value.__enter__.call_count, 1))
+        self.assertEqual(context.return_value.__exit__.call_count, 1)
 
     def test_no_thread_is_there_before_the_first_hash(self) -> None:
         before = set(threading.enumerate())

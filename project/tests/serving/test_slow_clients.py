@@ -244,7 +244,7 @@ class TestEndSilent(TestCase):
         self.end_silent()
         self.assertFalse(has_ended(self.client))
         with socket.create_connection(self.door.getsockname(), 5), self.door.accept()[0]:
-            pass  # the door is still open
+            pass  # the server still accepts connections
 
 
 @pytest.mark.any_database

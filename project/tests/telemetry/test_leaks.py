@@ -92,8 +92,8 @@ class TestLeaks(BaseTestCase):
         self.caller.logout(reply.body["auth_token"])
         self.command_everything()
         self.assert_nothing_leaked()
-        told = {line["message"] for line in self.written.objects}
-        self.assertLessEqual({"login.failed", "refresh_token.reused", "user.deleted"}, told)
+        messages = {line["message"] for line in self.written.objects}
+        self.assertLessEqual({"login.failed", "refresh_token.reused", "user.deleted"}, messages)
 
     def introspect(self, token: str) -> None:
         """Ask about a token by a service's token, a wrong one and none."""

@@ -184,11 +184,11 @@ class TestServers(TestCase):
                 caller = OverHTTP(url)
                 caller.get("/users/x")
                 caller.register(password="correct horse battery")  # there is no schema: an outage
-            told = [captured_logs.parse(line) for line in said]
-            access = [line for line in told if line["message"] == COMPLETED]
+            parsed = [captured_logs.parse(line) for line in said]
+            access = [line for line in parsed if line["message"] == COMPLETED]
             self.assertEqual([line["status"] for line in access], [401, 503], kind)
             server = "_granian" if kind == "granian" else "gunicorn.error"
-            self.assertIn(server, {line["logger"] for line in told})
+            self.assertIn(server, {line["logger"] for line in parsed})
 
     def test_the_migrations_lines_are_objects_too(self) -> None:
         done = subprocess.run(
