@@ -6,7 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 5000
 BENCH ?= all
 
-.PHONY: run test cov faults bench lint clean
+.PHONY: run test test-fast cov faults bench lint clean
 
 run: $(VENV)/run.stamp
 	@$(BIN)/python manage.py db upgrade
@@ -14,6 +14,10 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py test
+
+# Tests that start no server, command or browser, on SQLite only.
+test-fast: $(VENV)/dev.stamp
+	@$(BIN)/pytest -q -n 2 --database=sqlite -m "not processes"
 
 cov: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py cov

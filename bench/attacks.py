@@ -171,7 +171,7 @@ def main() -> int:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     chosen = parser.parse_args()
     kinds = [chosen.server] if chosen.server else SERVERS
-    with databases.left_behind, _database(chosen.database):
+    with databases.cleanup, _database(chosen.database):
         passed = [
             run(name, kind, chosen.seconds) for name in chosen.scenarios or known for kind in kinds
         ]

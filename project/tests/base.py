@@ -1,4 +1,4 @@
-"""What every test class stands on."""
+"""The base class of tests that use the app and its database."""
 
 from typing import Any, ClassVar
 from unittest import TestCase
@@ -13,25 +13,25 @@ from project.tests.utils import InProcess, Reply
 
 
 class BaseTestCase(TestCase):
-    """A test on this run's database, which is empty when it begins."""
+    """Starts each test with an app, a client and an empty database."""
 
     overrides: ClassVar[dict[str, object]] = {}
-    """Settings that differ from the testing configuration."""
+    """Settings that replace those of the testing configuration."""
 
     def setUp(self) -> None:
-        """Make the app and its caller."""
+        """Create the app and its client."""
         self.app = databases.shared_app(**self.overrides)
         self.caller: utils.Caller = InProcess(self.app.test_client())
         with self.app.app_context():
             empty_tables()
 
     def add_user(self, *args: Any, **columns: Any) -> int:
-        """Put a user into the database; return the id."""
+        """Insert a user; return the id."""
         with self.app.app_context():
             return utils.add_user(*args, **columns).id
 
     def add_token(self, user_id: int, **age: Any) -> str:
-        """Open a session of a user; return its token."""
+        """Start a session of a user; return its access token."""
         with self.app.app_context():
             return utils.add_token(user_id, **age)
 
@@ -50,26 +50,26 @@ class BaseTestCase(TestCase):
             db.session.commit()
 
     def count(self, model: type[User] | type[Session]) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows of a table."""
         with self.app.app_context():
             return db.session.query(model).count()
 
     def assert_success(self, reply: Reply, status: int, message: str | None = None) -> Any:
-        """Hold a success to the envelope; return its body."""
+        """Assert that a response is this success, in the envelope; return its body."""
         return self._assert_envelope(reply, status, "success", message)
 
-    def assert_refused(self, reply: Reply, status: int, message: str, code: str) -> Any:
-        """Hold a refusal to the envelope; return its body."""
+    def assert_error(self, reply: Reply, status: int, message: str, code: str) -> Any:
+        """Assert that a response is this error, in the envelope; return its body."""
         body = self._assert_envelope(reply, status, "error", message)
         self.assertEqual(body["code"], code)
         return body
 
-    def assert_faults(self, reply: Reply, *faults: tuple[str, str]) -> None:
-        """Hold an "Invalid payload." to its faults: the field and the code of each."""
-        body = self.assert_refused(reply, 400, "Invalid payload.", "invalid_payload")
-        self.assertEqual([(fault["field"], fault["code"]) for fault in body["errors"]], [*faults])
-        for fault in body["errors"]:
-            self.assertRegex(fault["message"], r"^(This|A) .*\.$")
+    def assert_field_errors(self, reply: Reply, *errors: tuple[str, str]) -> None:
+        """Assert that a response lists these errors of fields, as pairs of field and code."""
+        body = self.assert_error(reply, 400, "Invalid payload.", "invalid_payload")
+        self.assertEqual([(error["field"], error["code"]) for error in body["errors"]], [*errors])
+        for error in body["errors"]:
+            self.assertRegex(error["message"], r"^(This|A) .*\.$")
 
     def _assert_envelope(self, reply: Reply, status: int, outcome: str, message: str | None) -> Any:
         self.assertEqual(
@@ -83,7 +83,7 @@ class BaseTestCase(TestCase):
 
 
 def empty_tables() -> None:
-    """Delete every row of the current app's database."""
+    """Delete every row from the database of the current app."""
     for table in reversed(db.metadata.sorted_tables):
         db.session.execute(delete(table))
     db.session.commit()

@@ -1,4 +1,4 @@
-"""How pytest runs the suite: `pytest --database=sqlite` or `pytest --database=postgresql`."""
+"""Options of pytest: `pytest --database=sqlite` or `pytest --database=postgresql`."""
 
 import os
 from contextlib import ExitStack
@@ -12,12 +12,12 @@ _resources = pytest.StashKey[ExitStack]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the choice of the database."""
+    """Add the option --database."""
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the database's server, once a run, and take this machine's settings out of the way."""
+    """Start one database server for the run, and unset the settings of this machine."""
     config.stash[_resources] = resources = ExitStack()
     given = environment.read_secret_files(os.environ)[0].get("DATABASE_TEST_URL")
     for name in environment.KNOWN_NAMES:
@@ -26,21 +26,21 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("database") == "postgresql" and not is_worker:
         given = given or resources.enter_context(postgres.running()).url
         os.environ[databases.SERVER_VARIABLE] = given
-    resources.push(databases.left_behind)  # goes before the server does
+    resources.push(databases.cleanup)  # runs before the server stops
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop what was started."""
+    """Delete the databases and stop the server."""
     config.stash[_resources].close()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say loudly which database the suite runs on."""
+    """Name the database in the first lines of the output."""
     return f"DATABASE: {config.getoption('database').upper()}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of the run on PostgreSQL what no database has a part in."""
+    """Deselect tests marked `any_database` in a run on PostgreSQL."""
     if config.getoption("database") == "postgresql":
         without = [item for item in items if item.get_closest_marker("any_database")]
         config.hook.pytest_deselected(items=without)

@@ -1,9 +1,9 @@
-"""Runs the suite on every database and adds the results up: `python -m project.tests.run`.
+"""Run the suite on every database and add up the results: `python -m project.tests.run`.
 
-A database whose tests did not run is a failure. The last line is always
-`N passed, N failed, N skipped`, unless a signal ends the run. However it ends, it leaves no process
-and no file behind: what the tests start descends from this process, and what they write is in one
-folder.
+A database on which no test ran counts as a failure. The last line is always
+`N passed, N failed, N skipped`, counted in test functions, unless a signal ends the run. The run
+always stops the processes and deletes the files of its tests: every process that a test starts is a
+descendant of this one, and every file is in one temporary folder.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,23 +24,27 @@ from xml.etree import ElementTree
 from project.tests.support import processes
 
 DATABASES = ("sqlite", "postgresql")
-PROCESSES = "2"
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WORKERS = "2"
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHUTDOWN_GRACE = 10.0
-"""How long pytest may take to clean up when a signal ends the run."""
+"""Seconds that pytest has to clean up after a signal."""
 
 
 @dataclass
 class Result:
-    """How many tests ended in which way."""
+    """The number of test functions that passed, failed and were skipped, and of their subtests."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    subtests: int = 0
 
     def __add__(self, other: "Result") -> "Result":
         return Result(
-            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.subtests + other.subtests,
         )
 
     def __str__(self) -> str:
@@ -47,20 +52,22 @@ class Result:
 
 
 class Interrupted(Exception):
-    """A signal ends the run."""
+    """A signal has ended the run."""
 
 
 def main() -> int:
-    """Run, clean up and return the exit code."""
+    """Run the suite, clean up and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--coverage", action="store_true", help="measure branch coverage")
-    parser.add_argument("tests", nargs="*", help="what to run instead of the whole suite")
+    parser.add_argument(
+        "tests", nargs="*", help="files, folders or tests to run (default: the whole suite)"
+    )
     arguments = parser.parse_args()
     processes.adopt_orphans()
-    for number in ENDING:
+    for number in END_SIGNALS:
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="users-suite-", ignore_cleanup_errors=True) as folder:
-        # PostgreSQL runs as another user, who must get to its part of the folder.
+        # PostgreSQL may run as another user, which needs access to the folder.
         Path(folder).chmod(0o755)
         os.environ["TMPDIR"] = folder
         try:
@@ -73,13 +80,13 @@ def main() -> int:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    for other in ENDING:
+    for other in END_SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise Interrupted(signal.Signals(number).name)
 
 
 def run(coverage: bool, tests: Sequence[str]) -> int:
-    """Run on every database, report and return the exit code."""
+    """Run the tests on every database, print the results and return the exit code."""
     if find_spec("pytest") is None or find_spec("xdist") is None:
         sys.exit("error: the suite needs more packages: pip install -r requirements-dev.txt")
     results = {database: _run(database, coverage, tests) for database in DATABASES}
@@ -88,6 +95,7 @@ def run(coverage: bool, tests: Sequence[str]) -> int:
     for database, result in results.items():
         print(f"{database}: {result}")
     total = sum(results.values(), Result())
+    print(f"{total.subtests} subtests in these tests")
     print(total)
     return 1 if total.failed else code
 
@@ -100,15 +108,15 @@ def _run(database: str, coverage: bool, tests: Sequence[str]) -> Result:
 def _run_into(report: Path, database: str, coverage: bool, tests: Sequence[str]) -> Result:
     program = ["coverage", "run", "-m", "pytest"] if coverage else ["pytest"]
     command = [sys.executable, "-m", *program, f"--database={database}"]
-    # A test is one unit of work: a class whose tests are slow would else hold one process up.
-    command += ["-q", "-rs", "-n", PROCESSES, "--dist", "worksteal", f"--junit-xml={report}"]
+    # Distribute single tests: a class of slow tests would keep one process busy to the end.
+    command += ["-q", "-rs", "-n", WORKERS, "--dist", "worksteal", f"--junit-xml={report}"]
     command += tests
     print(f"\n=== The suite on {database} ===", flush=True)
     return read(report, _wait(subprocess.Popen(command, env=_environment())))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for pytest; when a signal ends the run let it clean up first.
+    """Wait for pytest to end, and after a signal for it to clean up.
 
     subprocess.run() would kill it a quarter of a second after Ctrl-C.
     """
@@ -126,19 +134,25 @@ def _environment() -> dict[str, str]:
 
 
 def read(report: Path, code: int) -> Result:
-    """Return what the report holds; a run that broke off, or ran nothing, has failed."""
+    """Return the results in a JUnit report; a run that stopped early or ran no test has failed."""
     if not report.exists():
         return Result(failed=1)
     suite = ElementTree.parse(report).getroot().find("testsuite")
     assert suite is not None
-    number = {
-        name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
-    }
-    failed = number["failures"] + number["errors"]
-    result = Result(number["tests"] - failed - number["skipped"], failed, number["skipped"])
-    if (code and not failed) or not result.passed:
+    outcomes = Counter(_outcome(case) for case in suite)
+    # pytest counts a subtest as a test, and writes it into the element of its test function.
+    subtests = int(suite.get("tests", "0")) - outcomes.total()
+    result = Result(outcomes["passed"], outcomes["failed"], outcomes["skipped"], subtests)
+    if (code and not result.failed) or not result.passed:
         result.failed += 1
     return result
+
+
+def _outcome(case: ElementTree.Element) -> str:
+    marks = {child.tag for child in case}
+    if marks & {"failure", "error"}:
+        return "failed"
+    return "skipped" if "skipped" in marks else "passed"
 
 
 def _report_coverage() -> int:

@@ -1,4 +1,4 @@
-"""Helpers that speak."""
+"""Helpers of all tests: insert users and sessions, and call the service as a client."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ def add_user(
     password: str = PASSWORD,
     **columns: Any,
 ) -> User:
-    """Put a user into the database of the current app."""
+    """Insert a user into the database of the current app."""
     user = User(username=username, email=email, password=password, **columns)
     db.session.add(user)
     db.session.commit()
@@ -33,7 +33,7 @@ def add_user(
 
 
 def add_token(user_id: int, age: timedelta = timedelta(0)) -> str:
-    """Open a session of a user of the current app, this long ago; return its token."""
+    """Insert a session that started this long ago; return its access token."""
     opened_at = utcnow() - age
     ends_at = opened_at + timedelta(minutes=5)
     session = Session(
@@ -60,7 +60,7 @@ def add_token(user_id: int, age: timedelta = timedelta(0)) -> str:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a client got."""
+    """The response as a client receives it."""
 
     status: int
     headers: Headers
@@ -68,16 +68,16 @@ class Reply:
 
     @property
     def body(self) -> Any:
-        """The body's JSON."""
+        """The body, parsed as JSON."""
         return json.loads(self.raw)
 
 
 class Caller:
-    """A client of the service, by whatever way it gets there."""
+    """A client of the service; subclasses choose the transport."""
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
-        """Send a request as it stands."""
-        raise AssertionError("a caller has a way")
+        """Send a request unchanged."""
+        raise NotImplementedError
 
     def call(
         self,
@@ -87,7 +87,7 @@ class Caller:
         token: str | None = None,
         **headers: str,
     ) -> Reply:
-        """Send a request with a JSON payload and a bearer token, where given."""
+        """Send a request, with a JSON payload and a bearer token if given."""
         body = None if payload is None else json.dumps(payload).encode()
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
@@ -96,11 +96,11 @@ class Caller:
         return self.send(method, path, body, headers)
 
     def get(self, path: str, token: str | None = None, **headers: str) -> Reply:
-        """Send a GET."""
+        """Send a GET request."""
         return self.call("GET", path, token=token, **headers)
 
     def post(self, path: str, payload: object = None, token: str | None = None) -> Reply:
-        """Send a POST with a JSON payload."""
+        """Send a POST request with a JSON payload."""
         return self.call("POST", path, payload, token)
 
     def register(
@@ -109,7 +109,7 @@ class Caller:
         email: str = "test@test.com",
         password: str = "123456",
     ) -> Reply:
-        """Register."""
+        """Register a user."""
         return self.post(
             "/auth/register", {"username": username, "email": email, "password": password}
         )
@@ -119,7 +119,7 @@ class Caller:
         return self.post("/auth/login", {"email": email, "password": password})
 
     def status(self, token: str | None = None) -> Reply:
-        """Ask who the token shows."""
+        """Look up the user of a token."""
         return self.get("/auth/status", token)
 
     def logout(self, token: str | None = None) -> Reply:
@@ -128,31 +128,31 @@ class Caller:
 
 
 class InProcess(Caller):
-    """A caller through Flask's test client."""
+    """A client in the same process: Flask's test client."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
-        """Send a request as it stands."""
-        answer = self.client.open(
+        """Send a request unchanged."""
+        response = self.client.open(
             path, method=method, data=body, headers=dict(headers), buffered=True
         )
-        return Reply(answer.status_code, answer.headers, answer.data)
+        return Reply(response.status_code, response.headers, response.data)
 
 
 class OverHTTP(Caller):
-    """A caller through a socket, with a connection of its own for every request."""
+    """A client over HTTP that opens a connection for each request."""
 
     def __init__(self, url: str) -> None:
         self.address = urlsplit(url)
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
-        """Send a request as it stands."""
+        """Send a request unchanged."""
         connection = http.client.HTTPConnection(str(self.address.hostname), self.address.port, 30)
         try:
             connection.request(method, path, body, dict(headers))
-            answer = connection.getresponse()
-            return Reply(answer.status, Headers(answer.getheaders()), answer.read())
+            response = connection.getresponse()
+            return Reply(response.status, Headers(response.getheaders()), response.read())
         finally:
             connection.close()

@@ -1,1 +1,1 @@
-"""accounts."""
+"""Tests of the operations."""

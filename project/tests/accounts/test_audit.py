@@ -1,4 +1,4 @@
-"""The audit trail: a row for every event, in the transaction of its deed."""
+"""The audit trail: a row for every event, in the transaction of its operation."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ Expected = tuple[Event, int | None, dict[str, str | int]]
 
 
 class AuditCase(BaseTestCase):
-    """Reads what was recorded."""
+    """Reads the audit trail."""
 
     def events(self) -> Sequence[AuditEvent]:
         """Return what was recorded, in order."""
@@ -40,12 +40,12 @@ class AuditCase(BaseTestCase):
             return db.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).all()
 
     def assert_recorded(self, *expected: Expected) -> None:
-        """Hold the trail to be these events: what, whose, and the details."""
+        """Assert that the trail contains these events: name, user and details."""
         found = [(row.event, row.user_id, row.details) for row in self.events()]
         self.assertEqual(found, list(expected))
 
     def login_as_browser(self, password: str = PASSWORD, email: str = EMAIL) -> Reply:
-        """Log in and say by what."""
+        """Log in with the user agent of a browser."""
         payload = {"email": email, "password": password}
         return self.caller.call("POST", "/auth/login", payload, **{"User-Agent": BROWSER})
 
@@ -99,25 +99,31 @@ class TestAudit(AuditCase):
             self.assertEqual(self.login_as_browser().status, 404)
         self.assert_recorded((Event.LOGIN_FAILED, user_id, {}))
 
-    def test_endings_of_sessions(self) -> None:
+    def test_a_logout(self) -> None:
         user_id = self.add_user()
-        tokens = [self.add_token(user_id) for _ in range(5)]
-        self.caller.logout(tokens[0])
-        other = self.caller.get("/auth/sessions", tokens[1]).body["data"]["sessions"][-1]["id"]
-        self.caller.call("DELETE", f"/auth/sessions/{other}", token=tokens[-1])
-        live = next(token for token in tokens[1:] if self.caller.status(token).status == 200)
-        self.caller.post("/auth/logout", {"scope": "others"}, live)
-        self.caller.post("/auth/logout", {"scope": "all"}, live)
+        self.caller.logout(self.add_token(user_id))
+        self.assert_recorded((Event.SESSION_ENDED, user_id, {}))
+
+    def test_a_session_that_is_ended_by_its_id(self) -> None:
+        user_id = self.add_user()
+        token = self.add_token(user_id)
+        (session,) = self.caller.get("/auth/sessions", token).body["data"]["sessions"]
+        self.caller.call("DELETE", f"/auth/sessions/{session['id']}", token=token)
+        self.assert_recorded((Event.SESSION_ENDED, user_id, {}))
+
+    def test_a_logout_of_several_sessions_is_one_event_with_their_count(self) -> None:
+        user_id = self.add_user()
+        token, *_ = (self.add_token(user_id) for _ in range(3))
+        for scope in ("others", "all"):
+            self.caller.post("/auth/logout", {"scope": scope}, token)
         self.assert_recorded(
-            (Event.SESSION_ENDED, user_id, {}),
-            (Event.SESSION_ENDED, user_id, {}),
             (Event.SESSIONS_ENDED, user_id, {"scope": "others", "count": 2}),
             (Event.SESSIONS_ENDED, user_id, {"scope": "all", "count": 1}),
         )
 
-    def test_what_changes_nothing_is_no_event(self) -> None:
+    def test_an_operation_without_effect_is_no_event(self) -> None:
         token = self.add_token(self.add_user())
-        with captured_logs.caught() as written:
+        with captured_logs.captured() as written:
             reply = self.caller.post("/auth/logout", {"scope": "others"}, token)
             self.assertEqual(reply.status, 200)
             with self.app.app_context():
@@ -187,7 +193,7 @@ class TestAudit(AuditCase):
 
         sqlalchemy_event.listen(db.session, "before_commit", fail)
         self.addCleanup(sqlalchemy_event.remove, db.session, "before_commit", fail)
-        with captured_logs.caught() as written, self.app.app_context():
+        with captured_logs.captured() as written, self.app.app_context():
             audit.record(Event.USER_ACTIVATED, COMMAND)
             with pytest.raises(OperationalError):
                 db.session.commit()
@@ -197,17 +203,17 @@ class TestAudit(AuditCase):
         self.assertEqual(self.events(), [])
 
     def test_a_row_is_a_line_once_it_is_committed(self) -> None:
-        with captured_logs.caught() as written, self.app.app_context():
+        with captured_logs.captured() as written, self.app.app_context():
             audit.record(Event.KEY_RETIRED, COMMAND, kid="abc")
             self.assertEqual(written.objects, [])
             db.session.commit()
             db.session.commit()
-        (line,) = written.said("key.retired")
+        (line,) = written.with_message("key.retired")
         self.assertEqual((line["kid"], line["logger"]), ("abc", "project.accounts.audit"))
 
 
 class TestThrottleAudit(AuditCase):
-    """A flood of refusals is told, and does not fill the table."""
+    """Many rejected attempts are recorded once, not once each."""
 
     overrides: ClassVar[dict[str, object]] = {
         "THROTTLE_ACCOUNT_NETWORK": Limit(1, timedelta(minutes=15))
@@ -224,7 +230,7 @@ class TestThrottleAudit(AuditCase):
         refused: Expected = (Event.ATTEMPT_THROTTLED, user_id, {"scope": "account-network"})
         self.assert_recorded(failed, refused, failed, refused)
 
-    def test_forgetting_counts(self) -> None:
+    def test_clearing_counters_is_recorded(self) -> None:
         self.add_user()
         self.login_as_browser("wrong")
         with self.app.app_context():
@@ -266,14 +272,14 @@ class TestKeyAudit(AuditCase):
 
 @pytest.mark.any_database
 def test_every_event_is_documented() -> None:
-    """Hold the table of the docs to be the list of events."""
+    """Assert that the docs list every event."""
     rows = re.findall(r"(?m)^\| `([a-z_]+\.[a-z]+)` \| ", DOCS.read_text())
     assert rows == [event.value for event in Event]
 
 
 @pytest.mark.any_database
 def test_every_event_is_a_subject_and_what_happened_to_it() -> None:
-    """Hold every event to the grammar `subject.past_tense`, and its member to be named so."""
+    """Assert that every event is named `subject.past_tense`, and its member accordingly."""
     for event in Event:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.[a-z]+ed", event), event
         assert event.name == event.replace(".", "_").upper()

@@ -12,8 +12,8 @@ from project.models import User
 from project.security import device_tokens
 from project.security.device_tokens import Device
 from project.security.rate_limit import Limit
-from project.tests.accounts.test_throttle import MICHAEL, WAIT, WINDOW, ThrottleCase
 from project.tests.support import databases
+from project.tests.support.throttling import MICHAEL, WAIT, WINDOW, ThrottleCase
 from project.tests.utils import PASSWORD, Caller, InProcess, Reply
 
 SECRET = databases.SECRET_KEY
@@ -39,7 +39,7 @@ class DeviceCase(ThrottleCase):
 
     def use_up(self) -> None:
         """Use up the account's limit, and its network's at home."""
-        self.guess_until_refused(self.home)
+        self.guess_until_limited(self.home)
         for number in range(9):
             self.guess(self.at(f"203.0.113.{number}"))
 
@@ -116,7 +116,7 @@ class TestDevices(DeviceCase):
         )  # fmt: skip
         for token in invalid:
             self.assertEqual(self.login(self.elsewhere, token).status, 429, token)
-        self.assert_faults(self.login(self.elsewhere, 7), ("device_token", "wrong_type"))
+        self.assert_field_errors(self.login(self.elsewhere, 7), ("device_token", "wrong_type"))
 
     def test_it_expires_after_a_year(self) -> None:
         self.clock.shift(timedelta(days=365) - timedelta(hours=1))
@@ -154,7 +154,7 @@ class TestDevices(DeviceCase):
             self.assertEqual(again and again.id, device.id)
 
     def test_nothing_else_accepts_it(self) -> None:
-        self.assert_refused(
+        self.assert_error(
             self.caller.status(self.token),
             401,
             "Invalid token. Please log in again.",
@@ -182,11 +182,11 @@ class TestClearings(DeviceCase):
             self.assertEqual(self.home.login().status, 200)
         self.guess(self.home)
         self.assertEqual(self.home.login().status, 200)
-        self.assertEqual(self.guess_until_refused(self.home), 2)
+        self.assertEqual(self.guess_until_limited(self.home), 2)
         self.clock.shift(timedelta(days=1))
         self.guess(self.home)
         self.assertEqual(self.home.login().status, 200)
-        self.assertEqual(self.guess_until_refused(self.home), 3)
+        self.assertEqual(self.guess_until_limited(self.home), 3)
 
 
 @pytest.mark.any_database

@@ -1,4 +1,4 @@
-"""Whatever runs beside a login or a refresh, no session is left open that should not be."""
+"""Concurrent operations leave no session active that should have ended."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ class RaceCase(BaseTestCase):
             return db.session.scalars(counted.where(Session.ended_at.is_(None))).one()
 
     def assert_ended_sessions_are_in_the_feed(self) -> None:
-        """Hold every session that has ended to be in the feed, once."""
+        """Assert that the feed contains every ended session once."""
         with self.app.app_context():
             ended = db.session.scalars(select(Session.id).where(Session.ended_at.is_not(None)))
             listed = db.session.scalars(select(Revocation.session_id))

@@ -1,9 +1,10 @@
-"""Refreshing: two tabs are not a thief, and a thief ends the session."""
+"""Refresh tokens: two tabs may share one, and reuse after that ends the session."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+import pytest
 import time_machine
 from sqlalchemy import select, update
 
@@ -50,11 +51,11 @@ class TestRefresh(RefreshCase):
         self.first = self.caller.login().body
 
     def assert_ended(self, *tokens: str) -> None:
-        """Hold the session and every token of it to be refused."""
+        """Assert that the session has ended and its tokens are rejected."""
         for token in tokens:
-            self.assert_refused(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
+            self.assert_error(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
         reply = self.refresh(self.first["refresh_token"])
-        self.assert_refused(reply, 401, INVALID_TOKEN, "session_ended")
+        self.assert_error(reply, 401, INVALID_TOKEN, "session_ended")
 
     def test_login_and_registration_give_a_refresh_token(self) -> None:
         self.assertEqual(self.first["refresh_expires_in"], 60 * 24 * 3600)
@@ -73,7 +74,7 @@ class TestRefresh(RefreshCase):
     def test_refreshing_outlives_the_access_token(self) -> None:
         self.clock.shift(timedelta(days=1))
         reply = self.caller.status(self.first["auth_token"])
-        self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
         body = self.refreshed(self.first["refresh_token"])
         self.assertEqual(self.caller.status(body["auth_token"]).status, 200)
 
@@ -91,7 +92,7 @@ class TestRefresh(RefreshCase):
         second = self.refreshed(self.first["refresh_token"])
         self.clock.shift(timedelta(seconds=31))
         reply = self.refresh(self.first["refresh_token"])
-        self.assert_refused(reply, 401, INVALID_TOKEN, "refresh_reused")
+        self.assert_error(reply, 401, INVALID_TOKEN, "refresh_reused")
         self.assertIn('error="invalid_token"', reply.headers["WWW-Authenticate"])
         self.assertEqual(self.refresh(second["refresh_token"]).body["code"], "session_ended")
 
@@ -99,7 +100,7 @@ class TestRefresh(RefreshCase):
         second = self.refreshed(self.first["refresh_token"])
         third = self.refreshed(second["refresh_token"])
         reply = self.refresh(self.first["refresh_token"])
-        self.assert_refused(reply, 401, INVALID_TOKEN, "refresh_reused")
+        self.assert_error(reply, 401, INVALID_TOKEN, "refresh_reused")
         self.assert_ended(self.first["auth_token"], second["auth_token"], third["auth_token"])
 
     def test_a_theft_ends_no_other_session(self) -> None:
@@ -115,15 +116,15 @@ class TestRefresh(RefreshCase):
 
     def test_an_access_token_does_not_refresh_nor_the_reverse(self) -> None:
         reply = self.refresh(self.first["auth_token"])
-        self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+        self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
         for path in ("/auth/status", "/auth/logout"):
             reply = self.caller.get(path, self.first["refresh_token"])
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+            self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
 
     def test_an_inactive_users_session_is_not_refreshed(self) -> None:
         self.set_user(self.user_id, active=False)
         reply = self.refresh(self.first["refresh_token"])
-        self.assert_refused(reply, 401, INACTIVE_USER, "user_inactive")
+        self.assert_error(reply, 401, INACTIVE_USER, "user_inactive")
         self.assertEqual(self.generation(), 0)
 
     def test_a_deleted_users_session_is_not_refreshed(self) -> None:
@@ -133,7 +134,7 @@ class TestRefresh(RefreshCase):
     def test_a_session_that_is_left_alone_ends(self) -> None:
         self.clock.shift(timedelta(days=60, seconds=1))
         reply = self.refresh(self.first["refresh_token"])
-        self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
 
     def test_no_refreshing_takes_a_session_beyond_its_life(self) -> None:
         body = self.first
@@ -143,15 +144,17 @@ class TestRefresh(RefreshCase):
         self.assertEqual(body["refresh_expires_in"], (365 - 6 * 59) * 24 * 3600)
         self.clock.shift(timedelta(days=11, seconds=1))
         reply = self.refresh(body["refresh_token"])
-        self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
 
     def test_what_is_no_refresh_token(self) -> None:
         for token in ("", "x", "a.b.c", self.first["refresh_token"] + "="):
             reply = self.refresh(token)
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
-        self.assert_faults(self.caller.post("/auth/refresh", {}), ("refresh_token", "missing"))
+            self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
+        self.assert_field_errors(
+            self.caller.post("/auth/refresh", {}), ("refresh_token", "missing")
+        )
         reply = self.caller.post("/auth/refresh", {"refresh_token": 1})
-        self.assert_faults(reply, ("refresh_token", "wrong_type"))
+        self.assert_field_errors(reply, ("refresh_token", "wrong_type"))
 
 
 class TestGraceResponses(RefreshCase):
@@ -186,7 +189,7 @@ class TestGraceResponses(RefreshCase):
         replies = [self.refresh(self.first.body["refresh_token"]) for _ in range(12)]
         self.assertEqual([reply.status for reply in replies], [200] * 10 + [409] * 2)
         message = "This refresh token was replaced. Use the current one."
-        self.assert_refused(replies[-1], 409, message, "refresh_superseded")
+        self.assert_error(replies[-1], 409, message, "refresh_superseded")
         self.refreshed(second["refresh_token"])
         replies = [self.refresh(second["refresh_token"]) for _ in range(11)]
         self.assertEqual([reply.status for reply in replies], [200] * 10 + [409])
@@ -234,13 +237,15 @@ class TestGraceResponses(RefreshCase):
         self.assertEqual([event.event for event in self.events()], ["refresh_token.shared"] * 3)
 
     def test_every_refresh_is_logged_with_user_and_session(self) -> None:
-        with captured_logs.caught() as written:
+        with captured_logs.captured() as written:
             second = self.refresh_from("192.0.2.1", self.first)
             self.refresh_from("192.0.2.1", self.first)
             self.caller.logout(second.body["auth_token"])
             self.refresh_from("192.0.2.1", second)
         logged = [
-            line for line in written.said("request completed") if line["route"] == "/auth/refresh"
+            line
+            for line in written.with_message("request completed")
+            if line["route"] == "/auth/refresh"
         ]
         self.assertEqual([line["status"] for line in logged], [200, 200, 401])
         with self.app.app_context():
@@ -249,6 +254,7 @@ class TestGraceResponses(RefreshCase):
             self.assertEqual((line["user_id"], line["session_id"]), (self.user_id, session_id))
 
 
+@pytest.mark.processes
 class TestRefreshingAtOnce(RefreshCase):
     """Fifty at once, over two worker processes."""
 

@@ -1,4 +1,4 @@
-"""What is of no use any more goes, and nothing else does."""
+"""A purge deletes expired rows and nothing else."""
 
 import os
 import pty
@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 from uuid import UUID, uuid4
 
+import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import insert, inspect, select, text, update
@@ -72,7 +73,7 @@ def purged() -> dict[str, int]:
 
 
 class TestPurge(BaseTestCase):
-    """The deed."""
+    """What a purge deletes and what it leaves."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -209,6 +210,7 @@ class TestPurgeOfKeys(BaseTestCase):
         self.assertEqual(self.private_keys(), [False, False, True])
 
 
+@pytest.mark.processes
 class TestPurgeCommand(BaseTestCase):
     """`manage.py purge`, in processes of its own."""
 
@@ -223,7 +225,7 @@ class TestPurgeCommand(BaseTestCase):
         self.environment = servers.environment(self.url)
 
     def started(self, **channels: Any) -> subprocess.Popen[str]:
-        """Type the command."""
+        """Start the command."""
         return subprocess.Popen(
             [sys.executable, "manage.py", "purge"],
             cwd=ROOT, env=self.environment, text=True, **channels,

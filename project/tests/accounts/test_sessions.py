@@ -43,7 +43,7 @@ class SessionsCase(BaseTestCase):
         return str(session["id"])
 
     def alive(self) -> list[bool]:
-        """Tell which of my tokens, and the other's, are still good."""
+        """Return for each of my tokens, and the other user's, whether it is accepted."""
         return [self.caller.status(token).status == 200 for token in (*self.mine, self.other)]
 
     def logout(self, payload: object, token: str | None = None) -> Reply:
@@ -104,7 +104,7 @@ class TestSessionList(SessionsCase):
 
     def test_it_takes_a_token(self) -> None:
         reply = self.caller.get("/auth/sessions")
-        self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+        self.assert_error(reply, 401, MISSING_TOKEN, "token_missing")
 
     def test_notes_that_cannot_be_written_cost_nothing_else(self) -> None:
         notes = last_seen.LastSeen(self.app)
@@ -141,7 +141,7 @@ class TestEndingSessions(SessionsCase):
         self.end(mine)
         for session_id in (theirs, mine, str(uuid4()), "x", "1", "%00", "0" * 32):
             reply = self.end(session_id)
-            self.assert_refused(reply, 404, "Session does not exist.", "session_not_found")
+            self.assert_error(reply, 404, "Session does not exist.", "session_not_found")
         self.assertEqual(self.alive(), [True, True, False, True])
 
     def test_a_logout_is_local_where_nothing_else_is_said(self) -> None:
@@ -161,16 +161,16 @@ class TestEndingSessions(SessionsCase):
 
     def test_an_unknown_scope_ends_nothing(self) -> None:
         for scope in ("everywhere", "", "ALL", 1, None, ["all"]):
-            self.assert_faults(self.logout({"scope": scope}), ("scope", "unknown_choice"))
+            self.assert_field_errors(self.logout({"scope": scope}), ("scope", "unknown_choice"))
         self.assertEqual(self.alive(), [True] * 4)
 
     def test_a_logout_by_post_refuses_as_the_one_by_get_does(self) -> None:
         reply = self.caller.post("/auth/logout")
-        self.assert_refused(reply, 403, MISSING_TOKEN, "token_missing")
+        self.assert_error(reply, 403, MISSING_TOKEN, "token_missing")
         reply = self.logout(None, "x")
-        self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+        self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
         self.set_user(self.user_id, active=False)
-        self.assert_refused(self.logout(None), 401, INACTIVE_USER, "user_inactive")
+        self.assert_error(self.logout(None), 401, INACTIVE_USER, "user_inactive")
 
     def test_ending_all_tells_how_many_there_were(self) -> None:
         with self.app.app_context():

@@ -1,12 +1,12 @@
-"""The throttle: N guesses and no more, and the owner still gets in."""
+"""The throttle: it limits guesses and still admits the owner."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 from unittest import mock
 
-import time_machine
+import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -21,70 +21,12 @@ from project.security.rate_limit import Limit
 from project.tests import utils
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
-from project.tests.utils import PASSWORD, Caller, InProcess, OverHTTP, Reply
+from project.tests.support.throttling import MICHAEL, WAIT, WINDOW, ThrottleCase
+from project.tests.utils import PASSWORD, InProcess, OverHTTP, Reply
 
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-LIMITED = "Too many attempts. Try again later."
-MICHAEL = "michael@example.com"
 CROWD = 50
-WAIT = timedelta(seconds=30)
-WINDOW = timedelta(minutes=15)
 BYTES_A_ROW = {"throttle": 320, "sessions": 660, "audit_events": 630, "users": 750}
 """On PostgreSQL, indexes included, with a user agent of 200 ASCII characters."""
-FEW = Limit(3, WINDOW)
-
-
-class From(InProcess):
-    """A client at an address of its own."""
-
-    def __init__(self, caller: Caller, address: str) -> None:
-        assert isinstance(caller, InProcess)
-        super().__init__(caller.client)
-        self.environment = {"REMOTE_ADDR": address}
-
-    def send(self, *request: object) -> Reply:
-        """Send a request from this address."""
-        self.client.environ_base.update(self.environment)
-        return super().send(*request)  # type: ignore[arg-type]  # handed on as they came
-
-
-class ThrottleCase(BaseTestCase):
-    """Small limits, and a clock that stands still unless it is moved."""
-
-    overrides: ClassVar[dict[str, object]] = {
-        "THROTTLE_ACCOUNT_NETWORK": FEW,
-        "THROTTLE_NETWORK": Limit(8, WINDOW),
-        "THROTTLE_ACCOUNT": Limit(6, timedelta(days=1)),
-        "THROTTLE_REGISTRATION": Limit(4, WINDOW),
-    }
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.clock = self.enterContext(time_machine.travel(NOON, tick=False))
-        self.user_id = self.add_user()
-
-    def at(self, address: str) -> Caller:
-        """Return a client at this address."""
-        return From(self.caller, address)
-
-    def guess(self, caller: Caller, email: str = MICHAEL) -> int:
-        """Log in with a wrong password; return the status."""
-        return caller.login(email, "wrong").status
-
-    def guess_until_refused(self, caller: Caller, email: str = MICHAEL) -> int:
-        """Log in with wrong passwords; return how many were looked at."""
-        tried = 0
-        while self.guess(caller, email) == 404:
-            tried += 1
-        return tried
-
-    def assert_limited(self, reply: Reply, wait: timedelta, policy: str) -> None:
-        """Hold a refusal to its header fields."""
-        self.assert_refused(reply, 429, LIMITED, "rate_limited")
-        seconds = str(int(wait.total_seconds()))
-        self.assertEqual(reply.headers["Retry-After"], seconds)
-        self.assertEqual(reply.headers["RateLimit"], f'"{policy}";r=0;t={seconds}')
-        self.assertRegex(reply.headers["RateLimit-Policy"], rf'^"{policy}";q=\d+;w=\d+$')
 
 
 class TestThrottledLogin(ThrottleCase):
@@ -95,7 +37,7 @@ class TestThrottledLogin(ThrottleCase):
         with mock.patch.object(sessions, "start", side_effect=outage):
             for _ in range(5):
                 self.assertEqual(self.caller.login(MICHAEL, PASSWORD).status, 503)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
 
     def test_a_wrong_password_stays_counted_though_an_outage_follows(self) -> None:
         outage = OperationalError("INSERT", {}, Exception("server closed the connection"))
@@ -104,15 +46,15 @@ class TestThrottledLogin(ThrottleCase):
                 self.assertEqual(self.guess(self.caller), 503)
         self.assertEqual(self.guess(self.caller), 429)
 
-    def test_so_many_guesses_and_no_more(self) -> None:
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+    def test_the_fourth_guess_is_limited(self) -> None:
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
 
     def test_unknown_addresses_count_as_known_ones_do(self) -> None:
         known, unknown = self.at("192.0.2.1"), self.at("192.0.2.2")
         nobody = "nobody@example.com"
-        self.assertEqual(self.guess_until_refused(known), 3)
-        self.assertEqual(self.guess_until_refused(unknown, nobody), 3)
+        self.assertEqual(self.guess_until_limited(known), 3)
+        self.assertEqual(self.guess_until_limited(unknown, nobody), 3)
         self.assertEqual(known.login().raw, unknown.login(nobody).raw)
 
     def test_the_spelling_of_an_address_makes_no_difference(self) -> None:
@@ -122,11 +64,11 @@ class TestThrottledLogin(ThrottleCase):
 
     def test_an_address_of_absurd_length_counts_too(self) -> None:
         email = "x" * 10_000
-        self.assertEqual(self.guess_until_refused(self.caller, email), 3)
+        self.assertEqual(self.guess_until_limited(self.caller, email), 3)
         self.assertEqual(self.guess(self.caller, email + "y"), 404)
 
     def test_waits_double_up_to_the_longest_and_end(self) -> None:
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         for wait in (*(WAIT * 2**number for number in range(7)), *[timedelta(hours=1)] * 3):
             self.assert_limited(self.caller.login(), wait, "account-network")
             self.clock.shift(wait - timedelta(seconds=1))
@@ -137,7 +79,7 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.caller.login().status, 200)
 
     def test_refused_attempts_do_not_make_the_wait_longer(self) -> None:
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         for _ in range(20):
             self.assertEqual(self.guess(self.caller), 429)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
@@ -146,15 +88,15 @@ class TestThrottledLogin(ThrottleCase):
         self.guess(self.caller)
         self.guess(self.caller)
         self.clock.shift(WINDOW)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
 
     def test_after_a_block_failures_are_forgotten_later(self) -> None:
         self.caller.login()  # so that the account's own limit does not count
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         self.clock.shift(WINDOW)
-        self.assertEqual(self.guess_until_refused(self.caller), 1)
+        self.assertEqual(self.guess_until_limited(self.caller), 1)
         self.clock.shift(WAIT * 2 + WINDOW)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
 
     def test_a_success_beyond_a_limit_takes_its_block_back(self) -> None:
         for number in range(8):
@@ -171,8 +113,8 @@ class TestThrottledLogin(ThrottleCase):
             self.guess(caller)
             self.guess(caller)
         self.assertEqual(owner.login().status, 200)
-        self.assertEqual(self.guess_until_refused(owner), 3)
-        self.assertEqual(self.guess_until_refused(other), 1)
+        self.assertEqual(self.guess_until_limited(owner), 3)
+        self.assertEqual(self.guess_until_limited(other), 1)
 
     def test_successes_never_count(self) -> None:
         for _ in range(30):
@@ -180,7 +122,7 @@ class TestThrottledLogin(ThrottleCase):
 
     def test_status_is_never_throttled(self) -> None:
         token = self.caller.login().body["auth_token"]
-        self.guess_until_refused(self.caller)
+        self.guess_until_limited(self.caller)
         for _ in range(30):
             self.assertEqual(self.caller.status(token).status, 200)
 
@@ -207,7 +149,7 @@ class TestThrottledLogin(ThrottleCase):
         ]
         self.assertEqual(statuses, [404, 404, 404, 429, 429])
 
-    def test_off_is_off(self) -> None:
+    def test_a_disabled_throttle_limits_nothing(self) -> None:
         self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
         for _ in range(20):
             self.assertEqual(self.guess(self.caller), 404)
@@ -228,7 +170,7 @@ class TestOtherLimits(ThrottleCase):
     def test_what_one_limit_refuses_no_other_counts(self) -> None:
         for number in range(12):
             self.guess(self.caller, f"user{number}@example.com")
-        self.assertEqual(self.guess_until_refused(self.at("192.0.2.9"), "user11@example.com"), 3)
+        self.assertEqual(self.guess_until_limited(self.at("192.0.2.9"), "user11@example.com"), 3)
 
     def test_many_networks_at_one_account_do_not_lock_the_owner_out(self) -> None:
         home = self.at("192.0.2.1")
@@ -238,9 +180,9 @@ class TestOtherLimits(ThrottleCase):
         self.assert_limited(self.at("192.0.2.2").login(), WAIT, "account")
         for _ in range(5):
             self.assertEqual(home.login().status, 200)
-        self.assertEqual(self.guess_until_refused(home), 3)
+        self.assertEqual(self.guess_until_limited(home), 3)
 
-    def test_whoever_registered_is_at_home_too(self) -> None:
+    def test_a_registration_makes_its_network_known(self) -> None:
         home = self.at("192.0.2.1")
         home.register("ada", "ada@example.com", PASSWORD)
         for number in range(9):
@@ -267,7 +209,7 @@ class TestOtherLimits(ThrottleCase):
         for _ in range(9):
             self.assertEqual(self.caller.post("/auth/login", {"email": MICHAEL}).status, 400)
             self.assertEqual(self.caller.register(password="").status, 400)
-        self.assertEqual(self.guess_until_refused(self.caller), 3)
+        self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assertEqual(self.caller.register().status, 201)
 
     def test_of_ipv6_wider_networks_are_counted_more_generously(self) -> None:
@@ -308,7 +250,7 @@ class TestOtherLimits(ThrottleCase):
 
     def test_a_limit_of_one(self) -> None:
         app = databases.shared_app(THROTTLE_ACCOUNT_NETWORK=Limit(1, WINDOW))
-        self.assertEqual(self.guess_until_refused(InProcess(app.test_client())), 1)
+        self.assertEqual(self.guess_until_limited(InProcess(app.test_client())), 1)
 
     def test_the_defaults_let_a_dozen_a_minute_in(self) -> None:
         self.caller = InProcess(databases.shared_app().test_client())
@@ -402,7 +344,7 @@ class TestWrites(ThrottleCase):
         """End the user's other sessions."""
         return self.caller.post("/auth/logout", {"scope": "others"}, token)
 
-    def test_a_few_and_no_more(self) -> None:
+    def test_the_fourth_write_is_limited(self) -> None:
         self.assertEqual([self.end_others(self.token).status for _ in range(3)], [200] * 3)
         self.assert_limited(self.end_others(self.token), WINDOW, "write")
         session = self.caller.get("/auth/sessions", self.token).body["data"]["sessions"][0]["id"]
@@ -425,7 +367,7 @@ class TestWrites(ThrottleCase):
         again = self.caller.post("/auth/refresh", {"refresh_token": refresh_token})
         self.assertEqual(again.status, 200)
 
-    def test_others_are_not_concerned(self) -> None:
+    def test_writes_of_other_users_are_not_limited(self) -> None:
         other = self.add_token(self.add_user("ada", "ada@example.com"))
         for _ in range(4):
             self.end_others(self.token)
@@ -451,7 +393,7 @@ class TestClearing(ThrottleCase):
             self.assertEqual(throttle.clear(), 4)
             self.assertEqual(list(throttle.list_counts()), [])
 
-    def test_what_is_over_is_not_listed(self) -> None:
+    def test_expired_counters_are_not_listed(self) -> None:
         self.guess(self.caller)
         self.clock.shift(timedelta(days=1))
         with self.app.app_context():
@@ -480,6 +422,7 @@ class TestClearing(ThrottleCase):
         self.assertNotIn("hunter2", kept)
 
 
+@pytest.mark.processes
 class TestGuessesAtOnce(BaseTestCase):
     """Four worker processes, and many guesses at the same time."""
 
@@ -501,7 +444,7 @@ class TestGuessesAtOnce(BaseTestCase):
         self.assertEqual(self.login_from("192.0.2.1", utils.PASSWORD), 200)
 
     def login_from(self, address: str, password: str) -> int:
-        """Log in by way of a proxy that tells this address; return the status."""
+        """Log in through a proxy that forwards this address; return the status."""
         payload = {"email": MICHAEL, "password": password}
         reply = self.caller.call("POST", "/auth/login", payload, **{"X-Forwarded-For": address})
         return reply.status

@@ -56,20 +56,20 @@ class TestAuthBlueprint(AuthContract):
             clock.shift(timedelta(seconds=1))
             reply = self.caller.status(body["auth_token"])
         self.assertEqual(body["expires_in"], 3)
-        self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
 
     def test_a_deleted_users_token_is_refused(self) -> None:
         user_id = self.add_user()
         token = self.add_token(user_id)
         self.delete_user(user_id)
-        self.assert_refused(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
+        self.assert_error(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
 
     def test_a_deleted_users_token_is_refused_when_the_id_is_used_again(self) -> None:
         user_id = self.add_user()
         token = self.add_token(user_id)
         self.delete_user(user_id)
         self.add_user("another", "another@example.com", id=user_id)
-        self.assert_refused(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
+        self.assert_error(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
 
     def test_a_session_of_somebody_else_is_refused(self) -> None:
         michael, another = self.add_user(), self.add_user("another", "another@example.com")
@@ -77,12 +77,12 @@ class TestAuthBlueprint(AuthContract):
         with self.app.app_context():
             db.session.execute(text("UPDATE sessions SET user_id = :id"), {"id": another})
             db.session.commit()
-        self.assert_refused(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
+        self.assert_error(self.caller.status(token), 401, INVALID_TOKEN, "session_ended")
 
     def test_a_header_without_a_token_is_an_invalid_one(self) -> None:
         for header in ("", "Bearer", "Bearer ", "Basic bWljaGFlbDp0ZXN0", "bearer\t", "token"):
             reply = self.caller.get("/auth/status", Authorization=header)
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+            self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
             self.assertEqual(reply.headers["WWW-Authenticate"], 'Bearer realm="users"', header)
 
     def test_the_scheme_has_no_case(self) -> None:
@@ -116,7 +116,7 @@ class TestAuthBlueprint(AuthContract):
             ("another", "ｓtrasse@example.com"),
         ):
             reply = self.caller.register(username, email)
-            self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+            self.assert_error(reply, 400, USER_EXISTS, "user_exists")
         self.assertEqual(self.count(User), 2)
 
     def test_a_refused_registration_leaves_no_session(self) -> None:
@@ -135,7 +135,7 @@ class TestAuthBlueprint(AuthContract):
         self.caller.register(password="caf\u00e9")
         self.assertEqual(self.caller.login("test@test.com", "cafe\u0301").status, 200)
 
-    def test_a_hash_that_is_not_ours_opens_to_nothing(self) -> None:
+    def test_a_foreign_hash_matches_no_password(self) -> None:
         user_id = self.add_user()
         for foreign in (
             "",
@@ -157,4 +157,4 @@ class TestAuthBlueprint(AuthContract):
         self.addCleanup(setattr, bcrypt, "check_password_hash", check)
         bcrypt.check_password_hash = delete_and_check
         reply = self.caller.login()
-        self.assert_refused(reply, 404, "User does not exist.", "invalid_credentials")
+        self.assert_error(reply, 404, "User does not exist.", "invalid_credentials")

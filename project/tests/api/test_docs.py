@@ -50,9 +50,7 @@ class TestDocs(DocsCase):
         content = load_asset("docs.js", "identity").content
         sent = [Transfer(content) for _ in range(MAX_TRANSFERS)]
         reply = self.caller.get(BUNDLE)
-        self.assert_refused(
-            reply, 503, "Too many transfers at once. Try again later.", "overloaded"
-        )
+        self.assert_error(reply, 503, "Too many transfers at once. Try again later.", "overloaded")
         self.assertEqual(reply.headers["Connection"], "close")
         self.assertIn("Retry-After", reply.headers)
         del sent
@@ -73,7 +71,7 @@ class TestDocs(DocsCase):
 
     def test_the_root_is_unknown_to_other_clients(self) -> None:
         for accept in ("", "*/*", "application/json", "application/json, text/html;q=0.5"):
-            self.assert_refused(self.root(accept), 404, "Not found.", "not_found")
+            self.assert_error(self.root(accept), 404, "Not found.", "not_found")
 
 
 @pytest.mark.any_database
@@ -85,7 +83,7 @@ class TestWithoutDocs(DocsCase):
     def test_neither_page_nor_files_nor_redirect(self) -> None:
         for path in ("/docs", BUNDLE, "/docs/nope", "/"):
             reply = self.caller.get(path, Accept=BROWSER)
-            self.assert_refused(reply, 404, "Not found.", "not_found")
+            self.assert_error(reply, 404, "Not found.", "not_found")
 
     def test_the_document_is_served_and_names_none_of_them(self) -> None:
         paths = self.caller.get("/openapi.json").body["paths"]

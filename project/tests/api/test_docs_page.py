@@ -12,6 +12,9 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP
 
+pytestmark = pytest.mark.processes
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOT = Path(tempfile.gettempdir()) / "users-docs-page.png"
 OPTIONS = [

@@ -1,4 +1,4 @@
-"""What a load balancer is told, and how a server ends."""
+"""Health checks for load balancers, and graceful shutdown."""
 
 import http.client
 import json
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from unittest import TestCase
 from urllib.parse import urlsplit
 
+import pytest
 from sqlalchemy import text
 
 from project.extensions import db
@@ -18,7 +19,7 @@ from project.tests.base import BaseTestCase
 from project.tests.support import databases, postgres, servers
 from project.tests.utils import InProcess, OverHTTP
 
-LONGEST = 1.5
+MAX_RESPONSE_TIME = 1.5
 """Seconds: one, and some for a machine that is busy."""
 GRACE = 10.0
 """Seconds that a container has before it is killed."""
@@ -43,16 +44,16 @@ class TestHealth(BaseTestCase):
             db.session.commit()
 
     def assert_not_ready(self, check: str) -> None:
-        """Hold the service to say in time that it is not ready, and why."""
+        """Assert that the service responds in time that it is not ready, with the failed check."""
         began = time.monotonic()
         reply = self.caller.get("/health/ready")
-        self.assertLess(time.monotonic() - began, LONGEST)
+        self.assertLess(time.monotonic() - began, MAX_RESPONSE_TIME)
         self.assertEqual((reply.status, reply.headers["Retry-After"]), (503, "1"))
-        told = {name: reply.body[name] for name in ("status", "code", "check")}
-        self.assertEqual(told, {"status": "error", "code": "not_ready", "check": check})
+        state = {name: reply.body[name] for name in ("status", "code", "check")}
+        self.assertEqual(state, {"status": "error", "code": "not_ready", "check": check})
 
     def assert_ready(self) -> None:
-        """Hold the service to be ready."""
+        """Assert that the service is ready."""
         self.assert_success(self.caller.get("/health/ready"), 200, "Ready.")
 
     def test_a_service_with_its_database_is_ready(self) -> None:
@@ -74,7 +75,7 @@ class TestHealth(BaseTestCase):
 
     def test_a_database_that_is_slow(self) -> None:
         if databases.kind() == "sqlite":
-            return  # whose readers wait for nobody
+            self.skipTest("readers of SQLite never wait for a lock")
         url = self.app.config["SQLALCHEMY_DATABASE_URI"].render_as_string(hide_password=False)
         with self.app.app_context(), db.engine.connect() as other:
             other.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
@@ -105,7 +106,7 @@ class TestHealth(BaseTestCase):
 
 
 class EndingCase(TestCase):
-    """A real server that is told to end."""
+    """A real server that shuts down."""
 
     __test__ = False
     kind: ClassVar[str]
@@ -128,10 +129,10 @@ class EndingCase(TestCase):
         return connection
 
     def ask_kept(self) -> http.client.HTTPResponse:
-        """Ask over the connection that stays open whether the server is ready."""
+        """Request the readiness over the open connection."""
         self.kept.request("GET", "/health/ready")
         answer = self.kept.getresponse()
-        self.told: Any = json.loads(answer.read())
+        self.last_body: Any = json.loads(answer.read())
         return answer
 
     def begin_login(self) -> tuple[socket.socket, bytes]:
@@ -163,7 +164,7 @@ class EndingCase(TestCase):
         self.process.send_signal(signal.SIGTERM)
         while (answer := self.ask_kept()).status == 200:
             self.assertLess(time.monotonic() - began, 1)
-        self.assertEqual((answer.status, self.told["check"]), (503, "draining"))
+        self.assertEqual((answer.status, self.last_body["check"]), (503, "draining"))
         self.assertEqual(OverHTTP(self.url).login().status, 404)
         while self.is_kept():
             self.assertLess(time.monotonic() - began, GRACE)
@@ -173,6 +174,7 @@ class EndingCase(TestCase):
         self.assertLess(time.monotonic() - began, GRACE)
 
 
+@pytest.mark.processes
 class TestGranian(EndingCase):
     """The server that is shipped."""
 
@@ -194,6 +196,7 @@ class TestGranian(EndingCase):
         self.assertEqual(self.process.wait(GRACE), 0)
 
 
+@pytest.mark.processes
 class TestGunicorn(EndingCase):
     """The server that old compose files start."""
 

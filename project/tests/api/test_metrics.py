@@ -1,4 +1,4 @@
-"""What is counted, and who may read it; in one process."""
+"""The metrics and the access to them, in one process."""
 
 import threading
 from contextlib import suppress
@@ -22,14 +22,14 @@ from project.serving.hashing_pool import HashingPool
 from project.tests.base import BaseTestCase, empty_tables
 from project.tests.support import databases
 from project.tests.support.contract import INVALID_SERVICE_TOKEN, MISSING_TOKEN
-from project.tests.support.scraping import DIGEST, TOKEN, Scrape, ask, scrape
+from project.tests.support.scraping import DIGEST, TOKEN, Scrape, request_metrics, scrape
 from project.tests.utils import InProcess, add_user
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 class CountingCase(BaseTestCase):
-    """An app of each test's own, so that it begins at zero."""
+    """Each test has its own app, whose counters start at zero."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -49,7 +49,7 @@ class CountingCase(BaseTestCase):
             autocommit.engine.dispose()
 
     def scrape(self) -> Scrape:
-        """Return what is told now."""
+        """Return the current metrics."""
         return scrape(self.caller)
 
 
@@ -57,19 +57,22 @@ class TestAccess(CountingCase):
     """Prometheus alone, and only where it is asked for."""
 
     def test_it_takes_a_token(self) -> None:
-        self.assertEqual(ask(self.caller).status, 200)
-        self.assert_refused(ask(self.caller, None), 401, MISSING_TOKEN, "token_missing")
+        self.assertEqual(request_metrics(self.caller).status, 200)
+        self.assert_error(request_metrics(self.caller, None), 401, MISSING_TOKEN, "token_missing")
         user = self.add_token(self.add_user(admin=True))
         for token in ("x", TOKEN.upper(), DIGEST, user):
-            self.assert_refused(
-                ask(self.caller, token), 401, INVALID_SERVICE_TOKEN, "service_token_invalid"
+            self.assert_error(
+                request_metrics(self.caller, token),
+                401,
+                INVALID_SERVICE_TOKEN,
+                "service_token_invalid",
             )
 
     def test_a_token_of_a_service_is_not_one_for_it(self) -> None:
         self.start(SERVICE_TOKENS=digests.sha256("of a service"))
         introspected = self.caller.post("/auth/introspect", {"token": "x"}, TOKEN)
-        for reply in (ask(self.caller, "of a service"), introspected):
-            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+        for reply in (request_metrics(self.caller, "of a service"), introspected):
+            self.assert_error(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
     def test_without_a_token_there_is_nothing(self) -> None:
         caller = InProcess(databases.shared_app().test_client())
@@ -79,7 +82,7 @@ class TestAccess(CountingCase):
             self.assertEqual(replies[0].raw, replies[1].raw)
 
     def test_it_is_in_the_format_that_it_says(self) -> None:
-        reply = ask(self.caller)
+        reply = request_metrics(self.caller)
         kind = "text/plain; version=0.0.4; charset=utf-8"
         self.assertEqual(reply.headers["Content-Type"], kind)
         self.assertEqual(reply.headers["Cache-Control"], "no-store")
@@ -126,11 +129,11 @@ class TestRequests(CountingCase):
         kinds = 4  # those three, and the scrapes themselves
         self.assertLess(len([*self.scrape().samples()]) - before, (kinds + 1) * 14)
 
-    def test_how_long_they_took_is_told(self) -> None:
+    def test_durations_are_exported(self) -> None:
         self.caller.get("/ping")
-        told = self.scrape()
-        self.assertEqual(told.value("users_request_seconds_bucket", route="/ping", le="5.0"), 1)
-        self.assertGreater(told.value("users_request_seconds_sum", route="/ping"), 0)
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_request_seconds_bucket", route="/ping", le="5.0"), 1)
+        self.assertGreater(scraped.value("users_request_seconds_sum", route="/ping"), 0)
 
     def test_a_fault_of_ours_is_counted(self) -> None:
         with mock.patch.object(sessions, "identify", side_effect=ZeroDivisionError):
@@ -143,13 +146,13 @@ class TestRequests(CountingCase):
         self.caller.login()
         self.caller.register("ada", "ada@example.com")
         self.caller.get("/users/ada@example.com?q=ada", "ada")
-        said = ask(self.caller).raw.decode()
+        said = request_metrics(self.caller).raw.decode()
         for secret in ("ada", "michael", "example.com", "127.0.0.1", TOKEN, DIGEST):
             self.assertNotIn(secret, said)
 
 
 class TestOutcomes(CountingCase):
-    """Read from answers and refusals."""
+    """Counters of outcomes."""
 
     def test_logins_by_outcome(self) -> None:
         self.start(THROTTLE_ACCOUNT_NETWORK="2/15m")
@@ -159,30 +162,32 @@ class TestOutcomes(CountingCase):
             self.caller.login(password="wrong")
         self.caller.post("/auth/login", {})
         self.caller.call("OPTIONS", "/auth/login")
-        told = self.scrape()
+        scraped = self.scrape()
         outcomes = {"succeeded": 1, "failed": 2, "throttled": 2, "invalid": 1, "unavailable": 0}
         for outcome, number in outcomes.items():
-            self.assertEqual(told.value("users_logins_total", outcome=outcome), number, outcome)
-        self.assertEqual(told.value("users_throttled_total", policy="account-network"), 2)
-        self.assertEqual(told.value("users_errors_total", code="invalid_credentials"), 2)
+            self.assertEqual(scraped.value("users_logins_total", outcome=outcome), number, outcome)
+        self.assertEqual(scraped.value("users_throttled_total", policy="account-network"), 2)
+        self.assertEqual(scraped.value("users_errors_total", code="invalid_credentials"), 2)
 
     def test_registrations_by_outcome(self) -> None:
         self.start(THROTTLE_REGISTRATION="2/15m")
         for _ in range(3):
             self.caller.register()
-        told = self.scrape()
+        scraped = self.scrape()
         for outcome in ("succeeded", "taken", "throttled"):
-            self.assertEqual(told.value("users_registrations_total", outcome=outcome), 1, outcome)
-        self.assertEqual(told.value("users_registrations_total"), 3)
+            self.assertEqual(
+                scraped.value("users_registrations_total", outcome=outcome), 1, outcome
+            )
+        self.assertEqual(scraped.value("users_registrations_total"), 3)
 
     def test_a_refresh_token_that_was_used_twice(self) -> None:
         first = self.caller.register().body["refresh_token"]
         second = self.caller.post("/auth/refresh", {"refresh_token": first}).body["refresh_token"]
         self.caller.post("/auth/refresh", {"refresh_token": second})
         self.caller.post("/auth/refresh", {"refresh_token": first})
-        told = self.scrape()
-        self.assertEqual(told.value("users_errors_total", code="refresh_reused"), 1)
-        self.assertEqual(told.value("users_sessions_ended_total"), 1)
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_errors_total", code="refresh_reused"), 1)
+        self.assertEqual(scraped.value("users_sessions_ended_total"), 1)
 
 
 class TestSessions(CountingCase):
@@ -194,10 +199,10 @@ class TestSessions(CountingCase):
         self.caller.logout(tokens[0])
         self.caller.post("/auth/logout", {"scope": "all"}, tokens[1])
         self.caller.login()
-        told = self.scrape()
-        self.assertEqual(told.value("users_sessions_started_total"), 5)
-        self.assertEqual(told.value("users_sessions_ended_total"), 4)
-        self.assertEqual(told.value("users_open_sessions"), 1)
+        scraped = self.scrape()
+        self.assertEqual(scraped.value("users_sessions_started_total"), 5)
+        self.assertEqual(scraped.value("users_sessions_ended_total"), 4)
+        self.assertEqual(scraped.value("users_open_sessions"), 1)
 
     def test_those_of_an_inactive_user_and_those_above_the_cap(self) -> None:
         self.start(MAX_SESSIONS_PER_USER=2)
@@ -251,8 +256,8 @@ class TestSessions(CountingCase):
             mock.patch.object(sessions, "count_open", side_effect=outage),
             self.assertLogs("project.api.metrics", "WARNING"),
         ):
-            told = self.scrape()
-        names = {iter_error_classes.name for iter_error_classes in told.families}
+            scraped = self.scrape()
+        names = {family.name for family in scraped.families}
         self.assertNotIn("users_open_sessions", names)
         self.assertIn("users_build_info", names)
 
@@ -275,13 +280,13 @@ class TestGauges(CountingCase):
         begun.wait(30)
         while pool._threads._work_queue.qsize() < 2:
             begun.wait(0)
-        told = self.scrape()
+        scraped = self.scrape()
         end.set()
         for caller in callers:
             caller.join()
-        self.assertEqual(told.value("users_hashing_active"), 1)
-        self.assertEqual(told.value("users_hashing_queued"), 2)
-        self.assertEqual(told.value("users_hashing_threads"), 1)
+        self.assertEqual(scraped.value("users_hashing_active"), 1)
+        self.assertEqual(scraped.value("users_hashing_queued"), 2)
+        self.assertEqual(scraped.value("users_hashing_threads"), 1)
         after = self.scrape()
         self.assertEqual(after.value("users_hashing_active"), 0)
         self.assertEqual(after.value("users_hashing_queued"), 0)
@@ -296,10 +301,10 @@ class TestGauges(CountingCase):
     def test_connections_in_use_by_engine(self) -> None:
         with self.app.app_context():
             db.session.get(User, 1)
-            told = self.scrape()
-        self.assertEqual(told.value("users_database_connections", engine="transaction"), 1)
-        self.assertEqual(told.value("users_database_connections", engine="autocommit"), 0)
-        self.assertEqual(told.value("users_database_pool_size"), 10)
+            scraped = self.scrape()
+        self.assertEqual(scraped.value("users_database_connections", engine="transaction"), 1)
+        self.assertEqual(scraped.value("users_database_connections", engine="autocommit"), 0)
+        self.assertEqual(scraped.value("users_database_pool_size"), 10)
         self.assertEqual(self.scrape().value("users_database_connections"), 0)
 
 

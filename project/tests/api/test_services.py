@@ -34,13 +34,13 @@ class TestIntrospection(BaseTestCase):
     }
 
     def introspect(self, token: str, by: str = SERVICE_TOKEN) -> Reply:
-        """Ask of a token, as the RFC says."""
+        """Introspect a token (RFC 7662)."""
         headers = {"Content-Type": FORM, "Authorization": f"Bearer {by}"}
         body = urlencode({"token": token, "token_type_hint": "access_token"}).encode()
         return self.caller.send("POST", "/auth/introspect", body, headers)
 
     def assert_inactive(self, token: str) -> None:
-        """Hold a token to be called inactive, and nothing more."""
+        """Assert that introspection returns `{"active": false}` and nothing else."""
         reply = self.introspect(token)
         self.assertEqual((reply.status, reply.raw), (200, b'{"active":false}'))
 
@@ -90,11 +90,11 @@ class TestIntrospection(BaseTestCase):
         token = self.add_token(self.add_user(admin=True))
         for by in (token, "x", SERVICE_TOKEN.upper(), digests.sha256(SERVICE_TOKEN)):
             reply = self.introspect(token, by)
-            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+            self.assert_error(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
             challenge = 'Bearer realm="users", error="invalid_token"'
             self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
         reply = self.caller.post("/auth/introspect", {"token": token})
-        self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+        self.assert_error(reply, 401, MISSING_TOKEN, "token_missing")
 
     def by_basic(self, client_id: str, secret: str) -> dict[str, str]:
         """Return the header fields of HTTP Basic, with both parts encoded as the RFC says."""
@@ -137,7 +137,7 @@ class TestIntrospection(BaseTestCase):
         ):  # fmt: skip
             with self.subTest(fields, headers=headers):
                 reply = self.ask({"token": "x"} | fields, **headers)
-                self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+                self.assert_error(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
                 self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
 
     def test_a_multipart_form_is_told_which_form_is_expected(self) -> None:
@@ -146,7 +146,7 @@ class TestIntrospection(BaseTestCase):
         for headers in ({}, self.by_basic("orders", SERVICE_TOKEN)):
             reply = self.caller.send("POST", "/auth/introspect", body, kind | headers)
             message = "Unsupported media type. Send application/x-www-form-urlencoded."
-            self.assert_refused(reply, 415, message, "unsupported_media_type")
+            self.assert_error(reply, 415, message, "unsupported_media_type")
 
     def test_what_is_no_question(self) -> None:
         headers = {"Content-Type": FORM, "Authorization": f"Bearer {SERVICE_TOKEN}"}
@@ -162,7 +162,7 @@ class TestIntrospection(BaseTestCase):
         ):
             with self.subTest(body):
                 reply = self.caller.send("POST", "/auth/introspect", body, headers)
-                self.assert_faults(reply, fault)
+                self.assert_field_errors(reply, fault)
 
 
 class TestServerMetadata(BaseTestCase):
@@ -214,11 +214,11 @@ class TestServerMetadata(BaseTestCase):
 
 
 class TestNoIssuer(BaseTestCase):
-    """Nothing is different from before there was such a setting."""
+    """Without TOKEN_ISSUER there is no metadata and no new claim."""
 
     def test_there_is_no_metadata_and_tokens_have_no_new_claim(self) -> None:
         reply = self.caller.get(TestServerMetadata.PATH)
-        self.assert_refused(reply, 404, "Not found.", "not_found")
+        self.assert_error(reply, 404, "Not found.", "not_found")
         token = self.add_token(self.add_user())
         said = jwt.decode(token, options={"verify_signature": False})
         self.assertEqual([*said], ["sub", "sid", "jti", "iat", "exp", "aud"])
@@ -242,7 +242,7 @@ class TestRevocations(BaseTestCase):
     def test_the_session_of_a_user_who_is_out_of_use_has_ended_when_it_begins(self) -> None:
         self.set_user(self.user_id, active=False)
         token = self.caller.login().body["auth_token"]
-        self.assert_refused(self.caller.status(token), 401, INACTIVE_USER, "user_inactive")
+        self.assert_error(self.caller.status(token), 401, INACTIVE_USER, "user_inactive")
         sid = jwt.decode(token, options={"verify_signature": False})["sid"]
         self.assertIn(sid, self.feed(self.start)["session_ids"])
 
@@ -321,7 +321,7 @@ class TestRevocations(BaseTestCase):
 
     def test_it_is_for_other_services_alone(self) -> None:
         reply = self.caller.get("/auth/revocations", self.login()[0])
-        self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+        self.assert_error(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
     def test_a_place_that_cannot_be(self) -> None:
         for place in ("-1", "x", "2147483648", "9" * 30):
@@ -330,7 +330,7 @@ class TestRevocations(BaseTestCase):
 
     def test_an_unknown_parameter_is_an_error(self) -> None:
         reply = self.caller.get("/auth/revocations?since=1", SERVICE_TOKEN)
-        self.assert_faults(reply, ("since", "unknown_parameter"))
+        self.assert_field_errors(reply, ("since", "unknown_parameter"))
 
 
 class TestNoServices(BaseTestCase):
@@ -339,7 +339,7 @@ class TestNoServices(BaseTestCase):
     def test_nobody_may_introspect(self) -> None:
         for token in ("", "x"):
             reply = self.caller.post("/auth/introspect", {"token": "x"}, token)
-            self.assert_refused(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
+            self.assert_error(reply, 401, INVALID_SERVICE_TOKEN, "service_token_invalid")
 
 
 class TestForwardAuth(BaseTestCase):
@@ -349,9 +349,11 @@ class TestForwardAuth(BaseTestCase):
         user_id = self.add_user()
         reply = self.caller.get("/auth/forward", self.add_token(user_id))
         self.assert_success(reply, 200, "Authenticated.")
-        told = {name: value for name, value in reply.headers if name.startswith("X-Auth-")}
+        identity_fields = {
+            name: value for name, value in reply.headers if name.startswith("X-Auth-")
+        }
         self.assertEqual(
-            told,
+            identity_fields,
             {
                 "X-Auth-User-Id": str(user_id),
                 "X-Auth-Username": "michael",
@@ -372,11 +374,11 @@ class TestForwardAuth(BaseTestCase):
         expired = self.add_token(user_id, age=timedelta(hours=1))
         good = self.add_token(user_id)
         reply = self.caller.get("/auth/forward")
-        self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+        self.assert_error(reply, 401, MISSING_TOKEN, "token_missing")
         self.assertEqual(reply.headers["WWW-Authenticate"], 'Bearer realm="users"')
         reply = self.caller.get("/auth/forward", expired)
-        self.assert_refused(reply, 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
         self.set_user(user_id, active=False)
         reply = self.caller.get("/auth/forward", good)
-        self.assert_refused(reply, 401, INACTIVE_USER, "user_inactive")
+        self.assert_error(reply, 401, INACTIVE_USER, "user_inactive")
         self.assertNotIn("X-Auth-User-Id", reply.headers)

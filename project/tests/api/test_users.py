@@ -29,11 +29,11 @@ class TestUsersBlueprint(BaseTestCase):
         )
 
     def test_users_are_listed_for_nobody_else(self) -> None:
-        self.assert_refused(
+        self.assert_error(
             self.caller.get("/users"), 401, "Provide a valid auth token.", "token_missing"
         )
         reply = self.caller.get("/users", self.michael)
-        self.assert_refused(reply, 401, NOT_PERMITTED, "not_permitted")
+        self.assert_error(reply, 401, NOT_PERMITTED, "not_permitted")
         self.assertIn('error="insufficient_scope"', reply.headers["WWW-Authenticate"])
 
     def test_pages_hold_every_user_once_also_at_equal_times(self) -> None:
@@ -72,12 +72,14 @@ class TestUsersBlueprint(BaseTestCase):
             ("after=1-2147483648", "after", "invalid_cursor"),
         ):
             with self.subTest(query):
-                self.assert_faults(self.caller.get(f"/users?{query}", self.admin), (field, code))
+                self.assert_field_errors(
+                    self.caller.get(f"/users?{query}", self.admin), (field, code)
+                )
 
     def test_an_unknown_parameter_is_an_error(self) -> None:
         for query, names in (("page=2", ["page"]), ("limit=1&offset=5&x", ["offset", "x"])):
             reply = self.caller.get(f"/users?{query}", self.admin)
-            self.assert_faults(reply, *((name, "unknown_parameter") for name in names))
+            self.assert_field_errors(reply, *((name, "unknown_parameter") for name in names))
 
     def test_of_many_unknown_parameters_the_first_ones_are_named(self) -> None:
         query = "&".join(f"x{number}" for number in range(500))
@@ -93,7 +95,7 @@ class TestUsersBlueprint(BaseTestCase):
     def test_one_user_is_not_shown_to_another_nor_that_there_is_none(self) -> None:
         for user_id in (self.admin_id, 2**31 - 1):
             reply = self.caller.get(f"/users/{user_id}", self.michael)
-            self.assert_refused(reply, 401, NOT_PERMITTED, "not_permitted")
+            self.assert_error(reply, 401, NOT_PERMITTED, "not_permitted")
 
     def test_an_unknown_user_is_not_found(self) -> None:
         for user_id in (
@@ -110,7 +112,7 @@ class TestUsersBlueprint(BaseTestCase):
         ):
             with self.subTest(user_id):
                 reply = self.caller.get(f"/users/{user_id}", self.admin)
-                self.assert_refused(reply, 404, "User does not exist", "user_not_found")
+                self.assert_error(reply, 404, "User does not exist", "user_not_found")
 
     def test_an_administrator_adds_a_user(self) -> None:
         reply = self.caller.post("/users", NEW_USER, self.admin)
@@ -122,24 +124,24 @@ class TestUsersBlueprint(BaseTestCase):
 
     def test_nobody_else_adds_a_user(self) -> None:
         reply = self.caller.post("/users", NEW_USER, self.michael)
-        self.assert_refused(reply, 401, NOT_PERMITTED, "not_permitted")
+        self.assert_error(reply, 401, NOT_PERMITTED, "not_permitted")
         reply = self.caller.post("/users", NEW_USER)
-        self.assert_refused(reply, 401, "Provide a valid auth token.", "token_missing")
+        self.assert_error(reply, 401, "Provide a valid auth token.", "token_missing")
         self.assertEqual(self.caller.login("new@example.com", "test").status, 404)
 
     def test_adding_a_taken_email_says_so_also_where_the_username_is_taken(self) -> None:
         for username in ("new", "michael"):
             payload = NEW_USER | {"username": username, "email": "michael@example.com"}
             reply = self.caller.post("/users", payload, self.admin)
-            self.assert_refused(reply, 400, "Sorry. That email already exists.", "email_exists")
+            self.assert_error(reply, 400, "Sorry. That email already exists.", "email_exists")
 
     def test_adding_a_taken_username_says_so(self) -> None:
         payload = NEW_USER | {"username": "MICHAEL"}
         reply = self.caller.post("/users", payload, self.admin)
-        self.assert_refused(reply, 400, "Sorry. That user already exists.", "user_exists")
+        self.assert_error(reply, 400, "Sorry. That user already exists.", "user_exists")
 
     def test_adding_a_user_needs_every_field(self) -> None:
-        self.assert_faults(self.caller.post("/users", {}, self.admin), *(
+        self.assert_field_errors(self.caller.post("/users", {}, self.admin), *(
             (field, "missing") for field in ("username", "email", "password")
         ))  # fmt: skip
 
@@ -169,8 +171,8 @@ class TestPublicUsers(BaseTestCase):
     def test_one_user_is_shown_to_everybody(self) -> None:
         self.assertEqual(self.caller.get(f"/users/{self.add_user()}").status, 200)
         reply = self.caller.get("/users/999999")
-        self.assert_refused(reply, 404, "User does not exist", "user_not_found")
+        self.assert_error(reply, 404, "User does not exist", "user_not_found")
 
     def test_adding_a_user_still_takes_an_administrator(self) -> None:
         reply = self.caller.post("/users", NEW_USER)
-        self.assert_refused(reply, 401, "Provide a valid auth token.", "token_missing")
+        self.assert_error(reply, 401, "Provide a valid auth token.", "token_missing")

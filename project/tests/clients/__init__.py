@@ -1,1 +1,1 @@
-"""clients."""
+"""Tests of the client packages."""

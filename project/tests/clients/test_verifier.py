@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import jwt
+import pytest
 from users_client import ServiceUnavailable, TokenRefused, Verifier
 
 from project.accounts import lifecycle, signing_keys
@@ -17,6 +18,9 @@ from project.tests.support import databases, fake_service, servers
 from project.tests.support.fake_service import FEED, KEYS, STATUS, Clock
 from project.tests.support.paths import ROOT
 from project.tests.utils import OverHTTP
+
+pytestmark = pytest.mark.processes
+
 
 SERVICE_TOKEN = "the-token-of-another-service"
 PAGE = (ROOT / "docs" / "other-services.md").read_text()
@@ -50,7 +54,7 @@ class ServedCase(BaseTestCase):
         return answer
 
     def assert_good(self, token: str) -> None:
-        """Hold the verifier to say of a token what it says of itself."""
+        """Assert that the verifier returns the claims of a token."""
         said = jwt.decode(token, options={"verify_signature": False})
         principal = self.verifier.verify(token)
         self.assertEqual(
@@ -61,13 +65,13 @@ class ServedCase(BaseTestCase):
         self.assertEqual(times, [said["iat"], said["exp"]])
 
     def assert_token_refused(self, token: str, code: str) -> None:
-        """Hold the verifier to refuse a token, by this code."""
+        """Assert that the verifier rejects a token with this code."""
         with self.assertRaises(TokenRefused) as caught:
             self.verifier.verify(token)
         self.assertEqual(caught.exception.code, code)
 
     def times_asked(self, path: str) -> int:
-        """Return how often a path was asked for."""
+        """Return the number of requests for a path."""
         return self.recorder.asked.count(path)
 
 
@@ -162,6 +166,6 @@ class TestSecret(ServedCase):
 
 
 def kid_of(token: str) -> str:
-    """Return which key a token says it was signed by."""
+    """Return the key id in a token's header."""
     kid: str = jwt.get_unverified_header(token)["kid"]
     return kid

@@ -27,13 +27,13 @@ from project.tests.support.fake_service import (
     SECRET_TOKEN,
     STATUS,
     TOKEN,
-    StandInCase,
+    FakeServiceCase,
 )
 from project.tests.support.signing import signed
 from project.tests.utils import Reply
 
 
-class TestVerifier(StandInCase):
+class TestVerifier(FakeServiceCase):
     """All of it together."""
 
     def setUp(self) -> None:
@@ -45,7 +45,7 @@ class TestVerifier(StandInCase):
         settings = {"poll_interval": 59.0} | changes
         return Verifier(self.recorder.url + "/", service_token, clock=self.clock, **settings)
 
-    def refusal_of(self, token: str) -> str:
+    def error_of(self, token: str) -> str:
         """Return the code by which a token is refused."""
         with self.assertRaises(VerifierError) as caught:
             self.verifier.verify(token)
@@ -56,54 +56,54 @@ class TestVerifier(StandInCase):
 
     def test_an_ended_session_and_a_retired_key_are_refused(self) -> None:
         self.service.session_ids = [PAYLOAD["sid"]]
-        self.assertEqual(self.refusal_of(TOKEN), "session_ended")
+        self.assertEqual(self.error_of(TOKEN), "session_ended")
         with self.new_verifier() as self.verifier:
             self.service.retired_keys = [EC.thumbprint()]
-            self.assertEqual(self.refusal_of(TOKEN), "token_invalid")
+            self.assertEqual(self.error_of(TOKEN), "token_invalid")
 
     def test_what_ends_is_refused_at_the_next_poll(self) -> None:
         with self.new_verifier(poll_interval=0.02) as self.verifier:
             self.verifier.verify(TOKEN)
             self.service.session_ids = [PAYLOAD["sid"]]
             self.recorder.wait_for_poll()
-            self.assertEqual(self.refusal_of(TOKEN), "session_ended")
+            self.assertEqual(self.error_of(TOKEN), "session_ended")
 
     def test_the_service_is_asked_while_the_feed_is_not_current(self) -> None:
         self.verifier.verify(TOKEN)
         self.clock.now += 61
-        self.assertEqual(self.refusal_of(TOKEN), "token_invalid")
-        self.service.status = fake_service.shown(7)
+        self.assertEqual(self.error_of(TOKEN), "token_invalid")
+        self.service.status = fake_service.status_reply(7)
         self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
         self.assertEqual(self.count(STATUS), 2)
 
     def test_a_feed_that_never_answered_is_not_relied_on(self) -> None:
-        self.service.away = {FEED}
-        self.service.status = fake_service.refusal("session_ended")
-        self.assertEqual(self.refusal_of(TOKEN), "session_ended")
+        self.service.unreachable = {FEED}
+        self.service.status = fake_service.error_reply("session_ended")
+        self.assertEqual(self.error_of(TOKEN), "session_ended")
 
     def test_nothing_is_good_when_nobody_answers(self) -> None:
-        self.service.away = {FEED, STATUS, KEYS}
-        self.assertEqual(self.refusal_of(TOKEN), "unavailable")
-        self.assertEqual(self.refusal_of(SECRET_TOKEN), "unavailable")
+        self.service.unreachable = {FEED, STATUS, KEYS}
+        self.assertEqual(self.error_of(TOKEN), "unavailable")
+        self.assertEqual(self.error_of(SECRET_TOKEN), "unavailable")
         with self.new_verifier() as self.verifier:
-            self.service.away = set()
+            self.service.unreachable = set()
             self.verifier.verify(TOKEN)
-            self.service.away = {FEED, STATUS, KEYS}
+            self.service.unreachable = {FEED, STATUS, KEYS}
             self.verifier.verify(TOKEN)
             self.clock.now += 61
-            self.assertEqual(self.refusal_of(TOKEN), "unavailable")
+            self.assertEqual(self.error_of(TOKEN), "unavailable")
 
     def test_a_token_of_an_algorithm_that_is_not_accepted_costs_no_request(self) -> None:
         with self.new_verifier(algorithms={"ES256"}) as self.verifier:
             for token in (SECRET_TOKEN, signed(ED, PAYLOAD)):
-                self.assertEqual(self.refusal_of(token), "token_invalid")
+                self.assertEqual(self.error_of(token), "token_invalid")
                 with self.assertRaises(TokenRefused):
                     self.verifier.fetch_user(token)
             self.assertEqual(self.recorder.asked, [])
             self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
 
     def test_without_a_service_token_every_token_is_sent_to_the_service(self) -> None:
-        self.service.status = fake_service.shown(7)
+        self.service.status = fake_service.status_reply(7)
         with self.new_verifier(None) as self.verifier:
             for token in (TOKEN, SECRET_TOKEN):
                 self.assertEqual(self.verifier.verify(token).user_id, 7)
@@ -111,17 +111,17 @@ class TestVerifier(StandInCase):
             self.verifier.check()
 
     def test_a_wrong_service_token_is_named_at_start_up_and_in_the_log(self) -> None:
-        self.service.feed = fake_service.refusal("service_token_invalid")
+        self.service.feed = fake_service.error_reply("service_token_invalid")
         with self.assertRaisesRegex(ServiceTokenRejected, "SERVICE_TOKENS"):
             self.verifier.check()
-        self.service.status = fake_service.shown(7)
+        self.service.status = fake_service.status_reply(7)
         with self.assertLogs("users_client", "WARNING") as logged:
             self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
         self.assertIn("rejects the service token", logged.output[0])
 
     def test_a_check_of_a_service_that_is_there(self) -> None:
         self.verifier.check()
-        self.service.away = {FEED}
+        self.service.unreachable = {FEED}
         with self.assertRaises(ServiceUnavailable):
             self.verifier.check()
 
@@ -143,7 +143,7 @@ class TestVerifier(StandInCase):
 
     def test_a_service_under_a_path(self) -> None:
         self.service.prefix = "/accounts"
-        self.service.status = fake_service.shown(7)
+        self.service.status = fake_service.status_reply(7)
         for url in (f"{self.recorder.url}/accounts", f"{self.recorder.url}/accounts/"):
             with Verifier(url, "abc", clock=self.clock) as verifier:
                 verifier.check()
@@ -156,46 +156,46 @@ class TestVerifier(StandInCase):
                 self.new_verifier(algorithms=algorithms)
 
     def test_a_token_by_the_secret_is_shown_to_the_service(self) -> None:
-        self.service.status = fake_service.shown(7)
+        self.service.status = fake_service.status_reply(7)
         for _ in range(2):
             self.assertEqual(self.verifier.verify(SECRET_TOKEN).session_id, PAYLOAD["sid"])
         self.assertEqual(self.recorder.asked, [STATUS, STATUS])
-        self.assertEqual(self.service.said[-1]["Authorization"], f"Bearer {SECRET_TOKEN}")
+        self.assertEqual(self.service.received[-1]["Authorization"], f"Bearer {SECRET_TOKEN}")
 
-    def test_the_services_refusals_are_handed_on(self) -> None:
+    def test_errors_of_the_service_are_passed_on(self) -> None:
         for said, code in (
             ("token_invalid", "token_invalid"), ("token_expired", "token_expired"),
             ("session_ended", "session_ended"), ("user_inactive", "user_inactive"),
             ("newer", "token_invalid"),
         ):  # fmt: skip
-            self.service.status = fake_service.refusal(said)
-            self.assertEqual(self.refusal_of(SECRET_TOKEN), code)
+            self.service.status = fake_service.error_reply(said)
+            self.assertEqual(self.error_of(SECRET_TOKEN), code)
 
     def test_an_answer_that_is_not_clearly_a_yes_or_a_no_is_none(self) -> None:
         yes = {"status": "success", "data": {"id": 7}}
         elsewhere = {"Location": f"{self.recorder.url}/elsewhere"}
         for answer in (
-            fake_service.shown(8), fake_service.reply(200, {}), fake_service.reply(200, []),
+            fake_service.status_reply(8), fake_service.reply(200, {}), fake_service.reply(200, []),
             fake_service.reply(200, yes | {"status": "error"}), fake_service.reply(500, yes),
             fake_service.reply(302, yes, **elsewhere), fake_service.reply(307, yes, **elsewhere),
             fake_service.reply(401, {}), fake_service.reply(401, yes),
-            fake_service.refusal("x", 403),
-            fake_service.refusal("unavailable", 503), Reply(200, Headers(), b"<html>"),
+            fake_service.error_reply("x", 403),
+            fake_service.error_reply("unavailable", 503), Reply(200, Headers(), b"<html>"),
             Reply(200, Headers(), json.dumps(yes).encode() + b" " * 2_000_000),
             Reply(204, Headers(), b""), Reply(304, Headers(), b""),
         ):  # fmt: skip
             with self.subTest(answer.raw[:60], status=answer.status):
                 self.service.status = answer
-                self.assertEqual(self.refusal_of(SECRET_TOKEN), "unavailable")
+                self.assertEqual(self.error_of(SECRET_TOKEN), "unavailable")
         self.assertNotIn("/elsewhere", self.recorder.asked)
 
     def test_many_threads_begin_with_one_reading(self) -> None:
         with ThreadPoolExecutor(20) as crowd:
-            told = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
-        self.assertEqual((len(told), self.recorder.asked), (1, [KEYS, FEED]))
+            principals = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
+        self.assertEqual((len(principals), self.recorder.asked), (1, [KEYS, FEED]))
 
-    def test_a_forked_process_begins_anew(self) -> None:
-        self.service.status = fake_service.shown(7)
+    def test_a_forked_process_starts_with_empty_caches(self) -> None:
+        self.service.status = fake_service.status_reply(7)
         self.verifier.verify(TOKEN)
         self.verifier.verify(SECRET_TOKEN)
         own = self.verifier._service
@@ -230,13 +230,13 @@ class TestVerifier(StandInCase):
             self.verifier.verify(TOKEN)
 
     def test_going_out_of_reach_is_logged_once(self) -> None:
-        self.service.away = {FEED}
-        self.service.status = fake_service.shown(7)
+        self.service.unreachable = {FEED}
+        self.service.status = fake_service.status_reply(7)
         logs = self.assertLogs("users_client", "WARNING")
         with logs as logged, self.new_verifier(poll_interval=0.02) as verifier:
             verifier.verify(TOKEN)
             self.recorder.wait_for_poll()
-            self.service.away = set()
+            self.service.unreachable = set()
             self.recorder.wait_for_poll()
         self.assertEqual(len(logged.output), 2)
         self.assertNotIn("abc", "".join(logged.output))

@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import FastAPI
 
 from project.tests.support import fake_service
-from project.tests.support.fake_service import PAYLOAD, TOKEN, StandInCase
+from project.tests.support.fake_service import PAYLOAD, TOKEN, FakeServiceCase
 from project.tests.support.paths import ROOT
 
 PAGE = (ROOT / "clients" / "python" / "README.md").read_text()
 
 
-class TestFastAPI(StandInCase):
+class TestFastAPI(FakeServiceCase):
     """A small service with two guarded routes."""
 
     def setUp(self) -> None:
@@ -60,9 +60,9 @@ class TestFastAPI(StandInCase):
         self.assertEqual((status, body["code"]), (401, "session_ended"))
 
     def test_a_route_for_administrators(self) -> None:
-        self.service.status = fake_service.user(admin=True)
+        self.service.status = fake_service.user_reply(admin=True)
         status, body, _ = self.get("/reports", TOKEN)
         self.assertEqual((status, body), (200, {"reports_for": "ada"}))
-        self.service.status = fake_service.user(admin=False)
+        self.service.status = fake_service.user_reply(admin=False)
         status, body, _ = self.get("/reports", TOKEN)
         self.assertEqual((status, body["code"]), (403, "not_permitted"))

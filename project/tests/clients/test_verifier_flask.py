@@ -6,13 +6,13 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from project.tests.support import fake_service
-from project.tests.support.fake_service import FEED, PAYLOAD, STATUS, TOKEN, StandInCase
+from project.tests.support.fake_service import FEED, PAYLOAD, STATUS, TOKEN, FakeServiceCase
 from project.tests.support.paths import ROOT
 
 PAGE = (ROOT / "clients" / "python" / "README.md").read_text()
 
 
-class TestFlask(StandInCase):
+class TestFlask(FakeServiceCase):
     """A small service with one guarded view."""
 
     def setUp(self) -> None:
@@ -31,8 +31,8 @@ class TestFlask(StandInCase):
         """Ask a view."""
         return self.client.get(path, headers=headers)
 
-    def assert_refused(self, reply: TestResponse, code: str, message: str, challenge: str) -> None:
-        """Hold a refusal to the service's envelope."""
+    def assert_error(self, reply: TestResponse, code: str, message: str, challenge: str) -> None:
+        """Assert that an error uses the envelope of the service."""
         envelope = {"status": "error", "message": message, "code": code}
         self.assertEqual((reply.status_code, reply.json), (401, envelope))
         self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
@@ -43,25 +43,25 @@ class TestFlask(StandInCase):
         self.assertEqual((reply.status_code, reply.json), (200, {"orders_of": 7}))
 
     def test_no_token(self) -> None:
-        self.assert_refused(self.get(), "token_missing", "Provide a valid auth token.", "Bearer")
+        self.assert_error(self.get(), "token_missing", "Provide a valid auth token.", "Bearer")
 
     def test_a_token_that_is_not_good(self) -> None:
         message, challenge = "Invalid token. Please log in again.", 'Bearer error="invalid_token"'
         reply = self.get(Authorization=f"Bearer {TOKEN}x")
-        self.assert_refused(reply, "token_invalid", message, challenge)
+        self.assert_error(reply, "token_invalid", message, challenge)
         self.service.session_ids = [PAYLOAD["sid"]]
         reply = self.get(Authorization=f"Bearer {TOKEN}")
-        self.assert_refused(reply, "session_ended", message, challenge)
+        self.assert_error(reply, "session_ended", message, challenge)
 
     def test_a_service_that_is_away(self) -> None:
-        self.service.away = {FEED, STATUS}
+        self.service.unreachable = {FEED, STATUS}
         reply = self.get(Authorization=f"Bearer {TOKEN}")
         self.assertEqual((reply.status_code, reply.headers["Retry-After"]), (503, "1"))
         self.assertEqual(reply.json and reply.json["code"], "unavailable")
 
     def test_a_view_for_administrators(self) -> None:
         for admin, status in ((True, 200), (False, 403)):
-            self.service.status = fake_service.user(admin=admin)
+            self.service.status = fake_service.user_reply(admin=admin)
             reply = self.get("/reports", Authorization=f"Bearer {TOKEN}")
             self.assertEqual(reply.status_code, status)
         self.assertEqual(reply.json and reply.json["code"], "not_permitted")

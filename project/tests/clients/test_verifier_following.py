@@ -12,12 +12,12 @@ from users_client.jwks import KeySet
 from users_client.service import Service
 
 from project.tests.support import fake_service
-from project.tests.support.fake_service import EC, ED, FEED, KEYS, StandInCase
+from project.tests.support.fake_service import EC, ED, FEED, KEYS, FakeServiceCase
 from project.tests.support.signing import published
 from project.tests.utils import Reply
 
 
-class TestKeySet(StandInCase):
+class TestKeySet(FakeServiceCase):
     """The published keys."""
 
     def setUp(self) -> None:
@@ -34,7 +34,7 @@ class TestKeySet(StandInCase):
             self.clock.now += seconds
             self.keys.refresh()
             self.assertEqual(self.count(KEYS), times)
-        tags = [headers.get("If-None-Match") for headers in self.service.said]
+        tags = [headers.get("If-None-Match") for headers in self.service.received]
         self.assertEqual((tags[0], tags[1]), (None, tags[2]))
         self.assertIsNotNone(tags[1])
         self.assertEqual(self.knows(EC), [True])
@@ -69,14 +69,14 @@ class TestKeySet(StandInCase):
             self.clock.now += 0.1
 
     def test_an_unknown_id_is_not_refused_while_the_keys_cannot_be_had(self) -> None:
-        self.service.away = {KEYS}
+        self.service.unreachable = {KEYS}
         for _ in range(5):
             with self.assertRaises(ServiceUnavailable):
                 self.knows(ED)
         self.assertEqual((self.count(KEYS), self.knows(EC)), (2, [True]))
 
     def test_an_old_set_is_used_for_an_hour_and_no_longer(self) -> None:
-        self.service.away = {KEYS}
+        self.service.unreachable = {KEYS}
         self.clock.now += 3600
         with self.assertRaises(ServiceUnavailable):
             self.keys.refresh()
@@ -84,7 +84,7 @@ class TestKeySet(StandInCase):
         self.clock.now += 1
         with self.assertRaises(ServiceUnavailable):
             self.knows(EC)
-        self.service.away = set()
+        self.service.unreachable = set()
         self.clock.now += 10
         self.assertEqual(self.knows(EC), [True])
 
@@ -114,7 +114,7 @@ class TestKeySet(StandInCase):
             self.assertEqual(self.knows(EC), [True])
 
 
-class TestFeed(StandInCase):
+class TestFeed(FakeServiceCase):
     """The feed of what must be refused before its time."""
 
     def setUp(self) -> None:
@@ -133,13 +133,13 @@ class TestFeed(StandInCase):
         self.service.session_ids = self.ids
         self.feed.poll()
         self.assertEqual((self.knows(), self.count(FEED)), (2500, 4))
-        self.assertEqual({said["Authorization"] for said in self.service.said}, {"Bearer abc"})
+        self.assertEqual({said["Authorization"] for said in self.service.received}, {"Bearer abc"})
 
     def test_what_has_not_changed_is_not_sent_again(self) -> None:
         self.service.session_ids, self.service.settled = self.ids[:3], False
         for _ in range(3):
             self.feed.poll()
-        tags = [said.get("If-None-Match") for said in self.service.said]
+        tags = [said.get("If-None-Match") for said in self.service.received]
         self.assertEqual((tags[0], tags[1]), (None, tags[2]))
         self.assertIsNotNone(tags[1])
         self.service.session_ids = self.ids[:4]
@@ -151,7 +151,7 @@ class TestFeed(StandInCase):
             self.clock.now += 61
             return self.service(path, headers)
 
-        self.recorder.answer = answer_late
+        self.recorder.respond = answer_late
         self.feed.poll()
         self.assertFalse(self.feed.is_current())
 
@@ -193,7 +193,7 @@ class TestFeed(StandInCase):
             raise OSError
         return self.service(path, headers)
 
-    def test_once_an_hour_it_is_read_anew_and_what_has_expired_is_forgotten(self) -> None:
+    def test_the_feed_is_refetched_hourly_without_expired_entries(self) -> None:
         self.service.session_ids = self.ids
         self.service.retired_keys = [EC.thumbprint()]
         self.feed.poll()
@@ -205,11 +205,11 @@ class TestFeed(StandInCase):
         self.feed.poll()
         self.assertEqual((self.knows(), self.feed.has_key(EC.thumbprint())), (2, False))
 
-    def test_a_reading_anew_that_fails_forgets_nothing(self) -> None:
+    def test_a_failed_refetch_keeps_the_known_entries(self) -> None:
         self.service.session_ids = self.ids
         self.feed.poll()
         self.clock.now += 3600
-        self.service.away = {FEED}
+        self.service.unreachable = {FEED}
         with self.assertRaises(ServiceUnavailable):
             self.feed.poll()
         self.assertEqual(self.knows(), 2500)

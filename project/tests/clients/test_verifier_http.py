@@ -19,14 +19,14 @@ from users_client import ServiceUnavailable, service
 from users_client.service import Service
 
 from project.tests.support import databases
-from project.tests.support.fake_service import EC, NOON, STATUS, StandInCase
+from project.tests.support.fake_service import EC, NOON, STATUS, FakeServiceCase
 
 
-class TestService(StandInCase):
+class TestService(FakeServiceCase):
     """The service over HTTP."""
 
     def get(self, url: str) -> float:
-        """Hold an answer to be none; return how many seconds that took."""
+        """Assert that there is no response; return the seconds until then."""
         began_at = time.monotonic()
         reached = Service(url)
         self.addCleanup(reached.close)

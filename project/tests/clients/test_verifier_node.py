@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 from unittest import skipIf
 
-from project.tests.support.fake_service import EC, ED, KEYS, PAYLOAD, StandInCase
+import pytest
+
+from project.tests.support.fake_service import EC, ED, KEYS, PAYLOAD, FakeServiceCase
 from project.tests.support.paths import ROOT
 from project.tests.support.signing import SECRET_HEADER, header, published, signed
+
+pytestmark = pytest.mark.processes
+
 
 PAGE = (ROOT / "docs" / "other-services.md").read_text()
 NODE = shutil.which("node")
@@ -31,7 +36,7 @@ console.log(JSON.stringify(said));
 
 
 @skipIf(NODE is None, "node is not installed: the example for Node is NOT tested")
-class TestNode(StandInCase):
+class TestNode(FakeServiceCase):
     """One process of Node a test, since each takes a while."""
 
     def verified(self, *tokens: str) -> list[Any]:

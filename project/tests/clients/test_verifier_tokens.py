@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, OKPKey
 from users_client import Principal, TokenRefused, Verifier
 
 from project.tests.support import fake_service
-from project.tests.support.fake_service import StandIn
+from project.tests.support.fake_service import FakeService
 from project.tests.support.signing import SECRET_HEADER, header, published, segment, signed
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -39,16 +39,16 @@ STRANGER = ECKey.generate_key("P-256")
 
 @pytest.mark.any_database
 class TestVerifierTokens(TestCase):
-    """Every refusal here carries a good signature, unless its name says otherwise."""
+    """Every rejected token here has a valid signature, unless the test's name says otherwise."""
 
     def setUp(self) -> None:
         self.clock = self.enterContext(time_machine.travel(NOON, tick=False))
-        self.service = StandIn(keys=[published(EC), published(ED)])
+        self.service = FakeService(keys=[published(EC), published(ED)])
         self.recorder = self.enterContext(fake_service.recorded(self.service))
         self.verifier = self.enterContext(Verifier(self.recorder.url, service_token="abc"))
 
-    def assert_refused(self, token: str, why: object = None, code: str = "token_invalid") -> None:
-        """Hold the door shut."""
+    def assert_error(self, token: str, why: object = None, code: str = "token_invalid") -> None:
+        """Assert that a token is rejected."""
         with self.subTest(why or token):
             with self.assertRaises(TokenRefused) as caught:
                 self.verifier.verify(token)
@@ -68,18 +68,18 @@ class TestVerifierTokens(TestCase):
 
     def test_a_refresh_token(self) -> None:
         payload = PAYLOAD | {"aud": "refresh", "gen": 0}
-        self.assert_refused(signed(b"derived", payload, SECRET_HEADER | {"typ": "refresh+jwt"}))
-        self.assert_refused(signed(b"derived", PAYLOAD, SECRET_HEADER | {"typ": "refresh+jwt"}))
+        self.assert_error(signed(b"derived", payload, SECRET_HEADER | {"typ": "refresh+jwt"}))
+        self.assert_error(signed(b"derived", PAYLOAD, SECRET_HEADER | {"typ": "refresh+jwt"}))
         self.assertEqual(self.recorder.asked, [])
 
     def test_a_token_from_the_future(self) -> None:
         issued = PAYLOAD["iat"]
         self.verifier.verify(signed(EC, PAYLOAD | {"iat": issued + 60, "nbf": issued}))
-        self.assert_refused(signed(EC, PAYLOAD | {"iat": issued + 61}))
-        self.assert_refused(signed(EC, PAYLOAD | {"iat": PAYLOAD["exp"] + 1}))
+        self.assert_error(signed(EC, PAYLOAD | {"iat": issued + 61}))
+        self.assert_error(signed(EC, PAYLOAD | {"iat": PAYLOAD["exp"] + 1}))
         times: list[object] = [issued + 1, None, str(issued), [issued], True]
         for nbf in times:
-            self.assert_refused(signed(EC, PAYLOAD | {"nbf": nbf}), nbf)
+            self.assert_error(signed(EC, PAYLOAD | {"nbf": nbf}), nbf)
 
     def test_a_claim_that_is_newer_is_let_be(self) -> None:
         self.assertEqual(self.verifier.verify(signed(EC, PAYLOAD | {"new": [1]})), PRINCIPAL)
@@ -89,11 +89,11 @@ class TestVerifierTokens(TestCase):
         self.clock.shift(timedelta(minutes=5, seconds=-1))
         self.assertEqual(self.verifier.verify(token), PRINCIPAL)
         self.clock.shift(timedelta(seconds=1))
-        self.assert_refused(token, code="token_expired")
+        self.assert_error(token, code="token_expired")
 
     def test_a_forged_token_is_not_said_to_have_expired(self) -> None:
         self.clock.shift(timedelta(days=1))
-        self.assert_refused(signed(STRANGER, PAYLOAD, header(EC)))
+        self.assert_error(signed(STRANGER, PAYLOAD, header(EC)))
 
     def test_a_token_of_another_issuer(self) -> None:
         stranger = OKPKey.generate_key("Ed25519")
@@ -101,13 +101,13 @@ class TestVerifierTokens(TestCase):
             (STRANGER, header(STRANGER)), (STRANGER, header(EC)), (stranger, header(ED)),
             (STRANGER, {"alg": "ES256", "typ": "JWT"}),
         ):  # fmt: skip
-            self.assert_refused(signed(key, PAYLOAD, head), head)
+            self.assert_error(signed(key, PAYLOAD, head), head)
 
     def test_a_key_is_for_its_own_algorithm_alone(self) -> None:
         for key, other in ((EC, ED), (ED, EC)):
-            self.assert_refused(signed(key, PAYLOAD, header(other)))
-            self.assert_refused(signed(key, PAYLOAD, header(key) | {"kid": other.thumbprint()}))
-            self.assert_refused(signed(key, PAYLOAD, header(key) | {"alg": header(other)["alg"]}))
+            self.assert_error(signed(key, PAYLOAD, header(other)))
+            self.assert_error(signed(key, PAYLOAD, header(key) | {"kid": other.thumbprint()}))
+            self.assert_error(signed(key, PAYLOAD, header(key) | {"alg": header(other)["alg"]}))
 
     def test_a_public_key_is_no_secret(self) -> None:
         for secret in (
@@ -115,9 +115,9 @@ class TestVerifierTokens(TestCase):
             json.dumps(published(EC)).encode(), json.dumps(EC.as_dict(private=False)).encode(),
             str(published(EC)["x"]).encode(), EC.thumbprint().encode(),
         ):  # fmt: skip
-            self.assert_refused(signed(secret, PAYLOAD, header(EC) | {"alg": "HS256"}), secret)
-            self.assert_refused(signed(secret, PAYLOAD, header(EC)), secret)
-            self.assert_refused(signed(secret, PAYLOAD), secret)
+            self.assert_error(signed(secret, PAYLOAD, header(EC) | {"alg": "HS256"}), secret)
+            self.assert_error(signed(secret, PAYLOAD, header(EC)), secret)
+            self.assert_error(signed(secret, PAYLOAD), secret)
 
     def test_a_header_that_is_not_the_services(self) -> None:
         ours = header(EC)
@@ -133,11 +133,11 @@ class TestVerifierTokens(TestCase):
             {"jwk": published(STRANGER)}, {"jwk": published(EC)}, {"new": 1},
         ]  # fmt: skip
         for change in changes:
-            self.assert_refused(signed(EC, PAYLOAD, ours | change), change)
-            self.assert_refused(signed(STRANGER, PAYLOAD, ours | change), change)
+            self.assert_error(signed(EC, PAYLOAD, ours | change), change)
+            self.assert_error(signed(STRANGER, PAYLOAD, ours | change), change)
         for name in ours:
             less = {key: value for key, value in ours.items() if key != name}
-            self.assert_refused(signed(EC, PAYLOAD, less), less)
+            self.assert_error(signed(EC, PAYLOAD, less), less)
         self.assertNotIn("/hostile", self.recorder.asked)
 
     def test_a_header_that_is_not_json_or_names_a_member_twice(self) -> None:
@@ -147,7 +147,7 @@ class TestVerifierTokens(TestCase):
             (whole[:-1] + ', "alg": "ES256"}').encode(), b"[" * 1000,
             ('{"kid": "x", ' + whole[1:]).encode(), b"\xef\xbb\xbf" + whole.encode(),
         ):  # fmt: skip
-            self.assert_refused(signed(EC, PAYLOAD, head), head)
+            self.assert_error(signed(EC, PAYLOAD, head), head)
 
     def test_a_claim_that_is_missing_or_of_another_type(self) -> None:
         wrong: dict[str, list[Any]] = {
@@ -167,9 +167,9 @@ class TestVerifierTokens(TestCase):
             "aud": ["", "refresh", "ACCESS", ["access"], None, 7, True, {"access": 1}],
         }
         for name, values in wrong.items():
-            self.assert_refused(signed(EC, {k: v for k, v in PAYLOAD.items() if k != name}), name)
+            self.assert_error(signed(EC, {k: v for k, v in PAYLOAD.items() if k != name}), name)
             for value in values:
-                self.assert_refused(signed(EC, PAYLOAD | {name: value}), (name, value))
+                self.assert_error(signed(EC, PAYLOAD | {name: value}), (name, value))
 
     def test_a_payload_that_is_not_our_json(self) -> None:
         whole = json.dumps(PAYLOAD)
@@ -178,7 +178,7 @@ class TestVerifierTokens(TestCase):
             (whole[:-1] + ', "sub": "8"}').encode(), whole.replace('"7"', "NaN").encode(),
             b"\xef\xbb\xbf" + whole.encode(), whole.encode() + b"x",
         ):  # fmt: skip
-            self.assert_refused(signed(EC, payload), payload)
+            self.assert_error(signed(EC, payload), payload)
 
     def test_a_token_without_a_good_signature(self) -> None:
         head, payload, signature = signed(EC, PAYLOAD).split(".")
@@ -189,7 +189,7 @@ class TestVerifierTokens(TestCase):
             f"{head}.{payload}.{'A' * 86}", f"{head}.{payload}.{signature[:-4]}",
             f"{head}.{other}.{signature}", f"{segment(header(ED))}.{payload}.{signature}",
         ):  # fmt: skip
-            self.assert_refused(token)
+            self.assert_error(token)
 
     def test_another_spelling_of_a_good_token(self) -> None:
         token = signed(EC, PAYLOAD)
@@ -204,16 +204,16 @@ class TestVerifierTokens(TestCase):
             f"{head}.{payload}.{signature}A", f"{head}.{payload}.{signature[:-1]}é",
             "A" * 5, "A.A.A", ".", "..", "",
         ):  # fmt: skip
-            self.assert_refused(spelling)
+            self.assert_error(spelling)
 
     def test_a_token_of_absurd_length(self) -> None:
-        self.assert_refused(signed(EC, PAYLOAD | {"x": "x" * 3000}), "long")
-        self.assert_refused("A" * 10_000_000, "very long")
+        self.assert_error(signed(EC, PAYLOAD | {"x": "x" * 3000}), "long")
+        self.assert_error("A" * 10_000_000, "very long")
 
     def test_what_has_no_form_of_ours_is_not_shown_to_the_service(self) -> None:
         for token in (
             "x", signed(b"secret", PAYLOAD, SECRET_HEADER | {"new": 1}), signed(b"secret", b"{}"),
             signed(b"secret", PAYLOAD | {"aud": "refresh"}),
         ):  # fmt: skip
-            self.assert_refused(token)
+            self.assert_error(token)
         self.assertEqual(self.recorder.asked, [])

@@ -18,8 +18,10 @@ from project.extensions import db
 from project.models import Revocation
 from project.serving import shared_secret
 from project.tests import utils
-from project.tests.commands.test_commands import PRODUCTION, manage
 from project.tests.support import databases, servers
+from project.tests.support.commands import PRODUCTION, manage
+
+pytestmark = pytest.mark.processes
 
 
 def content(file: Path) -> list[str]:
@@ -69,14 +71,14 @@ class TestBackup(TestCase):
         return file, databases.new_app(f"sqlite:///{file}")
 
     def manage(self, *arguments: str, to: Path | None = None) -> str:
-        """Type a command that does its work; return what it printed."""
+        """Run a command that succeeds; return its output."""
         environment = servers.environment(f"sqlite:///{to or self.file}")
         done = manage(*arguments, environment=environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
 
-    def manage_in_vain(self, *arguments: str, **settings: str) -> str:
-        """Type a command that cannot do its work; return the one line that says why."""
+    def manage_failing(self, *arguments: str, **settings: str) -> str:
+        """Run a command that fails; return its one line of error."""
         environment = servers.environment(f"sqlite:///{self.file}", **settings)
         done = manage(*arguments, environment=environment)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
@@ -116,16 +118,16 @@ class TestBackup(TestCase):
 
     def test_no_file_is_written_over(self) -> None:
         self.copy.write_text("precious")
-        self.assertRegex(self.manage_in_vain("backup", str(self.copy)), "^error: .* exists")
+        self.assertRegex(self.manage_failing("backup", str(self.copy)), "^error: .* exists")
         self.assertEqual(self.copy.read_text(), "precious")
 
     def test_a_backup_that_did_not_succeed_leaves_no_file(self) -> None:
         other = self.folder / "other.sqlite"
         other.write_bytes(b"no database" * 1000)
-        line = self.manage_in_vain("backup", str(self.copy), DATABASE_TEST_URL=f"sqlite:///{other}")
+        line = self.manage_failing("backup", str(self.copy), DATABASE_TEST_URL=f"sqlite:///{other}")
         self.assertRegex(line, "^error: .*not a database")
         self.assertFalse(self.copy.exists())
-        line = self.manage_in_vain("backup", str(self.folder / "nowhere" / "copy"))
+        line = self.manage_failing("backup", str(self.folder / "nowhere" / "copy"))
         self.assertRegex(line, "cannot be written .No such file")
 
     def test_a_restore_takes_nothing_but_a_whole_database_of_ours(self) -> None:
@@ -142,18 +144,18 @@ class TestBackup(TestCase):
             with closing(sqlite3.connect(self.copy)) as connection:
                 connection.execute(damage)
                 connection.commit()
-            self.assertRegex(self.manage_in_vain("restore", str(self.copy)), f"^error: .*{why}")
+            self.assertRegex(self.manage_failing("restore", str(self.copy)), f"^error: .*{why}")
             self.copy.unlink()
         self.assertEqual(content(self.file), before)
 
     def test_a_restore_refuses_what_is_damaged_or_missing(self) -> None:
         before = content(self.file)
-        self.assertRegex(self.manage_in_vain("restore", str(self.copy)), "unable to open")
+        self.assertRegex(self.manage_failing("restore", str(self.copy)), "unable to open")
         self.assertFalse(self.copy.exists())
         self.manage("backup", str(self.copy))
         whole = self.copy.read_bytes()
         self.copy.write_bytes(whole[:8192] + b"\x55" * 8192 + whole[16384:])
-        self.assertRegex(self.manage_in_vain("restore", str(self.copy)), "damaged|malformed")
+        self.assertRegex(self.manage_failing("restore", str(self.copy)), "damaged|malformed")
         self.assertEqual(content(self.file), before)
 
     def test_after_an_older_backup_the_migrations_are_asked_for(self) -> None:
@@ -166,10 +168,10 @@ class TestBackup(TestCase):
         self.assertIn("at revision 0005.", done.stdout)
         self.assertIn("run: python manage.py db upgrade", done.stderr)
 
-    def test_production_wants_to_be_told(self) -> None:
+    def test_production_requires_yes(self) -> None:
         self.manage("backup", str(self.copy))
         production = PRODUCTION | {"DATABASE_URL": f"sqlite:///{self.file}"}
-        line = self.manage_in_vain("restore", str(self.copy), **production)
+        line = self.manage_failing("restore", str(self.copy), **production)
         self.assertRegex(line, "^error: restore .* --yes")
 
     def test_a_reader_of_the_feed_misses_nothing_after_a_restore(self) -> None:
@@ -198,7 +200,7 @@ class TestBackup(TestCase):
 
     def test_on_postgresql_both_name_its_own_commands(self) -> None:
         for command, instead in (("backup", "pg_dump"), ("restore", "pg_restore")):
-            line = self.manage_in_vain(
+            line = self.manage_failing(
                 command, str(self.copy), DATABASE_TEST_URL="postgresql://u:hunter2@127.0.0.1:1/x"
             )
             self.assertRegex(line, f"^error: .*{instead}.*docs/operating.md")

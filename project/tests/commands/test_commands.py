@@ -1,4 +1,4 @@
-"""manage.py, typed as a developer or an operator types it."""
+"""Commands of manage.py, run in processes of their own."""
 
 import os
 import pty
@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from unittest import TestCase, mock
@@ -25,6 +24,7 @@ from project.security import digests
 from project.tests import run
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
+from project.tests.support.commands import PRODUCTION, manage
 from project.tests.support.paths import ROOT
 from project.tests.utils import InProcess, OverHTTP
 
@@ -41,29 +41,8 @@ def test_without_end():
 """
 """A test that has started a server and never ends."""
 
-PRODUCTION = {
-    "APP_SETTINGS": "project.config.ProductionConfig",
-    "SECRET_KEY": "f3b1c4d5e6a798071625344352617081",
-    "BCRYPT_LOG_ROUNDS": "4",
-}
 
-
-def manage(
-    *arguments: str, typed: str = "", environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """Type a command."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
+@pytest.mark.processes
 class TestDatabaseCommands(BaseTestCase):
     """Commands that work on a database, which is empty when they begin."""
 
@@ -75,15 +54,15 @@ class TestDatabaseCommands(BaseTestCase):
         self.shown = re.escape(self.database)
 
     def manage(self, *arguments: str, typed: str = "", **settings: str) -> str:
-        """Type a command that does its work; return what it printed."""
+        """Run a command that succeeds; return its output."""
         done = manage(
             *arguments, typed=typed, environment=servers.environment(self.url, **settings)
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         return done.stdout
 
-    def manage_in_vain(self, *arguments: str, typed: str = "", **settings: str) -> str:
-        """Type a command that cannot do its work; return the one line that says why."""
+    def manage_failing(self, *arguments: str, typed: str = "", **settings: str) -> str:
+        """Run a command that fails; return its one line of error."""
         done = manage(
             *arguments, typed=typed, environment=servers.environment(self.url, **settings)
         )
@@ -125,12 +104,12 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertTrue(all(bcrypt.check_password_hash(kept, "test") for kept in hashes))
 
     def test_seed_db_without_a_schema_says_what_is_missing(self) -> None:
-        self.assertRegex(self.manage_in_vain("seed_db"), r"^error: .*users.*db upgrade")
+        self.assertRegex(self.manage_failing("seed_db"), r"^error: .*users.*db upgrade")
 
-    def test_both_refuse_in_production_unless_told(self) -> None:
+    def test_production_requires_yes(self) -> None:
         production = {**PRODUCTION, "DATABASE_URL": self.url}
         for command in ("recreate_db", "seed_db"):
-            line = self.manage_in_vain(command, **production)
+            line = self.manage_failing(command, **production)
             self.assertRegex(line, rf"^error: {command} .*{self.shown}.* ProductionConfig.* --yes")
         self.manage("recreate_db", "--yes", **production)
         self.manage("seed_db", "--yes", **production, PASSWORD_POLICY="false")
@@ -138,10 +117,10 @@ class TestDatabaseCommands(BaseTestCase):
 
     def test_the_password_policy_holds_for_commands(self) -> None:
         self.manage("db", "upgrade")
-        line = self.manage_in_vain("seed_db", PASSWORD_POLICY="true")
+        line = self.manage_failing("seed_db", PASSWORD_POLICY="true")
         self.assertRegex(line, "^error: no user was created: PASSWORD_POLICY is on. .*at least 8")
         admin = ("create_admin", "root", "root@example.com")
-        line = self.manage_in_vain(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
+        line = self.manage_failing(*admin, typed="Root2024!\n", PASSWORD_POLICY="true")
         self.assertRegex(
             line, "^error: no administrator was created. password: This password is too similar"
         )
@@ -167,29 +146,51 @@ class TestDatabaseCommands(BaseTestCase):
             (("root", "root"), "x\n", "email: This is not an e-mail address"),
             (("root", "root@example.com"), "", "password: This is too short"),
         ):
-            line = self.manage_in_vain("create_admin", *arguments, typed=typed)
+            line = self.manage_failing("create_admin", *arguments, typed=typed)
             self.assertRegex(line, f"^error: no administrator was created. .*{why}")
         self.assertEqual(len(self.users()), 2)
 
-    def test_an_account_is_taken_out_of_use_back_and_away(self) -> None:
-        self.manage("recreate_db")
-        token = self.add_token(self.add_user())
-        self.caller = InProcess(self.app.test_client())
-        email = "Michael@example.com"
-        self.assertIn(f"in {self.database}; 1 session ended", self.manage("deactivate_user", email))
-        self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
-        self.assertIn("Reactivated", self.manage("activate_user", email))
-        self.assertEqual(self.caller.status(token).body["code"], "session_ended")
-        self.assertEqual(self.caller.login().status, 200)
-        self.assertIn(f"from {self.database}; 1 session ended", self.manage("delete_user", email))
-        self.assertEqual(self.caller.login().status, 404)
-        for command in ("deactivate_user", "activate_user", "delete_user"):
-            self.assertEqual(self.manage_in_vain(command, email), "error: User does not exist")
+    def migrated(self) -> None:
+        """Create the schema of this test's database."""
+        databases.new_app(self.url)
 
-    def test_keys_are_listed_rotated_and_retired(self) -> None:
-        self.manage("recreate_db")
+    def test_deactivate_user_ends_the_sessions_of_the_user(self) -> None:
+        self.migrated()
+        token = self.add_token(self.add_user())
+        output = self.manage("deactivate_user", "Michael@example.com")
+        self.assertIn(f"in {self.database}; 1 session ended", output)
+        reply = InProcess(self.app.test_client()).status(token)
+        self.assertEqual(reply.body["code"], "user_inactive")
+
+    def test_activate_user_allows_logins_but_restores_no_session(self) -> None:
+        self.migrated()
+        token = self.add_token(self.add_user())
+        self.manage("deactivate_user", "michael@example.com")
+        self.assertIn("Reactivated", self.manage("activate_user", "Michael@example.com"))
+        caller = InProcess(self.app.test_client())
+        self.assertEqual(caller.status(token).body["code"], "session_ended")
+        self.assertEqual(caller.login().status, 200)
+
+    def test_delete_user_deletes_the_user_and_the_sessions(self) -> None:
+        self.migrated()
+        self.add_token(self.add_user())
+        output = self.manage("delete_user", "Michael@example.com")
+        self.assertIn(f"from {self.database}; 1 session ended", output)
+        self.assertEqual(InProcess(self.app.test_client()).login().status, 404)
+
+    def test_commands_on_an_unknown_user_fail(self) -> None:
+        self.migrated()
+        for command in ("deactivate_user", "activate_user", "delete_user"):
+            line = self.manage_failing(command, "michael@example.com")
+            self.assertEqual(line, "error: User does not exist")
+
+    def test_commands_on_signing_keys_name_the_setting_when_the_secret_signs(self) -> None:
+        self.migrated()
         self.assertIn("signed with SECRET_KEY", self.manage("list_keys"))
-        self.assertIn("SECRET_KEY_FALLBACKS", self.manage_in_vain("rotate_keys"))
+        self.assertIn("SECRET_KEY_FALLBACKS", self.manage_failing("rotate_keys"))
+
+    def test_keys_are_rotated_and_retired(self) -> None:
+        self.migrated()
         with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
             self.assertEqual(
                 self.manage("list_keys"),
@@ -203,34 +204,40 @@ class TestDatabaseCommands(BaseTestCase):
                 "^Created and published .{43} in .*; it signs tokens from .* UTC",
             )
             second = self.listed_keys("published, signs from")
-            self.assertEqual(first, self.listed_keys("signs$"))
             self.assertIn(f"Retired {first}", self.manage("retire_key", first))
             self.assertEqual(first, self.listed_keys("retired "))
             self.assertEqual(second, self.listed_keys("signs$"))
-            self.assertIn("list_keys", self.manage_in_vain("retire_key", "A" * 43))
 
-    def test_what_is_counted_is_listed_and_forgotten(self) -> None:
-        self.manage("recreate_db")
-        self.assertEqual(self.manage("throttle", "list"), "0 active counters.\n")
-        self.caller = InProcess(databases.bare_app(self.url).test_client())
-        for _ in range(5):
-            self.caller.login("ada@example.com", "wrong")
-        listed = self.manage("throttle", "list")
-        self.assertRegex(
-            listed, r"account-network +5  [0-9a-f]{32} 127.0.0.1  blocked until 20.* UTC\n"
-        )
-        named = self.manage("throttle", "list", "--name", "ada@example.com")
-        self.assertRegex(named, r"2 active counters\.\n$")
-        cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
-        self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
-        self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
-        self.assertIn("takes list or clear", self.manage_in_vain("throttle", "lift"))
+    def test_key_commands_without_a_matching_key_say_so(self) -> None:
+        self.migrated()
+        with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
+            self.assertEqual(
+                self.manage("list_keys"), "No key signs now: the next login creates one.\n"
+            )
+            self.assertIn("list_keys", self.manage_failing("retire_key", "A" * 43))
 
     def listed_keys(self, state: str) -> str:
         """Return the id of the one key in this state."""
         listed = self.manage("list_keys")
         (found,) = re.findall(rf"(?m)^(\S{{43}})  ES256  .* UTC  {state}", listed)
         return str(found)
+
+    def test_throttle_lists_and_clears_counters(self) -> None:
+        self.migrated()
+        self.caller = InProcess(databases.bare_app(self.url).test_client())
+        for _ in range(5):
+            self.caller.login("ada@example.com", "wrong")
+        self.assertRegex(
+            self.manage("throttle", "list"),
+            r"account-network +5  [0-9a-f]{32} 127.0.0.1  blocked until 20.* UTC\n",
+        )
+        named = self.manage("throttle", "list", "--name", "ada@example.com")
+        self.assertRegex(named, r"2 active counters\.\n$")
+        cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
+        self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
+        self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
+        self.assertEqual(self.manage("throttle", "list"), "0 active counters.\n")
+        self.assertIn("takes list or clear", self.manage_failing("throttle", "lift"))
 
     def test_db_goes_up_and_down_and_says_so(self) -> None:
         done = manage("db", "upgrade", environment=servers.environment(self.url))
@@ -245,7 +252,7 @@ class TestDatabaseCommands(BaseTestCase):
         done = manage("db", "downgrade", "base", environment=servers.environment(self.url))
         self.assertRegex(done.stdout, r"is at revision none\.\n$")
         self.assertIn("Usage: manage.py db upgrade", self.manage("db", "upgrade", "--help"))
-        self.assertRegex(self.manage_in_vain("db", "nonsense"), "^error: No such command")
+        self.assertRegex(self.manage_failing("db", "nonsense"), "^error: No such command")
 
     def test_db_migrate_writes_what_has_changed_and_nothing_else(self) -> None:
         self.manage("recreate_db")
@@ -278,6 +285,7 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestCommands(TestCase):
     """What starts, or does not."""
@@ -301,10 +309,10 @@ class TestCommands(TestCase):
                 check=False,
             )
             self.assertNotEqual(done.returncode, 0)
-            told = done.stderr + done.stdout
-            self.assertEqual(told.count("DATABASE_URL is not set: set it to"), 1)
-            self.assertEqual(told.count("SECRET_KEY is not set: set it to"), 1)
-            self.assertNotIn("Traceback", told)
+            printed = done.stderr + done.stdout
+            self.assertEqual(printed.count("DATABASE_URL is not set: set it to"), 1)
+            self.assertEqual(printed.count("SECRET_KEY is not set: set it to"), 1)
+            self.assertNotIn("Traceback", printed)
 
     def test_an_interrupted_command_ends_as_a_shell_expects(self) -> None:
         for interruption in (KeyboardInterrupt, EOFError):
@@ -404,9 +412,10 @@ class TestCommands(TestCase):
             self.assertRegex(done.stdout, rf"(?m)^ +{command} +\w")
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestRunner(TestCase):
-    """The suite's own runner does not take nothing for success."""
+    """The suite's runner: a run without tests is a failure."""
 
     def result(self, content: str) -> run.Result:
         """Return what the runner makes of a suite of this content."""
@@ -425,6 +434,11 @@ class TestRunner(TestCase):
         content = "import pytest\ndef test_a(): pass\ndef test_b(): assert 1 > 2\n"
         content += "@pytest.mark.skip\ndef test_c(): pass\n"
         self.assertEqual(self.result(content), run.Result(1, 1, 1))
+
+    def test_subtests_are_counted_apart(self) -> None:
+        content = "def test_a(subtests):\n  for n in range(3):\n    with subtests.test(): pass\n"
+        content += "def test_b(subtests):\n  for n in range(3):\n    with subtests.test(): 1 / n\n"
+        self.assertEqual(self.result(content), run.Result(1, 1, 0, subtests=6))
 
     def test_a_suite_that_runs_nothing_or_breaks_off_has_failed(self) -> None:
         for content in (
@@ -471,5 +485,6 @@ class TestRunner(TestCase):
         return runner
 
     def test_results_add_up_to_the_closing_line(self) -> None:
-        total = run.Result(1, 2, 3) + run.Result(10, 20, 30)
+        total = run.Result(1, 2, 3, 4) + run.Result(10, 20, 30, 40)
         self.assertEqual(str(total), "11 passed, 22 failed, 33 skipped")
+        self.assertEqual(total.subtests, 44)

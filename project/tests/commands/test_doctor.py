@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""The findings of `manage.py doctor`."""
 
 import json
 import os
@@ -23,8 +23,8 @@ from project.commands.doctor.findings import Finding, Level
 from project.extensions import db
 from project.security.signing_keys import Algorithm
 from project.tests.base import BaseTestCase
-from project.tests.commands.test_commands import PRODUCTION, manage
 from project.tests.support import databases, servers
+from project.tests.support.commands import PRODUCTION, manage
 from project.tests.support.paths import ROOT
 
 SOUND = PRODUCTION | {
@@ -36,6 +36,7 @@ Usage = namedtuple("Usage", ["total", "used", "free"])
 DOCUMENTED = re.findall(r"(?m)^\| `(\w+)` \|", (ROOT / "docs" / "operating.md").read_text())
 
 
+@pytest.mark.processes
 class TestDoctor(BaseTestCase):
     """The command, in a process of its own."""
 
@@ -48,18 +49,18 @@ class TestDoctor(BaseTestCase):
         environment = servers.environment(self.url, **settings)
         environment |= {"DATABASE_URL": url or self.url, "INSTANCE_PATH": str(self.folder)}
         done = manage("doctor", "--json", environment=environment)
-        told = json.loads(done.stdout)
+        report = json.loads(done.stdout)
         self.assertEqual((done.returncode, done.stderr), (expected, ""), done.stdout)
-        self.assertEqual(told["level"], expected.name.lower())
+        self.assertEqual(report["level"], expected.name.lower())
         for secret in ("hunter2", databases.SECRET_KEY, PRODUCTION["SECRET_KEY"]):
             self.assertNotIn(secret, done.stdout)
-        return {finding["check"]: finding for finding in told["findings"]}
+        return {finding["check"]: finding for finding in report["findings"]}
 
     def amiss(self, findings: dict[str, Any]) -> dict[str, str]:
         """Return the levels of the findings that are not ok; each of them has a remedy."""
-        found = {name: told for name, told in findings.items() if told["level"] != "ok"}
-        self.assertTrue(all(told["remedy"] for told in found.values()))
-        return {name: told["level"] for name, told in found.items()}
+        found = {name: finding for name, finding in findings.items() if finding["level"] != "ok"}
+        self.assertTrue(all(finding["remedy"] for finding in found.values()))
+        return {name: finding["level"] for name, finding in found.items()}
 
     def test_a_sound_installation_is_ok(self) -> None:
         databases.new_app(self.url)
@@ -103,7 +104,7 @@ class TestDoctor(BaseTestCase):
 
 
 class TestChecks(BaseTestCase):
-    """Check by check, where a whole installation would be hard to spoil."""
+    """Single checks, on faults that are hard to cause in a whole installation."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -116,7 +117,7 @@ class TestChecks(BaseTestCase):
         self.enterContext(mock.patch.dict(self.app.config, settings))
 
     def assert_found(self, finding: Finding, level: Level, what: str) -> None:
-        """Hold a finding to its level and to what it says."""
+        """Assert that a finding has this level and text."""
         self.assertEqual(finding.level, level, finding)
         self.assertRegex(finding.found, what)
         self.assertEqual(bool(finding.remedy), level is not Level.OK)

@@ -1,4 +1,4 @@
-"""A full disk: what cannot be written is refused, reading goes on, and writing comes back."""
+"""A full disk: writes get a 503, reads go on, and writes succeed again once there is space."""
 
 import shutil
 import tempfile
@@ -14,13 +14,16 @@ from project.commands.console import CommandFailed
 from project.database.url import database_url
 from project.extensions import db
 from project.models import AuditEvent, KnownNetwork, Session, User
-from project.tests.database.test_outage import OutageCase, closing_connections
 from project.tests.support import databases, postgres, servers, small_disk
+from project.tests.support.outages import OutageCase, closing_connections
 from project.tests.support.scraping import DIGEST, scrape
 from project.tests.support.small_disk import Disk
 from project.tests.utils import PASSWORD, InProcess, OverHTTP
 
-MOST = 2000
+pytestmark = pytest.mark.processes
+
+
+MAX_REGISTRATIONS = 2000
 """Registrations that find room in what a database has reserved before."""
 
 
@@ -28,7 +31,7 @@ class FullDiskCase(OutageCase):
     """Fills the disk under a service, and frees it again."""
 
     def assert_survives(self, url: str, disk: Disk) -> None:
-        """Hold a service on this disk to refuse, read on, tear nothing, and write again."""
+        """Assert that on a full disk writes get a 503, reads go on, and nothing is half-written."""
         self.app = databases.new_app(url, THROTTLE_REGISTRATION="1000000/15m")
         self.enterContext(closing_connections(self.app))
         self.caller = InProcess(self.app.test_client())
@@ -49,7 +52,7 @@ class FullDiskCase(OutageCase):
 
     def register_until_full(self) -> int:
         """Register until nothing more can be written; return how many accounts were made."""
-        for number in range(MOST):
+        for number in range(MAX_REGISTRATIONS):
             reply = self.caller.register(f"user{number}", f"user{number}@example.com", PASSWORD)
             if reply.status != 201:
                 self.assert_unavailable(reply)
@@ -57,7 +60,7 @@ class FullDiskCase(OutageCase):
         raise AssertionError("the disk is never full")
 
     def assert_whole(self, accounts: int, logins: int = 0) -> None:
-        """Hold each account to have its session, network and event, and none to be spare."""
+        """Assert that each account has exactly its session, network and event."""
         registered = select(func.count()).where(AuditEvent.event == Event.USER_REGISTERED)
         with self.app.app_context():
             rows = [db.session.query(table).count() for table in (User, KnownNetwork, Session)]
@@ -98,7 +101,7 @@ class TestFullMetricsFolder(TestCase):
         self.settings = servers.environment(self.url, **temporary)
 
     def ask_everything(self, caller: OverHTTP) -> None:
-        """Ask so that many series are made; hold each request to be answered."""
+        """Send requests that create many metric series; assert that none is a 5xx."""
         for path in ("/ping", "/users", "/users/1", "/auth/status", "/openapi.json"):
             for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
                 self.assertLess(caller.call(method, path).status, 500)
@@ -133,7 +136,7 @@ class TestFullMetricsFolder(TestCase):
 
 
 def execute(url: str, statement: str) -> None:
-    """Do this outside of a transaction."""
+    """Execute a statement outside of a transaction."""
     engine = create_engine(database_url(url), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(statement))

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from subprocess import PIPE, STDOUT
 
 import flask_migrate
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select
@@ -15,6 +16,8 @@ from project.extensions import db
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
 from project.tests.support.paths import ROOT
+
+pytestmark = pytest.mark.processes
 
 
 class TestMigrations(BaseTestCase):

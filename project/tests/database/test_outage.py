@@ -4,14 +4,13 @@ import logging
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
-from flask import Flask
 from sqlalchemy import (
     Connection,
     Engine,
@@ -28,61 +27,28 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from project.database.url import database_url
 from project.extensions import autocommit, db
 from project.models import User
-from project.tests.base import BaseTestCase, empty_tables
+from project.tests.base import empty_tables
 from project.tests.support import databases, network, postgres
-from project.tests.utils import PASSWORD, InProcess, Reply, add_user
+from project.tests.support.outages import MAX_RESPONSE_TIME, OutageCase, closing_connections
+from project.tests.utils import PASSWORD, InProcess, add_user
 
-UNAVAILABLE = "Service unavailable. Try again later."
-LONGEST = 2.5
-"""Seconds: two, and some for a machine that is busy."""
 RECOVERY = 3.0
 REQUEST_ID = {"X-Request-ID": "abcd-1234"}
-
-
-class OutageCase(BaseTestCase):
-    """Calls every route that needs the database."""
-
-    def assert_unavailable(self, reply: Reply) -> None:
-        """Hold a reply to be the 503 that says when to come back."""
-        self.assert_refused(reply, 503, UNAVAILABLE, "unavailable")
-        self.assertEqual(reply.headers["Retry-After"], "1")
-
-    def assert_nothing_works(self, token: str) -> None:
-        """Hold every route to answer 503 in time."""
-        calls: dict[str, Callable[[], Reply]] = {
-            "register": lambda: self.caller.register("new", "new@example.com"),
-            "login": self.caller.login,
-            "status": lambda: self.caller.status(token),
-            "logout": lambda: self.caller.logout(token),
-            "users": lambda: self.caller.get("/users", token),
-        }
-        for name, call in calls.items():
-            with self.subTest(name), self.assertLogs("project", logging.ERROR) as logs:
-                began = time.monotonic()
-                self.assert_unavailable(call())
-                self.assertLess(time.monotonic() - began, LONGEST)
-                self.assertEqual(len(logs.output[0].splitlines()), 1)
-        self.assert_success(self.caller.get("/ping"), 200, "pong!")
-
-    def app_on(self, url: str) -> InProcess:
-        """Return a caller of an app on this database, which need not exist."""
-        self.app = databases.bare_app(url)
-        return InProcess(self.app.test_client())
 
 
 class TestOutage(OutageCase):
     """On this run's database."""
 
-    def test_a_locked_database_is_unavailable_and_then_is_not(self) -> None:
+    def test_a_locked_database_is_unavailable_until_it_is_unlocked(self) -> None:
         if databases.kind() == "postgresql":
-            return  # what is locked there, and how, is TestFaults' part
+            self.skipTest("locks of SQLite; those of PostgreSQL are in TestFaults")
         self.add_user()
         with self.app.app_context(), db.engine.connect() as connection:
             connection.execute(text("BEGIN EXCLUSIVE"))
             for call in (self.caller.register, self.caller.login):
                 began = time.monotonic()
                 self.assert_unavailable(call())
-                self.assertLess(time.monotonic() - began, LONGEST)
+                self.assertLess(time.monotonic() - began, MAX_RESPONSE_TIME)
             connection.rollback()
         self.assertEqual(self.caller.register().status, 201)
 
@@ -94,12 +60,12 @@ class TestOutage(OutageCase):
         else:
             url = "sqlite:////nonexistent/folder/users.sqlite"
         self.caller = self.app_on(url)
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
 
     def test_a_database_without_its_schema(self) -> None:
         token = self.add_token(self.add_user())
         self.caller = self.app_on(databases.new_database())
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
 
     def test_a_database_that_may_only_be_read(self) -> None:
         url = databases.new_database()
@@ -123,7 +89,7 @@ class TestOutage(OutageCase):
         file.write_bytes(b"no database at all, " * 100)
         token = self.add_token(self.add_user())
         self.caller = self.app_on(f"sqlite:///{file}")
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
 
     def test_an_outage_that_the_driver_says_nothing_of(self) -> None:
         def fail(*_: object, **__: object) -> None:
@@ -149,19 +115,20 @@ class TestOutage(OutageCase):
             reply = self.caller.call(
                 "POST", "/auth/login", payload, **{"X-Request-ID": "abcd-1234"}
             )
-        self.assert_refused(reply, 500, "Try again.", "internal_error")
+        self.assert_error(reply, 500, "Try again.", "internal_error")
         self.assertIn("request abcd-1234 failed", logs.output[0])
         self.assertIn("KeyError", logs.output[0])
 
 
 def forbid_writing(connection: sqlite3.Connection, _entry: object) -> None:
-    """Make a connection one that only reads."""
+    """Make a connection read-only."""
     connection.execute("PRAGMA query_only = ON")
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestFaults(OutageCase):
-    """On a PostgreSQL server that is there and does not do its part."""
+    """A PostgreSQL server that runs but does not work."""
 
     server: ClassVar[postgres.Server]
 
@@ -175,7 +142,7 @@ class TestFaults(OutageCase):
         self.start(self.server.url)
 
     def start(self, url: str) -> None:
-        """Make an app on this URL whose two pools have an open connection each."""
+        """Start an app on this URL with an open connection in each of its two pools."""
         self.caller = self.app_on(url)
         self.enterContext(closing_connections(self.app))
         with self.app.app_context():
@@ -185,7 +152,7 @@ class TestFaults(OutageCase):
         self.assertEqual(self.caller.status(self.token).status, 200)
 
     def assert_recovers(self) -> None:
-        """Hold the service to work again in time, and to have done nothing by halves meanwhile."""
+        """Assert that the service recovers in time and has written nothing by halves."""
         began = time.monotonic()
         while (reply := self.caller.status(self.token)).status == 503:
             self.assertLess(time.monotonic() - began, RECOVERY)
@@ -196,7 +163,7 @@ class TestFaults(OutageCase):
 
     def test_a_server_whose_processes_are_stopped(self) -> None:
         with self.server.frozen():
-            self.assert_nothing_works(self.token)
+            self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
     def test_a_silent_server_is_not_waited_for_by_everybody(self) -> None:
@@ -212,13 +179,13 @@ class TestFaults(OutageCase):
         with network.before(self.server.url) as (url, hole):
             self.start(url)
             with hole.swallowing():
-                self.assert_nothing_works(self.token)
+                self.assert_all_unavailable(self.token)
             self.assert_recovers()
 
     def test_a_table_that_somebody_locks(self) -> None:
         with self.other() as other:
             other.execute(text("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"))
-            self.assert_nothing_works(self.token)
+            self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
     def test_a_row_that_somebody_locks(self) -> None:
@@ -226,7 +193,7 @@ class TestFaults(OutageCase):
             other.execute(text("SELECT id FROM sessions FOR UPDATE"))
             began = time.monotonic()
             self.assert_unavailable(self.caller.logout(self.token))
-            self.assertLess(time.monotonic() - began, LONGEST)
+            self.assertLess(time.monotonic() - began, MAX_RESPONSE_TIME)
             self.assertEqual(self.caller.status(self.token).status, 200)
         self.assert_recovers()
         self.assertEqual(self.caller.logout(self.token).status, 200)
@@ -243,7 +210,7 @@ class TestFaults(OutageCase):
             db.engine.dispose()
             autocommit.engine.dispose()
         with self.every_connection_taken():
-            self.assert_nothing_works(self.token)
+            self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
     def test_a_database_that_becomes_one_that_may_only_be_read(self) -> None:
@@ -268,7 +235,7 @@ class TestFaults(OutageCase):
         self.assert_unavailable(self.caller.register())
         self.assertEqual(self.caller.status(self.token).status, 200)
 
-    def test_an_outage_while_a_refusal_is_answered_changes_nothing_in_it(self) -> None:
+    def test_an_outage_after_an_error_leaves_the_error_unchanged(self) -> None:
         def cut(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             if statement.startswith("INSERT INTO users"):
                 self.disconnect()
@@ -276,7 +243,7 @@ class TestFaults(OutageCase):
         event.listen(Engine, "after_cursor_execute", cut)
         self.addCleanup(event.remove, Engine, "after_cursor_execute", cut)
         reply = self.caller.register("michael", "michael@example.com")
-        self.assert_refused(reply, 400, "Sorry. That user already exists.", "user_exists")
+        self.assert_error(reply, 400, "Sorry. That user already exists.", "user_exists")
 
     def test_a_transaction_that_its_client_has_left_ends(self) -> None:
         with self.app.app_context():
@@ -301,18 +268,18 @@ class TestFaults(OutageCase):
             self.assertEqual(self.shown("statement_timeout"), "1h")
 
     def shown(self, setting: str) -> object:
-        """Return a setting of PostgreSQL as a connection of the service has it."""
+        """Return a PostgreSQL setting as the service's connection sees it."""
         return autocommit.all(select(func.current_setting(setting)))[0][0]
 
     @contextmanager
     def other(self) -> Iterator[Connection]:
-        """Yield somebody else's connection."""
+        """Yield a connection of another client."""
         engine = create_engine(database_url(self.server.url), poolclass=NullPool)
         with engine.connect() as connection:
             yield connection
 
     def execute(self, statements: str) -> None:
-        """Do this as somebody else."""
+        """Execute statements as another client."""
         with self.other() as other:
             other.execute(text(statements))
             other.commit()
@@ -326,7 +293,7 @@ class TestFaults(OutageCase):
 
     @contextmanager
     def every_connection_taken(self) -> Iterator[None]:
-        """Hold as many connections as the server has."""
+        """Use up every connection of the server within the block."""
         with ExitStack() as taken:
             with suppress(OperationalError):
                 while True:
@@ -335,22 +302,14 @@ class TestFaults(OutageCase):
 
 
 def connection_id() -> object:
-    """Return which process of the server answers the service's reads."""
+    """Return the id of the server process behind the autocommit connection."""
     return autocommit.all(select(func.pg_backend_pid()))[0][0]
 
 
-@contextmanager
-def closing_connections(app: Flask) -> Iterator[None]:
-    """Close the connections of an app after the block."""
-    yield
-    with app.app_context():
-        db.engine.dispose()
-        autocommit.engine.dispose()
-
-
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestServerOutage(OutageCase):
-    """On a PostgreSQL server of its own, which is stopped and started."""
+    """A PostgreSQL server that stops and restarts."""
 
     def setUp(self) -> None:
         self.server = self.enterContext(postgres.running())
@@ -362,7 +321,7 @@ class TestServerOutage(OutageCase):
         self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(self.caller.status(token).status, 200)
         self.server.stop()
-        self.assert_nothing_works(token)
+        self.assert_all_unavailable(token)
         self.server.start()
         self.assertEqual(self.caller.status(token).status, 200)
         self.assertEqual(self.caller.login().status, 200)
@@ -389,11 +348,11 @@ class TestServerOutage(OutageCase):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             self.caller = self.app_on(f"postgresql://postgres@127.0.0.1:{port}/postgres")
-            self.assert_nothing_works(token)
+            self.assert_all_unavailable(token)
 
 
 def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
-    """Hold the runner of the tests' own server to clean up."""
+    """Assert that a test server deletes its files."""
     with postgres.running() as server:
         folder = server.data.parent
     assert not folder.exists()

@@ -150,7 +150,7 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.tables(self.sent)[-1], "audit_events")
 
     def assert_one_transaction(self, statements: list[str]) -> None:
-        """Hold these statements to have one transaction among them."""
+        """Assert that these statements contain exactly one transaction."""
         edges = [word for word in self.words(statements) if word in EDGES]
         self.assertEqual(edges, ["BEGIN", "COMMIT"])
 

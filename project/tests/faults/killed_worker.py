@@ -122,7 +122,7 @@ class TestKilledWorker(TestCase):
             time.sleep(0.02)
 
     def assert_all_whole(self, number: int) -> None:
-        """Hold every account to have its one session and its one event, and none to be spare."""
+        """Assert that every account has exactly one session and one event."""
         sessions = select(func.count(Session.id)).group_by(Session.user_id)
         registered = AuditEvent.event == Event.USER_REGISTERED
         with self.app.app_context():
@@ -132,6 +132,6 @@ class TestKilledWorker(TestCase):
             self.assertEqual(db.session.scalar(events), number)
 
     def assert_all_opened(self, number: int) -> None:
-        """Hold every account to be opened by the password that was sent first."""
+        """Assert that every account accepts the password that was sent first."""
         for which in range(number):
             self.assertEqual(self.caller.login(f"user{which}@example.com").status, 200, which)

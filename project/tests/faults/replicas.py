@@ -55,7 +55,7 @@ class TestReplicas(TestCase):
         self.replicas = [OverHTTP(url) for url in urls]
         self.together = OverHTTP(self.enterContext(balanced(urls)))
 
-    def test_a_logout_in_one_is_a_refusal_in_the_others_at_once(self) -> None:
+    def test_a_logout_takes_effect_on_every_server_at_once(self) -> None:
         answered_by: Counter[str] = Counter()
         for number in range(LOGOUTS):
             login = self.together.login()

@@ -37,7 +37,7 @@ class TestRestartedDatabase(TestCase):
         self.load = Load(calls, REQUESTS_A_SECOND)
         self.away: list[tuple[float, float]] = []
 
-    def test_whoever_asks_meanwhile_is_told_to_come_back_and_nothing_is_lost(self) -> None:
+    def test_requests_meanwhile_get_a_503_and_nothing_is_lost(self) -> None:
         with self.load.running():
             self.load.last(QUIET_SECONDS)
             for _ in range(ROUNDS):
@@ -63,7 +63,7 @@ class TestRestartedDatabase(TestCase):
             self.assertEqual(self.caller.login(f"user{number}@example.com").status, 200)
 
     def status(self, _: int) -> Reply:
-        """Ask who the token shows."""
+        """Look up the user of a token."""
         return self.caller.status(self.token)
 
     def login(self, number: int) -> Reply:
@@ -97,7 +97,7 @@ class TestRestartedDatabase(TestCase):
         )
 
     def assert_refused_only_while_away(self) -> None:
-        """Hold every request to be answered: by 503 in a gap, and by a success everywhere else."""
+        """Assert that every response in a gap is a 503 and every other a success."""
         self.assertLessEqual({answer.status for answer in self.load.responds}, {200, 201, 503})
         refused = [answer for answer in self.load.responds if answer.status == 503]
         self.assertGreater(len(refused), ROUNDS * AWAY_SECONDS * REQUESTS_A_SECOND / 2)

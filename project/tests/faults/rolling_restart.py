@@ -98,7 +98,7 @@ class TestRollingRestart(TestCase):
         self.assertLess(longest, MAX_WAIT)
 
     def status(self, _: int) -> Reply:
-        """Ask who the token shows."""
+        """Look up the user of a token."""
         return self.noted(self.caller.status(self.token))
 
     def login(self, number: int) -> Reply:

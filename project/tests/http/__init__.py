@@ -1,1 +1,1 @@
-"""http."""
+"""Tests of the HTTP layer."""

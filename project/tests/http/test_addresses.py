@@ -45,7 +45,7 @@ CHAINS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     # All are ours: the request began there.
     (PROXY, ("10.0.0.3, 10.0.0.2",), TRUSTED, "10.0.0.3"),
     (PROXY, ("10.0.0.3", "10.0.0.2"), TRUSTED, "10.0.0.3"),
-    # What is no address ends the chain, and the one that told it counts.
+    # An invalid address ends the chain; the proxy that added it counts.
     (PROXY, ("unknown",), TRUSTED, PROXY),
     (PROXY, (f"{CLIENT}, unknown",), TRUSTED, PROXY),
     (PROXY, (f"{CLIENT}, _hidden, 10.0.0.2",), TRUSTED, "10.0.0.2"),

@@ -47,7 +47,7 @@ class TestDocument(BaseTestCase):
         }
 
     def assert_true_of(self, method: str, path: str, reply: Reply) -> None:
-        """Hold a real answer to what the document says of it."""
+        """Assert that a real response matches the document."""
         response = self.operations()[method, path]["responses"][str(reply.status)]
         for name in response["headers"]:
             self.assertIn(name, reply.headers)
@@ -118,17 +118,17 @@ class TestDocument(BaseTestCase):
             ),
             codes,
         )
-        told = {
+        documented = {
             code
             for operation in self.operations().values()
             for response in operation["responses"].values()
             for content in response.get("content", {}).values()
             for code in content.get("examples", {})
         }
-        # These two are answered where there is no operation; the introduction tells of them.
-        for code in codes - told:
+        # These two occur outside of operations; the introduction documents them.
+        for code in codes - documented:
             self.assertIn(f"`{code}`", self.document["info"]["description"])
-        self.assertLessEqual(codes - told, {"not_found", "method_not_allowed"})
+        self.assertLessEqual(codes - documented, {"not_found", "method_not_allowed"})
 
     def test_every_error_has_one_status_of_its_own_words(self) -> None:
         for member in openapi.iter_error_classes():
@@ -271,7 +271,7 @@ def has_input(operation: APIOperation[Any, Any, Any, Any]) -> bool:
 
 
 def test_the_fuzzer_checks_what_it_should() -> None:
-    """Hold the checks that matter to be among the fuzzer's."""
+    """Assert that the fuzzer runs the checks that matter."""
     names = {check.__name__ for check in CHECKS.get_all()}
     assert names >= {
         "not_a_server_error",

@@ -47,7 +47,7 @@ class TestSafeMethods(BaseTestCase):
             }
 
     def assert_nothing_changes(self, token: str) -> None:
-        """Hold HEAD and OPTIONS of every route to leave the rows as they are."""
+        """Assert that HEAD and OPTIONS of every route change no row."""
         before = self.rows()
         for rule in self.app.url_map.iter_rules():
             path = str(rule.rule).replace("<user_id>", "1").replace("<session_id>", "0" * 32)

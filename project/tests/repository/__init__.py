@@ -1,1 +1,1 @@
-"""repository."""
+"""Tests of the files of the repository."""

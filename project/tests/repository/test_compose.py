@@ -57,7 +57,7 @@ class TestCompose(TestCase):
                 self.assertLessEqual(image.REQUIRED, set(environment))
 
     def test_the_service_is_given_the_time_to_end(self) -> None:
-        longest = image.seconds_to_end(self.service["environment"])
+        longest = image.max_shutdown_seconds(self.service["environment"])
         self.assertGreater(seconds(self.service["stop_grace_period"]), longest)
 
     def test_the_database_accepts_what_all_servers_may_open_and_one_more(self) -> None:
@@ -163,6 +163,7 @@ class Breaking(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestNginxConf(BaseTestCase):
     """The very file, before real servers."""

@@ -25,7 +25,7 @@ def unit(name: str) -> str:
     return (UNITS / name).read_text()
 
 
-def told(text: str, name: str) -> str:
+def value_of(text: str, name: str) -> str:
     """Return the value of a directive that a unit has once."""
     (value,) = re.findall(rf"(?m)^{name}=(.*)$", text)
     return str(value)
@@ -38,7 +38,7 @@ class TestSystemd(TestCase):
     def test_every_service_runs_a_command_that_there_is(self) -> None:
         manage.manager.set_defaults()
         for file in UNITS.glob("*.service"):
-            program, script, command = told(file.read_text(), "ExecStart").split()[:3]
+            program, script, command = value_of(file.read_text(), "ExecStart").split()[:3]
             self.assertEqual((program, script), (PYTHON, "manage.py"))
             self.assertIn(command, manage.manager._commands)
 
@@ -50,26 +50,26 @@ class TestSystemd(TestCase):
             "Environment",
             "StateDirectory",
         ):
-            values = {told(file.read_text(), name) for file in UNITS.glob("*.service")}
+            values = {value_of(file.read_text(), name) for file in UNITS.glob("*.service")}
             self.assertEqual(len(values), 1, name)
 
     def test_the_migration_is_the_explicit_command_and_never_cut_off(self) -> None:
         migration = unit("users-migration.service")
-        self.assertEqual(told(migration, "ExecStart"), f"{PYTHON} manage.py db upgrade")
-        self.assertEqual(told(migration, "TimeoutStartSec"), "infinity")
+        self.assertEqual(value_of(migration, "ExecStart"), f"{PYTHON} manage.py db upgrade")
+        self.assertEqual(value_of(migration, "TimeoutStartSec"), "infinity")
         self.assertNotIn("ExecStartPre", unit("users.service"))
 
     def test_the_service_is_given_the_time_to_end(self) -> None:
         service = unit("users.service")
         longest = int(str(DEFAULTS["DRAIN_SECONDS"])) + SHUTDOWN_GRACE
-        self.assertGreater(int(told(service, "TimeoutStopSec")), longest)
-        self.assertEqual(told(service, "KillMode"), "mixed")
+        self.assertGreater(int(value_of(service, "TimeoutStopSec")), longest)
+        self.assertEqual(value_of(service, "KillMode"), "mixed")
 
     def test_the_service_can_write_where_its_instance_is(self) -> None:
         service = unit("users.service")
-        self.assertEqual(told(service, "ProtectSystem"), "strict")
-        folder = f"/var/lib/{told(service, 'StateDirectory')}"
-        self.assertEqual(told(service, "Environment"), f"INSTANCE_PATH={folder}")
+        self.assertEqual(value_of(service, "ProtectSystem"), "strict")
+        folder = f"/var/lib/{value_of(service, 'StateDirectory')}"
+        self.assertEqual(value_of(service, "Environment"), f"INSTANCE_PATH={folder}")
         self.assertIn("INSTANCE_PATH", DEFAULTS)
 
     def test_the_timer_starts_the_service_of_its_name_and_can_be_enabled(self) -> None:

@@ -43,8 +43,8 @@ def row(setting: Setting) -> str:
         for path, config in CONFIGS.items()
         if (value := getattr(config, setting.name)) != getattr(BaseConfig, setting.name)
     ]
-    told = f"{default} ({', '.join(others)})" if others else default
-    return f"| `{setting.name}` | {told} | {setting.description} |"
+    defaults = f"{default} ({', '.join(others)})" if others else default
+    return f"| `{setting.name}` | {defaults} | {setting.description} |"
 
 
 def tracked_files() -> list[str]:

@@ -162,7 +162,7 @@ class TestOfTheService(ManifestsCase):
 
     def test_a_pod_is_given_the_time_to_end(self) -> None:
         given = self.pods["Deployment"]["spec"]["terminationGracePeriodSeconds"]
-        self.assertGreater(given, image.seconds_to_end(self.settings))
+        self.assertGreater(given, image.max_shutdown_seconds(self.settings))
 
     def test_it_is_seen_that_a_pod_drains_while_it_does(self) -> None:
         probe = self.server["readinessProbe"]
@@ -184,10 +184,10 @@ class TestOfTheService(ManifestsCase):
     def test_every_pod_is_the_images_user_without_rights(self) -> None:
         (user, group) = re.findall(r"(?m)^USER (\d+):(\d+)$", image.DOCKERFILE)[0]
         for pod in (one["spec"] for one in self.pods.values()):
-            told, (container,) = pod["securityContext"], pod["containers"]
-            self.assertEqual((told["runAsUser"], told["runAsGroup"]), (int(user), int(group)))
-            self.assertTrue(told["runAsNonRoot"])
-            self.assertEqual(told["seccompProfile"], {"type": "RuntimeDefault"})
+            context, (container,) = pod["securityContext"], pod["containers"]
+            self.assertEqual((context["runAsUser"], context["runAsGroup"]), (int(user), int(group)))
+            self.assertTrue(context["runAsNonRoot"])
+            self.assertEqual(context["seccompProfile"], {"type": "RuntimeDefault"})
             self.assertIs(pod["automountServiceAccountToken"], False)
             self.assertEqual(
                 container["securityContext"],

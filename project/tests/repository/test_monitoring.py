@@ -52,8 +52,8 @@ class TestMonitoring(BaseTestCase):
 
     overrides: ClassVar[dict[str, object]] = {"METRICS_TOKEN": DIGEST}
 
-    def told(self) -> Scrape:
-        """Return what is told after some use."""
+    def scraped(self) -> Scrape:
+        """Return the metrics after some requests."""
         self.caller.register()
         self.caller.get("/nothing")
         return scrape(self.caller)
@@ -61,24 +61,20 @@ class TestMonitoring(BaseTestCase):
     def labels(self) -> dict[str, set[str]]:
         """Return the labels of each sample's name."""
         found: dict[str, set[str]] = {}
-        for sample in self.told().samples():
+        for sample in self.scraped().samples():
             found.setdefault(sample.name, set()).update(sample.labels)
         return found
 
     def test_every_metric_is_documented_and_no_other(self) -> None:
-        told = {}
-        for iter_error_classes in self.told().families:
-            labels = {label for sample in iter_error_classes.samples for label in sample.labels} - {
-                "le"
-            }
-            name = iter_error_classes.name + (
-                "_total" if iter_error_classes.type == "counter" else ""
-            )
-            told[name] = (iter_error_classes.type, labels)
-        self.assertEqual(documented(), told)
+        scraped = {}
+        for family in self.scraped().families:
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            name = family.name + ("_total" if family.type == "counter" else "")
+            scraped[name] = (family.type, labels)
+        self.assertEqual(documented(), scraped)
 
     def test_every_value_of_a_label_that_is_documented_is_told(self) -> None:
-        values = {value for sample in self.told().samples() for value in sample.labels.values()}
+        values = {value for sample in self.scraped().samples() for value in sample.labels.values()}
         for value in ("account-network", "registration", "taken", "unavailable", "refresh_reused"):
             self.assertIn(f"`{value}`", PAGE)
             self.assertIn(value, values)
@@ -104,7 +100,7 @@ class TestMonitoring(BaseTestCase):
                     self.assertLessEqual(set(grouped.split(", ")), labels[name], expression)
 
     def test_every_value_that_is_asked_for_is_one_that_is_told(self) -> None:
-        values = {value for sample in self.told().samples() for value in sample.labels.values()}
+        values = {value for sample in self.scraped().samples() for value in sample.labels.values()}
         for expression in expressions():
             for value in re.findall(r'code="([^"]+)"', expression):
                 self.assertIn(value, values)

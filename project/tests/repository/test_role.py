@@ -14,6 +14,9 @@ from project.tests.support import databases, postgres
 from project.tests.support.paths import ROOT
 from project.tests.utils import add_user
 
+pytestmark = pytest.mark.processes
+
+
 SQL = ROOT / "deploy" / "postgresql"
 PASSWORD = "0123456789abcdef" * 2
 AS_THE_IMAGE_HAS_IT = "local all all trust\nhost all all all scram-sha-256\n"

@@ -1,1 +1,1 @@
-"""security."""
+"""Tests of passwords, tokens and keys."""

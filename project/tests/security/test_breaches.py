@@ -53,7 +53,7 @@ class TestBreaches(FileCase):
     """A file of hashes is searched where it lies."""
 
     def assert_contains(self, path: str, count: int) -> None:
-        """Hold a file to contain the first passwords and no other."""
+        """Assert that a file contains the first passwords and no other."""
         for number in range(count):
             self.assertTrue(breaches.contain(breached(number), path), number)
             self.assertFalse(breaches.contain(breached(count + number), path), number)
@@ -115,10 +115,10 @@ class TestBreaches(FileCase):
 
 @pytest.mark.any_database
 class TestUnusableFiles(FileCase):
-    """What cannot be searched is told before it is relied on."""
+    """Files that cannot be searched are rejected at the start."""
 
     def assert_unusable(self, path: str, why: str) -> None:
-        """Hold a file to be refused for a reason."""
+        """Assert that a file is rejected for this reason."""
         with self.assertRaisesRegex(FileUnusable, why):
             breaches.check_file(path)
 
@@ -187,7 +187,7 @@ class TestBreachedChoice(FileCase, BaseTestCase):
         app = databases.new_app(PASSWORD_POLICY=True, BREACHED_PASSWORDS_FILE=path)
         caller = InProcess(app.test_client())
         reply = caller.register(password=GOOD)
-        self.assert_faults(reply, ("password", "password_breached"))
+        self.assert_field_errors(reply, ("password", "password_breached"))
         self.assertEqual(caller.register(password=f"{GOOD}!").status, 201)
 
     def test_nothing_is_taken_unchecked_where_the_file_is_gone(self) -> None:
@@ -195,4 +195,4 @@ class TestBreachedChoice(FileCase, BaseTestCase):
         app = databases.new_app(PASSWORD_POLICY=True, BREACHED_PASSWORDS_FILE=path)
         Path(path).unlink()
         reply = InProcess(app.test_client()).register(password=f"{GOOD}!")
-        self.assert_refused(reply, 503, "Service unavailable. Try again later.", "unavailable")
+        self.assert_error(reply, 503, "Service unavailable. Try again later.", "unavailable")

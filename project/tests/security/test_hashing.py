@@ -115,11 +115,11 @@ class TestHashingPool(TestCase):
             pool = HashingPool(threads=1, queue=0, niceness=7)
             self.assertEqual(pool.run(lambda: 7), 7)
 
-    def test_whoever_waits_does_so_as_it_was_told(self) -> None:
-        told = mock.MagicMock()
-        pool = HashingPool(threads=1, queue=0, niceness=0, while_waiting=told)
-        pool.run(lambda: self.assertEqual(told.return_value.__enter__.call_count, 1))
-        self.assertEqual(told.return_value.__exit__.call_count, 1)
+    def test_waiting_for_a_hash_runs_in_the_given_context(self) -> None:
+        context = mock.MagicMock()
+        pool = HashingPool(threads=1, queue=0, niceness=0, while_waiting=context)
+        pool.run(lambda: self.assertEqual(context.return_value.__enter__.call_count, 1))
+        self.assertEqual(context.return_value.__exit__.call_count, 1)
 
     def test_no_thread_is_there_before_the_first_hash(self) -> None:
         before = set(threading.enumerate())
@@ -171,8 +171,8 @@ class TestOverload(BaseTestCase):
         self.pool = get_component(HashingPool, self.app)
 
     def assert_overloaded(self, reply: Reply) -> None:
-        """Hold a refusal to say when to come again."""
-        self.assert_refused(reply, 503, OVERLOADED, "overloaded")
+        """Assert that a response is a 503 with Retry-After."""
+        self.assert_error(reply, 503, OVERLOADED, "overloaded")
         self.assertIn(int(reply.headers["Retry-After"]), range(3, 9))
 
     def test_whatever_hashes_is_refused_and_nothing_is_done(self) -> None:
@@ -279,7 +279,7 @@ class TestLongTexts(BaseTestCase):
 
 @pytest.mark.any_database
 def test_text_is_normalized_in_one_place() -> None:
-    """Hold every other module to go by the one that knows how long a text may be."""
+    """Assert that only one module normalizes text, after a check of its length."""
     callers = [
         path.name
         for path in PROJECT.rglob("*.py")
@@ -326,11 +326,11 @@ class TestNoOracle(BaseTestCase):
         self.assertEqual(len(responds), 1)
 
     def refuse(self, email: str, password: str, responds: set[bytes]) -> None:
-        """Hold a login in vain to one hash of today's cost; note the answer."""
+        """Assert that a failed login costs one hash of the current cost; record the response."""
         self.caller = InProcess(databases.shared_app(THROTTLE_ENABLED=False).test_client())
         self.costs.clear()
         reply = self.caller.login(email, password)
-        self.assert_refused(reply, 404, UNKNOWN, "invalid_credentials")
+        self.assert_error(reply, 404, UNKNOWN, "invalid_credentials")
         self.assertEqual(self.costs, [4])
         responds.add(reply.raw)
 

@@ -73,12 +73,12 @@ class TestNames(BaseTestCase):
             for username in (character, f"admin{character}", f"a{character}b"):
                 with self.subTest(ascii(username)):
                     reply = self.caller.register(username)
-                    self.assert_faults(reply, ("username", "invisible_character"))
+                    self.assert_field_errors(reply, ("username", "invisible_character"))
 
     def test_a_username_has_a_visible_character(self) -> None:
         for username in ("\u0301", "\u0301\u20dd", "\u0301 \u0302"):
             reply = self.caller.register(username)
-            self.assert_faults(reply, ("username", "invisible_character"))
+            self.assert_field_errors(reply, ("username", "invisible_character"))
         self.assertEqual(self.caller.register("e\u0301").status, 201)
 
     def test_an_invisible_character_is_refused_in_an_address(self) -> None:
@@ -100,7 +100,7 @@ class TestNames(BaseTestCase):
             with self.subTest(domain):
                 reply = self.caller.register("another", f"A@{domain}")
                 message = "Sorry. That user already exists."
-                self.assert_refused(reply, 400, message, "user_exists")
+                self.assert_error(reply, 400, message, "user_exists")
                 login = self.caller.login(f"a@{domain}", "123456")
                 data = self.caller.status(login.body["auth_token"]).body["data"]
                 self.assertEqual(data["email"], "a@EXÄMPLE.com")

@@ -54,7 +54,7 @@ class TestPolicy(TestCase):
             self.assertEqual(self.weaknesses(password), [Weakness.COMMON], password)
         self.assertEqual(self.weaknesses("password1 and more"), [])
 
-    def test_everything_that_applies_is_told(self) -> None:
+    def test_every_weakness_is_reported(self) -> None:
         self.assertEqual(
             self.weaknesses("michael", 8),
             [Weakness.TOO_SHORT, Weakness.COMMON, Weakness.RESEMBLES_USER],
@@ -148,7 +148,7 @@ class TestChoosing(BaseTestCase):
 
     def test_register_refuses_with_every_reason(self) -> None:
         reply = self.caller.register("ada", "ada@example.com", "password")
-        self.assert_faults(
+        self.assert_field_errors(
             reply, ("password", "password_too_short"), ("password", "password_common")
         )
         self.assertEqual(
@@ -163,7 +163,7 @@ class TestChoosing(BaseTestCase):
     def test_register_refuses_the_names_of_this_user_and_of_the_service(self) -> None:
         for password in ("adalovelace1", "Countess@example.com", "countess-42", "G4zette2024"):
             reply = self.caller.register("ada_lovelace", "countess@example.com", password)
-            self.assert_faults(reply, ("password", "password_resembles_user"))
+            self.assert_field_errors(reply, ("password", "password_resembles_user"))
             self.assertNotIn(password.encode(), reply.raw)
 
     def test_somebody_elses_name_is_no_matter(self) -> None:
@@ -173,15 +173,17 @@ class TestChoosing(BaseTestCase):
     def test_an_administrator_is_refused_too(self) -> None:
         token = self.add_token(self.add_user(admin=True))
         new = {"username": "ada", "email": "ada@example.com", "password": "1234567890"}
-        self.assert_faults(self.caller.post("/users", new, token), ("password", "password_common"))
+        self.assert_field_errors(
+            self.caller.post("/users", new, token), ("password", "password_common")
+        )
         self.assertEqual(self.caller.post("/users", new | {"password": GOOD}, token).status, 201)
 
-    def test_a_weak_password_is_told_before_it_is_hashed(self) -> None:
+    def test_a_weak_password_is_rejected_before_it_is_hashed(self) -> None:
         with mock.patch.object(User, "new_row", side_effect=AssertionError):
             reply = self.caller.register(password="password")
         self.assertEqual(reply.status, 400)
 
-    def test_a_password_of_before_opens_its_account(self) -> None:
+    def test_an_older_weak_password_is_accepted_at_login(self) -> None:
         self.add_user(password="test")
         self.assertEqual(self.caller.login(password="test").status, 200)
 

@@ -1,4 +1,4 @@
-"""The strict door: what is a token of ours and what only resembles one."""
+"""The strict parser: which tokens are accepted and which are rejected."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ from joserfc.jwk import OctKey
 from project.security import signing_keys, tokens
 from project.security.signing_keys import Key
 from project.security.tokens import Claims, Purpose, TokenDecoder, TokenExpired, TokenRejected
-from project.tests.support.forge import KeysAtHand, decoded
+from project.tests.support.forge import StaticKeys, decoded
 
 SECRET = "0123456789abcdef" * 2
 KEY = signing_keys.from_secret(SECRET)
@@ -56,14 +56,14 @@ def signed(payload: bytes | dict[str, Any], header: bytes | dict[str, Any] = HEA
 
 @pytest.mark.any_database
 class TestTokens(TestCase):
-    """Every refusal here carries a good signature, unless its name says otherwise."""
+    """Every rejected token here has a valid signature, unless the test's name says otherwise."""
 
     def decode(self, token: str, now: datetime = NOW) -> Claims:
         """Decode with this test's key and clock."""
         return decoded(token, [KEY], Purpose.ACCESS, now)
 
     def assert_rejected(self, token: str, why: object = None) -> None:
-        """Hold the door shut, for another reason than time."""
+        """Assert that a token is rejected, and not as expired."""
         with self.subTest(why or token):
             with self.assertRaises(TokenRejected) as caught:
                 self.decode(token)
@@ -88,7 +88,7 @@ class TestTokens(TestCase):
         with self.assertRaises(TokenExpired):
             self.decode(token, CLAIMS.expires_at)
 
-    def test_an_older_key_still_opens(self) -> None:
+    def test_an_older_key_still_verifies(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
         newer = signing_keys.from_secret("a newer key that is as long as ours")
         self.assertEqual(decoded(token, [newer, KEY], Purpose.ACCESS, NOW), CLAIMS)
@@ -262,7 +262,7 @@ class TestVerifiedBefore(TestCase):
     """A signature is verified once; all else is asked each time."""
 
     def setUp(self) -> None:
-        self.keys = KeysAtHand(KEY)
+        self.keys = StaticKeys(KEY)
         self.decoder = TokenDecoder(self.keys)
         self.token = tokens.encode(CLAIMS, KEY)
 
@@ -270,7 +270,7 @@ class TestVerifiedBefore(TestCase):
         self, held: Key = KEY, purpose: Purpose = Purpose.ACCESS, now: datetime = NOW
     ) -> Claims:
         """Decode the token of this test."""
-        self.keys.held = (held,)
+        self.keys.keys = (held,)
         return self.decoder.decode(self.token, purpose, now)
 
     def test_the_signature_is_verified_once(self) -> None:
@@ -297,7 +297,7 @@ class TestVerifiedBefore(TestCase):
         with self.assertRaises(TokenRejected):
             self.decode(held=signing_keys.from_secret(SECRET[::-1]))
         self.assertEqual(self.decoder._cache, {})
-        self.keys.held = (KEY,)
+        self.keys.keys = (KEY,)
         with mock.patch.object(tokens, "CACHE_SIZE", 3):
             for _ in range(10):
                 another = tokens.encode(replace(CLAIMS, token_id=uuid4()), KEY)

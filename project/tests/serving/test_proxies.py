@@ -20,6 +20,9 @@ from project.tests.support import databases, proxies, servers
 from project.tests.support.postgres import free_port
 from project.tests.utils import PASSWORD, OverHTTP, Reply
 
+pytestmark = pytest.mark.processes
+
+
 PAGE = "other-services.md"
 FIELDS = ("X-Auth-User-Id", "X-Auth-Username", "X-Auth-Email", "X-Auth-Admin")
 SPELLINGS: tuple[Callable[[str], str], ...] = (
@@ -85,7 +88,7 @@ class ForwardAuthCase(BaseTestCase):
         raise AssertionError("every kind has its own")
 
     def assert_identified(self, response: Reply) -> None:
-        """Hold what reached the upstream to the four fields of the service, each once."""
+        """Assert that the upstream received the four fields of the service, each once."""
         self.assertEqual(response.status, 200)
         self.assertEqual(
             {name: value for name, value in response.body.items() if "auth" in name},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import jwt
+import pytest
 from jwt import PyJWKClient
 
 from project.accounts import signing_keys
@@ -13,6 +14,9 @@ from project.clock import utcnow
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP
+
+pytestmark = pytest.mark.processes
+
 
 LEAD = timedelta(seconds=10)
 """The shortest that may be set."""
@@ -78,7 +82,7 @@ class TestRotationUnderLoad(BaseTestCase):
         return kid
 
     def assert_verified(self, token: str) -> None:
-        """Hold a token to be taken by the service and by a verifier that has the keys alone."""
+        """Assert that the service and a verifier with the published keys accept a token."""
         self.assertEqual(self.caller.status(token).status, 200)
         key = self.verifier.get_signing_key_from_jwt(token)
         jwt.decode(token, key, ["ES256"], audience="access")

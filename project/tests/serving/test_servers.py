@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 from werkzeug.datastructures import Headers
@@ -21,6 +22,9 @@ from project.tests.support import databases, servers
 from project.tests.support.bad_input import BadInput
 from project.tests.support.contract import USER_EXISTS, AuthContract
 from project.tests.utils import PASSWORD, OverHTTP, Reply
+
+pytestmark = pytest.mark.processes
+
 
 CROWD = 50
 WITHIN = 1.0
@@ -53,7 +57,7 @@ class ServedCase(AuthContract, BadInput):
         with self.app.app_context():
             empty_tables()
 
-    def test_a_logout_is_a_refusal_in_every_worker(self) -> None:
+    def test_a_logout_takes_effect_in_every_worker(self) -> None:
         user_id = self.add_user()
         for _ in range(5):
             token = self.add_token(user_id)
@@ -81,11 +85,11 @@ class ServedCase(AuthContract, BadInput):
     def test_a_body_that_ends_too_soon_is_not_acted_on(self) -> None:
         body = json.dumps({"email": "a@b.c", "password": "x"}).encode()
         reply = self.send_raw(b"Content-Length: 100\r\n\r\n" + body)
-        self.assert_refused(reply, 400, "Bad request.", "bad_request")
+        self.assert_error(reply, 400, "Bad request.", "bad_request")
 
     def test_a_body_that_is_far_too_large_is_not_even_read(self) -> None:
         reply = self.send_raw(b"Content-Length: 99999999\r\n\r\n")
-        self.assert_refused(reply, 413, "Payload too large.", "payload_too_large")
+        self.assert_error(reply, 413, "Payload too large.", "payload_too_large")
 
     def send_raw(self, rest: bytes) -> Reply:
         """Send a login whose last header field and body are these bytes, and nothing more."""
@@ -132,7 +136,7 @@ class ServedCase(AuthContract, BadInput):
                 self.assertEqual(reply.body["code"], "overloaded")
                 self.assertIn("Retry-After", reply.headers)
             elif reply is not won[0]:
-                self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+                self.assert_error(reply, 400, USER_EXISTS, "user_exists")
         self.assertEqual((self.count(User), self.count(Session)), (1, 1))
 
     def connect(self) -> socket.socket:
@@ -176,7 +180,7 @@ class ServedCase(AuthContract, BadInput):
         self.assert_kept(connection, 404)
 
     def assert_kept(self, connection: socket.socket, status: int) -> None:
-        """Hold a response to come, and the connection to live on."""
+        """Assert that a response arrives and the connection stays open."""
         answer = http.client.HTTPResponse(connection)
         answer.begin()
         self.assertEqual(answer.read()[:18], b'{"status":"error",')

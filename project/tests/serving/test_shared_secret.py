@@ -59,9 +59,9 @@ class TestSharedSecret(BaseTestCase):
         """Assert that a server is not ready, and why."""
         with self.assertLogs("project.serving.readiness", logging.WARNING):
             reply = InProcess(app.test_client()).get("/health/ready")
-        told = {name: reply.body[name] for name in ("status", "code", "check")}
+        state = {name: reply.body[name] for name in ("status", "code", "check")}
         self.assertEqual(reply.status, 503)
-        self.assertEqual(told, {"status": "error", "code": "not_ready", "check": "secret"})
+        self.assertEqual(state, {"status": "error", "code": "not_ready", "check": "secret"})
 
     def recorded(self) -> Sequence[str]:
         """Return what is recorded."""

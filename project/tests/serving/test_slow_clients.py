@@ -86,7 +86,7 @@ class Crowd:
 def crowd_at(
     url: str, withheld: Kinds = WITHHELD, dribbled: Kinds = DRIBBLED, unread: Kinds = UNREAD
 ) -> Iterator[Crowd]:
-    """Hold slow connections of these kinds open for as long as the block lasts."""
+    """Keep slow connections of these kinds open within the block."""
     crowd = Crowd(url, withheld, dribbled, unread)
     with crowd.open, ThreadPoolExecutor(1) as hand:
         hand.submit(crowd.dribble)
@@ -154,7 +154,7 @@ class SlowClients(TestCase):
             self.assertRegex(answer, rb"(?s)^HTTP/1.1 400 .*application/json.*bad_request")
 
     def assert_honest_clients_are_answered(self) -> None:
-        """Hold each of three requests to be answered in time."""
+        """Assert that each of three requests gets a response in time."""
         honest = OverHTTP(self.url)
         for ask in (honest.login, partial(honest.status, self.token), partial(honest.get, "/ping")):
             began = time.monotonic()
@@ -169,6 +169,7 @@ class SlowClients(TestCase):
             self.assertLess(time.monotonic() - began, CLIENT_TIMEOUT)
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestGranian(SlowClients):
     """The server that is shipped."""
@@ -182,6 +183,7 @@ class TestGranian(SlowClients):
             self.assertEqual(last_words(connection), b"")  # HTTP/2 would have sent its settings
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestGunicorn(SlowClients):
     """The server that old compose files start."""
@@ -242,7 +244,7 @@ class TestCloseIdle(TestCase):
         self.close_idle()
         self.assertFalse(has_ended(self.client))
         with socket.create_connection(self.door.getsockname(), 5), self.door.accept()[0]:
-            pass  # the door is still open
+            pass  # the server still accepts connections
 
 
 @pytest.mark.any_database

@@ -1,1 +1,1 @@
-"""settings."""
+"""Tests of the settings."""

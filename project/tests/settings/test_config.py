@@ -25,6 +25,54 @@ STAGING = "project.config.StagingConfig"
 PRODUCTION = "project.config.ProductionConfig"
 
 
+UNREADABLE_VALUES = (
+    ("TOKEN_ALGORITHM", "none", "must be one of HS256, ES256, EdDSA"),
+    ("TOKEN_ALGORITHM", "RS256", "must be one of HS256, ES256, EdDSA"),
+    ("KEY_PUBLICATION_LEAD", "9s", "make it 10s or longer"),
+    ("TOKEN_EXPIRATION_DAYS", "-1", "whole number"),
+    ("TOKEN_EXPIRATION_DAYS", "1.5", "whole number"),
+    ("TOKEN_EXPIRATION_DAYS", "٣", "whole number"),
+    ("TOKEN_EXPIRATION_SECONDS", "1e3", "whole number"),
+    ("BCRYPT_LOG_ROUNDS", "3", "from 4 to 20"),
+    ("BCRYPT_LOG_ROUNDS", "31", "from 4 to 20"),
+    ("USERS_PUBLIC", "maybe", "true or false"),
+    ("DATABASE_URL", "nonsense", "is not a URL"),
+    ("DATABASE_URL", "postgresql://u:p@h:port/x", "is not a URL"),
+    ("DATABASE_URL", "postgresql://u:p@h", "names no database"),
+    ("DATABASE_URL", "mysql://u:p@h/x", "must start with postgresql://"),
+    ("DATABASE_URL", "sqlite://", "names no file"),
+    ("DATABASE_URL", "sqlite:///file::memory:?uri=true", "names no file"),
+    ("DATABASE_URL", "sqlite://host/x", "has more than a path"),
+    ("DATABASE_URL", "sqlite:////x?timeout=abc", "has more than a path"),
+    ("DATABASE_URL", "postgresql://u:p@ss@h/x", "not written as %40"),
+    ("DATABASE_URL", "postgresql://u:p@h/x?port=abc", "does not know"),
+    ("DATABASE_URL", "postgresql://u:p@h/x?foo=x", "does not know"),
+    ("DATABASE_URL", "postgresql://u:p%00@h/x", "contains a NUL"),
+    ("SECRET_KEY", "\udcff" * 32, "is not UTF-8"),
+    ("INSTANCE_PATH", "/tmp/\udcff", "is not UTF-8"),
+    ("DATABASE_URL", "sqlite:///:memory:", "names no file"),
+    ("DATABASE_TEST_URL", "http://x/y", "must start with"),
+    ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
+    ("SESSION_IDLE_LIFETIME", "0d", "must be a duration like 90d"),
+    ("SESSION_LIFETIME", "29d", "is shorter than the lifetime of an access token"),
+    ("SERVICE_TOKENS", "a token", "must list SHA-256 digests"),
+    ("CORS_ORIGINS", " , ", "must list origins"),
+    ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
+    ("CORS_ORIGINS", "https://a.example/", "must list origins"),
+    ("CORS_ORIGINS", "localhost:3000", "must list origins"),
+    ("TRUSTED_PROXIES", "nginx", "must list networks like 10.0.0.0/8, .*: 'nginx' is"),
+    ("TRUSTED_PROXIES", "10.0.0.0/8,*", "must list networks like .*: '\\*' is neither"),
+    ("TRUSTED_PROXIES", "10.0.0.0/33", "must list networks"),
+    ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2", "must list networks .* separated by commas"),
+    ("TRUSTED_PROXIES", "10.1.2.3/8", "write 10.0.0.0/8 for the network, or 10.1.2.3 for"),
+    ("TRUSTED_PROXIES", "fd00::1/64", "write fd00::/64 for the network"),
+    ("TRUSTED_PROXIES", "0.0.0.0/0", "matches every address"),
+    ("TRUSTED_PROXIES", "::/0", "matches every address"),
+    ("TRUSTED_PROXIES", "::ffff:0.0.0.0/96", "matches every address"),
+)
+"""Name and value of a setting, and a pattern of the error that rejects it."""
+
+
 @pytest.mark.any_database
 class ConfigCase(TestCase):
     """Loads configurations from environments of its own."""
@@ -141,7 +189,7 @@ class TestProductionConfig(ConfigCase):
         self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=30))
         self.assertTrue(loaded["BCRYPT_HANDLE_LONG_PASSWORDS"])
 
-    def test_all_faults_are_told_at_once(self) -> None:
+    def test_all_errors_are_reported_at_once(self) -> None:
         for settings in (PRODUCTION, STAGING):
             faults = self.faults(settings, BCRYPT_LOG_ROUNDS="x")
             self.assertEqual(len(faults), 3)
@@ -165,7 +213,7 @@ class TestProductionConfig(ConfigCase):
             with self.subTest(secret), self.assertRaisesRegex(ConfigError, why):
                 self.load_sound(SECRET_KEY=secret)
 
-    def test_guessable_secrets_of_before_are_refused(self) -> None:
+    def test_guessable_previous_secrets_are_rejected(self) -> None:
         older = GOOD_SECRET[::-1]
         loaded = self.load_sound(SECRET_KEY_FALLBACKS=f"{older}, {GOOD_SECRET}")
         self.assertEqual(loaded["SECRET_KEY_FALLBACKS"], [older, GOOD_SECRET])
@@ -192,52 +240,8 @@ class TestSettings(ConfigCase):
         loaded = config.load(config.TestingConfig, environment=environment)
         self.assertTrue(loaded["TESTING"])
 
-    def test_values_that_cannot_be_read(self) -> None:
-        for name, value, remedy in (
-            ("TOKEN_ALGORITHM", "none", "must be one of HS256, ES256, EdDSA"),
-            ("TOKEN_ALGORITHM", "RS256", "must be one of HS256, ES256, EdDSA"),
-            ("KEY_PUBLICATION_LEAD", "9s", "must be 10s or longer"),
-            ("TOKEN_EXPIRATION_DAYS", "-1", "whole number"),
-            ("TOKEN_EXPIRATION_DAYS", "1.5", "whole number"),
-            ("TOKEN_EXPIRATION_DAYS", "٣", "whole number"),
-            ("TOKEN_EXPIRATION_SECONDS", "1e3", "whole number"),
-            ("BCRYPT_LOG_ROUNDS", "3", "from 4 to 20"),
-            ("BCRYPT_LOG_ROUNDS", "31", "from 4 to 20"),
-            ("USERS_PUBLIC", "maybe", "true or false"),
-            ("DATABASE_URL", "nonsense", "is not a URL"),
-            ("DATABASE_URL", "postgresql://u:p@h:port/x", "is not a URL"),
-            ("DATABASE_URL", "postgresql://u:p@h", "names no database"),
-            ("DATABASE_URL", "mysql://u:p@h/x", "must start with postgresql://"),
-            ("DATABASE_URL", "sqlite://", "names no file"),
-            ("DATABASE_URL", "sqlite:///file::memory:?uri=true", "names no file"),
-            ("DATABASE_URL", "sqlite://host/x", "has more than a path"),
-            ("DATABASE_URL", "sqlite:////x?timeout=abc", "has more than a path"),
-            ("DATABASE_URL", "postgresql://u:p@ss@h/x", "not written as %40"),
-            ("DATABASE_URL", "postgresql://u:p@h/x?port=abc", "does not know"),
-            ("DATABASE_URL", "postgresql://u:p@h/x?foo=x", "does not know"),
-            ("DATABASE_URL", "postgresql://u:p%00@h/x", "contains a NUL"),
-            ("SECRET_KEY", "\udcff" * 32, "is not UTF-8"),
-            ("INSTANCE_PATH", "/tmp/\udcff", "is not UTF-8"),
-            ("DATABASE_URL", "sqlite:///:memory:", "names no file"),
-            ("DATABASE_TEST_URL", "http://x/y", "must start with"),
-            ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
-            ("SESSION_IDLE_LIFETIME", "0d", "must be a duration like 90d"),
-            ("SESSION_LIFETIME", "29d", "is shorter than the lifetime of an access token"),
-            ("SERVICE_TOKENS", "a token", "must list SHA-256 digests"),
-            ("CORS_ORIGINS", " , ", "must list origins"),
-            ("CORS_ORIGINS", "https://*.example.com", "must list origins"),
-            ("CORS_ORIGINS", "https://a.example/", "must list origins"),
-            ("CORS_ORIGINS", "localhost:3000", "must list origins"),
-            ("TRUSTED_PROXIES", "nginx", "must list networks like 10.0.0.0/8, .*: 'nginx' is"),
-            ("TRUSTED_PROXIES", "10.0.0.0/8,*", "must list networks like .*: '\\*' is neither"),
-            ("TRUSTED_PROXIES", "10.0.0.0/33", "must list networks"),
-            ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2", "must list networks .* separated by commas"),
-            ("TRUSTED_PROXIES", "10.1.2.3/8", "write 10.0.0.0/8 for the network, or 10.1.2.3 for"),
-            ("TRUSTED_PROXIES", "fd00::1/64", "write fd00::/64 for the network"),
-            ("TRUSTED_PROXIES", "0.0.0.0/0", "matches every address"),
-            ("TRUSTED_PROXIES", "::/0", "matches every address"),
-            ("TRUSTED_PROXIES", "::ffff:0.0.0.0/96", "matches every address"),
-        ):
+    def test_invalid_values_are_rejected(self) -> None:
+        for name, value, remedy in UNREADABLE_VALUES:
             with self.subTest(ascii(f"{name}={value}")):
                 (fault,) = self.faults(**{name: value})
                 self.assertRegex(fault, f"^{name} .*{remedy}")
@@ -280,7 +284,7 @@ class TestSettings(ConfigCase):
         (fault,) = self.faults(TOKEN_EXPIRATION_DAYS="0")
         self.assertRegex(fault, "^TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0")
 
-    def test_values_that_can(self) -> None:
+    def test_valid_values_are_read(self) -> None:
         loaded = self.load(
             TOKEN_EXPIRATION_DAYS="1",
             TOKEN_EXPIRATION_SECONDS="30",

@@ -11,9 +11,10 @@ from project.commands.doctor import checks
 from project.commands.doctor.findings import Level
 from project.config import ConfigError
 from project.settings import environment
-from project.tests.repository.test_documentation import README
 from project.tests.support import databases
+from project.tests.support.paths import ROOT
 
+README = (ROOT / "README.md").read_text()
 GOOD_SECRET = "f3b1c4d5e6a798071625344352617081"
 OTHERS = (
     "PATH", "PORT", "HOME", "LANG", "TZ", "HOST", "HOSTNAME", "TERM", "USER", "SHELL", "EDITOR",

@@ -1,1 +1,1 @@
-"""support."""
+"""Helpers that tests of several folders share."""

@@ -1,7 +1,7 @@
-"""What is wrong with tokens, by kind, where nothing is wrong with the signature.
+"""Invalid tokens with a valid signature, by kind.
 
-Each function yields what was done and the token that it makes, signed by the service's own key, so
-that the rule about the rest is alone at the door.
+Each function yields pairs of an attack's name and a token. The tokens are signed by the key of the
+service, so that only the checks of header and payload can reject them.
 """
 
 import json
@@ -11,19 +11,19 @@ from typing import Any
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
-from project.tests.support.forge import Good, opened, segment, signed
+from project.tests.support.forge import Good, decoded_segment, segment, signed
 
 Forged = Iterator[tuple[object, str]]
 Attack = Callable[[Good], Forged]
 
 UNSIGNED: tuple[object, ...] = ("none", "None", "NONE", "nOnE", "none ", "", None, False, 0, [], {})
-ELSEWHERE = "http://127.0.0.1:9/keys"
+FOREIGN_URL = "http://127.0.0.1:9/keys"
 THUMBPRINT = "A" * 43
-"""Of a key that is nobody's, in the form of ours."""
+"""A well-formed key id of no key."""
 
 HEADERS: tuple[dict[str, object], ...] = (
     # RFC 7515, section 4.1, and RFC 7516, section 4.1
-    {"jku": ELSEWHERE}, {"x5u": ELSEWHERE}, {"x5c": ["MIIB"]}, {"x5t": "A" * 27},
+    {"jku": FOREIGN_URL}, {"x5u": FOREIGN_URL}, {"x5c": ["MIIB"]}, {"x5t": "A" * 27},
     {"x5t#S256": "A" * 43}, {"cty": "JWT"}, {"crit": []}, {"crit": ["exp"]}, {"crit": ["alg"]},
     {"crit": "exp"}, {"crit": None}, {"zip": "DEF"}, {"enc": "A256GCM"},
     {"p2c": 10**9, "p2s": "AAAA"}, {"epk": {}},
@@ -70,7 +70,7 @@ NUMBERS = (
 
 
 def headers(good: Good) -> Forged:
-    """Yield tokens with another header, under a good signature."""
+    """Yield tokens with another header and a valid signature."""
     yield from ((extra, good.resigned(good.header | extra)) for extra in HEADERS)
     for algorithm in ALGORITHMS:
         if algorithm != good.key.algorithm.value:
@@ -103,7 +103,7 @@ def _raw_headers(whole: str) -> Iterator[bytes]:
 
 
 def payloads(good: Good) -> Forged:
-    """Yield tokens with another payload, under a good signature."""
+    """Yield tokens with another payload and a valid signature."""
     for name, values in CLAIMS.items():
         if name in good.payload:
             without = {kept: value for kept, value in good.payload.items() if kept != name}
@@ -148,16 +148,16 @@ def _raw_payloads(payload: dict[str, object]) -> Iterator[bytes]:
 
 
 def containers(good: Good) -> Forged:
-    """Yield the good token, or its payload, in what is no token of ours."""
+    """Yield a valid token, or its payload, wrapped in another format."""
     head, payload, made = good.parts
     one = {"protected": head, "signature": made}
     yield "JSON serialization", json.dumps({"payload": payload, "signatures": [one]})
     yield "flattened", json.dumps({"payload": payload, **one})
     yield "nested", good.resigned(payload=good.text.encode())
-    yield "nested and said", good.resigned(good.header | {"cty": "JWT"}, good.text.encode())
+    yield "nested and declared", good.resigned(good.header | {"cty": "JWT"}, good.text.encode())
     yield "nested as a string", good.resigned(payload=good.text)
     yield "detached", f"{head}..{made}"
-    yield "unencoded", f"{head}.{opened(payload).decode()}.{made}"
+    yield "unencoded", f"{head}.{decoded_segment(payload).decode()}.{made}"
     key = OctKey.import_key(bytes(32))
     for typ in ("JWT", "JWE"):
         sealing = {"alg": "dir", "enc": "A256GCM", "typ": typ, "cty": "JWT"}

@@ -1,4 +1,4 @@
-"""Bad input, stated once for every way to the service: never a 5xx, never half-written."""
+"""Invalid requests, sent in process and to real servers: never a 5xx, nothing half-written."""
 
 import gzip
 import json
@@ -14,19 +14,19 @@ JSON = "application/json"
 
 
 class BadInput(BaseTestCase):
-    """What is no request of ours, sent byte by byte."""
+    """Requests that the service rejects, and some that it just accepts."""
 
     __test__ = False
 
     def send(self, path: str, body: bytes, content_type: str = JSON, **headers: str) -> Reply:
-        """Send a body as it stands."""
+        """Send a body unchanged."""
         return self.caller.send("POST", path, body, {"Content-Type": content_type} | headers)
 
     def assert_nothing_written(self) -> None:
-        """Hold the database to be empty."""
+        """Assert that the database is empty."""
         self.assertEqual((self.count(User), self.count(Session)), (0, 0))
 
-    def test_what_is_not_json(self) -> None:
+    def test_invalid_json_is_rejected(self) -> None:
         for path in ROUTES:
             for body in (
                 b"not json", b"{", b'{"username"', b"\xff\xfe", b"\x00", b"[" * 10_000,
@@ -35,34 +35,34 @@ class BadInput(BaseTestCase):
                 b'{"email": "a@b.c", "email": "d@e.f"}', b"1" * 5000 + b"x",
             ):  # fmt: skip
                 with self.subTest(path=path, body=body[:40]):
-                    self.assert_faults(self.send(path, body), ("", "not_json"))
+                    self.assert_field_errors(self.send(path, body), ("", "not_json"))
         self.assert_nothing_written()
 
-    def test_json_that_is_not_an_object(self) -> None:
+    def test_json_other_than_an_object_is_rejected(self) -> None:
         for path in ROUTES:
             for body in (b"[]", b"null", b"1", b'"x"', b"true", b"[{}]", b"1.5e400", b"1" * 4000):
                 with self.subTest(path=path, body=body[:40]):
-                    self.assert_faults(self.send(path, body), ("", "wrong_type"))
+                    self.assert_field_errors(self.send(path, body), ("", "wrong_type"))
 
-    def test_fields_of_another_type(self) -> None:
+    def test_fields_of_a_wrong_type_are_rejected(self) -> None:
         wrong: tuple[Any, ...] = (1, 1.5, True, None, [], {}, ["a@b.c"], {"a": 1}, 10**400)
         for path, fields in (("/auth/register", GOOD), ("/auth/login", ["email", "password"])):
             for field in fields:
                 for value in wrong:
                     with self.subTest(path=path, field=field, value=str(value)[:40]):
                         reply = self.send(path, json.dumps(GOOD | {field: value}).encode())
-                        self.assert_faults(reply, (field, "wrong_type"))
+                        self.assert_field_errors(reply, (field, "wrong_type"))
         self.assert_nothing_written()
 
-    def test_text_that_no_database_keeps(self) -> None:
+    def test_text_that_databases_cannot_store_is_rejected(self) -> None:
         for path, fields in (("/auth/register", GOOD), ("/auth/login", ["email", "password"])):
             for field in fields:
                 for text in ("a\0b", "\ud800", "\udfffx"):
                     with self.subTest(path=path, field=field, text=repr(text)):
                         reply = self.send(path, json.dumps(GOOD | {field: text}).encode())
-                        self.assert_faults(reply, (field, "invalid_text"))
+                        self.assert_field_errors(reply, (field, "invalid_text"))
 
-    def test_unacceptable_usernames(self) -> None:
+    def test_invalid_usernames_are_rejected(self) -> None:
         for username, code in (
             ("", "too_short"),
             ("x" * 129, "too_long"),
@@ -82,10 +82,10 @@ class BadInput(BaseTestCase):
                 reply = self.send(
                     "/auth/register", json.dumps(GOOD | {"username": username}).encode()
                 )
-                self.assert_faults(reply, ("username", code))
+                self.assert_field_errors(reply, ("username", code))
         self.assert_nothing_written()
 
-    def test_unacceptable_addresses(self) -> None:
+    def test_invalid_emails_are_rejected(self) -> None:
         for email, code in (
             ("", "too_short"),
             ("x" * 251 + "@b.c", "too_long"),
@@ -103,7 +103,7 @@ class BadInput(BaseTestCase):
         ):
             with self.subTest(repr(email)):
                 reply = self.send("/auth/register", json.dumps(GOOD | {"email": email}).encode())
-                self.assert_faults(reply, ("email", code))
+                self.assert_field_errors(reply, ("email", code))
         self.assert_nothing_written()
 
     def test_unusual_names_and_addresses_are_accepted(self) -> None:
@@ -128,13 +128,13 @@ class BadInput(BaseTestCase):
                 self.assertEqual((data["username"], data["email"]), (username, email))
                 self.assertEqual(self.caller.login(email, str(number)).status, 200)
 
-    def test_unacceptable_passwords(self) -> None:
+    def test_passwords_of_invalid_length_are_rejected(self) -> None:
         for password, code in (("", "too_short"), ("x" * 1001, "too_long")):
             reply = self.caller.register(password=password)
-            self.assert_faults(reply, ("password", code))
+            self.assert_field_errors(reply, ("password", code))
         self.assert_nothing_written()
 
-    def test_any_two_texts_are_credentials(self) -> None:
+    def test_credentials_may_be_any_text(self) -> None:
         self.add_user()
         for email, password in (
             ("", ""), ("x", "y"), ("michael@example.com", ""), ("a@b.c", "x" * 15_000),
@@ -143,14 +143,14 @@ class BadInput(BaseTestCase):
         ):  # fmt: skip
             with self.subTest(email=email[:30], password=password[:30]):
                 reply = self.caller.login(email, password)
-                self.assert_refused(reply, 404, "User does not exist.", "invalid_credentials")
+                self.assert_error(reply, 404, "User does not exist.", "invalid_credentials")
 
     def test_a_field_more_is_let_be(self) -> None:
         reply = self.caller.post("/auth/register", GOOD | {"admin": True, "active": False, "id": 7})
         data = self.caller.status(reply.body["auth_token"]).body["data"]
         self.assertEqual((data["admin"], data["active"]), (False, True))
 
-    def test_messages_name_what_is_accepted(self) -> None:
+    def test_messages_name_accepted_values(self) -> None:
         token = self.caller.register("a", "a@example.com").body["auth_token"]
         for path, payload, message in (
             ("/auth/logout", {"scope": "x"}, "This must be one of 'local', 'others' or 'all'."),
@@ -163,24 +163,24 @@ class BadInput(BaseTestCase):
             (error,) = self.caller.post(path, payload, token).body["errors"]
             self.assertEqual(error["message"], message)
 
-    def test_no_answer_holds_what_was_sent(self) -> None:
+    def test_responses_do_not_repeat_the_input(self) -> None:
         payload = {"username": "\u202esecret-name", "email": "secret-email", "password": "\0secret"}
         reply = self.caller.post("/auth/register", payload)
         self.assertEqual(reply.status, 400)
         self.assertNotIn(b"secret", reply.raw)
 
-    def test_a_body_that_is_too_large(self) -> None:
+    def test_a_body_above_the_limit_is_rejected(self) -> None:
         for size in (16 * 1024 + 1, 1024 * 1024, 2_000_000):
             for path in ROUTES:
                 reply = self.send(path, b'{"email": "' + b"x" * size)
-                self.assert_refused(reply, 413, "Payload too large.", "payload_too_large")
+                self.assert_error(reply, 413, "Payload too large.", "payload_too_large")
 
-    def test_a_body_that_just_fits(self) -> None:
+    def test_a_body_at_the_limit_is_accepted(self) -> None:
         payload = json.dumps(GOOD).encode()
         reply = self.send("/auth/register", payload + b" " * (16 * 1024 - len(payload)))
         self.assertEqual(reply.status, 201)
 
-    def test_json_under_another_content_type(self) -> None:
+    def test_json_of_another_content_type_is_rejected(self) -> None:
         payload = json.dumps(GOOD).encode()
         for content_type in (
             "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
@@ -193,19 +193,19 @@ class BadInput(BaseTestCase):
                 )
         self.assert_nothing_written()
 
-    def test_json_with_a_charset_is_json(self) -> None:
+    def test_json_with_a_charset_is_accepted(self) -> None:
         payload = json.dumps(GOOD).encode()
         reply = self.send("/auth/register", payload, "Application/JSON; charset=utf-8")
         self.assertEqual(reply.status, 201)
 
-    def test_a_compressed_body(self) -> None:
+    def test_a_compressed_body_is_rejected(self) -> None:
         payload = gzip.compress(json.dumps(GOOD).encode())
         reply = self.caller.send(
             "POST", "/auth/register", payload, {"Content-Type": JSON, "Content-Encoding": "gzip"}
         )
         self.assertEqual((reply.status, reply.body["code"]), (415, "unsupported_media_type"))
 
-    def test_paths_and_methods_that_are_not_served(self) -> None:
+    def test_unknown_paths_and_methods_are_errors_in_the_envelope(self) -> None:
         for method, path, status, code in (
             ("GET", "/", 404, "not_found"),
             ("GET", "/nope", 404, "not_found"),
@@ -234,11 +234,11 @@ class BadInput(BaseTestCase):
                 self.assertEqual(reply.headers["Content-Type"], JSON)
                 self.assertEqual("Allow" in reply.headers, status == 405)
 
-    def test_options_are_answered_in_the_envelope(self) -> None:
+    def test_options_lists_the_methods(self) -> None:
         reply = self.caller.call("OPTIONS", "/users")
         self.assert_success(reply, 200, "Allowed methods: GET, HEAD, OPTIONS, POST.")
 
-    def test_strange_headers(self) -> None:
+    def test_malformed_headers_are_client_errors(self) -> None:
         for headers in (
             {"Authorization": "Bearer \xff\xfe"}, {"Authorization": "Bearer " + "x" * 15_000},
             {"X-Request-ID": "a b\tc"}, {"X-Request-ID": "x" * 65}, {"X-Request-ID": "\xe9" * 9},
@@ -252,7 +252,7 @@ class BadInput(BaseTestCase):
                 self.assertIn(reply.status, (400, 401))
                 self.assertEqual(reply.headers["Content-Type"], JSON)
 
-    def test_a_request_id_is_given_back_if_it_is_well_formed(self) -> None:
+    def test_a_well_formed_request_id_is_returned(self) -> None:
         for sent, kept in (
             ("abcd-1234", True),
             ("x" * 64, True),

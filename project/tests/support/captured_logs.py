@@ -1,4 +1,4 @@
-"""What the service logs, caught as it would be written."""
+"""Log lines of the service, captured in the format it writes."""
 
 import json
 import logging
@@ -10,23 +10,23 @@ from typing import Any
 from project.telemetry.logs import SERVICE, StandardHandler
 
 
-class Lines(StringIO):
-    """What was written to standard output."""
+class CapturedLines(StringIO):
+    """The captured output."""
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """Every line as the JSON object that it is."""
-        return [object_of(line) for line in self.getvalue().splitlines()]
+        """Every line, parsed as a JSON object."""
+        return [parse(line) for line in self.getvalue().splitlines()]
 
-    def said(self, message: str) -> list[dict[str, Any]]:
+    def with_message(self, message: str) -> list[dict[str, Any]]:
         """Return the lines with this message."""
         return [line for line in self.objects if line["message"] == message]
 
 
 @contextmanager
-def caught(*, readable: bool = False, level: int = logging.DEBUG) -> Iterator[Lines]:
-    """Yield the lines that the service logs meanwhile."""
-    written, service = Lines(), logging.getLogger(SERVICE)
+def captured(*, readable: bool = False, level: int = logging.DEBUG) -> Iterator[CapturedLines]:
+    """Yield the lines that the service logs within the block."""
+    written, service = CapturedLines(), logging.getLogger(SERVICE)
     handler, before = StandardHandler(readable), service.level
     handler.setStream(written)
     logging.getLogger().addHandler(handler)
@@ -38,8 +38,8 @@ def caught(*, readable: bool = False, level: int = logging.DEBUG) -> Iterator[Li
         logging.getLogger().removeHandler(handler)
 
 
-def object_of(line: str) -> dict[str, Any]:
-    """Return the JSON object that a line is; hold it to be one, with what every line has."""
+def parse(line: str) -> dict[str, Any]:
+    """Parse a line; assert that it is a JSON object with the common fields first."""
     read = json.loads(line)
     assert isinstance(read, dict)
     assert list(read)[:4] == ["time", "level", "logger", "message"], line

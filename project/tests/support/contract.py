@@ -1,4 +1,4 @@
-"""The contract of register, login, logout and status, stated once for every way to the service."""
+"""The contract of register, login, logout and status, run in process and against real servers."""
 
 from datetime import timedelta
 
@@ -14,12 +14,12 @@ USER_EXISTS = "Sorry. That user already exists."
 
 
 class AuthContract(BaseTestCase):
-    """What every client may rely on, whatever server stands before the service."""
+    """Responses that clients rely on, whichever server runs the service."""
 
     __test__ = False
 
     def assert_token(self, reply: Reply, status: int, message: str) -> str:
-        """Hold an answer with a token to the contract; return the token."""
+        """Assert that a response contains a valid token; return the token."""
         body = self.assert_success(reply, status, message)
         self.assertEqual(body["token_type"], "Bearer")
         self.assertEqual(reply.headers["Cache-Control"], "no-store")
@@ -32,33 +32,33 @@ class AuthContract(BaseTestCase):
     def test_registration_with_a_taken_email(self) -> None:
         self.add_user("michael", "test@test.com")
         reply = self.caller.register("another", "test@test.com")
-        self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+        self.assert_error(reply, 400, USER_EXISTS, "user_exists")
 
     def test_registration_with_a_taken_username(self) -> None:
         self.add_user("justatest", "michael@example.com")
         reply = self.caller.register("justatest", "test@test.com2")
-        self.assert_refused(reply, 400, USER_EXISTS, "user_exists")
+        self.assert_error(reply, 400, USER_EXISTS, "user_exists")
 
     def test_registration_with_an_empty_object(self) -> None:
         reply = self.caller.post("/auth/register", {})
-        self.assert_faults(
+        self.assert_field_errors(
             reply, ("username", "missing"), ("email", "missing"), ("password", "missing")
         )
 
     def test_registration_without_a_body(self) -> None:
-        self.assert_faults(self.caller.post("/auth/register"), ("", "missing"))
+        self.assert_field_errors(self.caller.post("/auth/register"), ("", "missing"))
 
     def test_registration_without_a_username(self) -> None:
         reply = self.caller.post("/auth/register", {"email": "a@b.c", "password": "test"})
-        self.assert_faults(reply, ("username", "missing"))
+        self.assert_field_errors(reply, ("username", "missing"))
 
     def test_registration_without_an_email(self) -> None:
         reply = self.caller.post("/auth/register", {"username": "a", "password": "test"})
-        self.assert_faults(reply, ("email", "missing"))
+        self.assert_field_errors(reply, ("email", "missing"))
 
     def test_registration_without_a_password(self) -> None:
         reply = self.caller.post("/auth/register", {"username": "a", "email": "a@b.c"})
-        self.assert_faults(reply, ("password", "missing"))
+        self.assert_field_errors(reply, ("password", "missing"))
 
     def test_login(self) -> None:
         self.add_user()
@@ -66,46 +66,46 @@ class AuthContract(BaseTestCase):
 
     def test_login_of_an_unknown_user(self) -> None:
         reply = self.caller.login()
-        self.assert_refused(reply, 404, "User does not exist.", "invalid_credentials")
+        self.assert_error(reply, 404, "User does not exist.", "invalid_credentials")
 
-    def test_login_with_a_wrong_password_says_nothing_else(self) -> None:
+    def test_wrong_password_and_unknown_user_get_the_same_response(self) -> None:
         self.add_user()
         unknown = self.caller.login("nobody@example.com", PASSWORD)
         wrong = self.caller.login(password="wrong")
         self.assertEqual((wrong.status, wrong.raw), (unknown.status, unknown.raw))
 
     def test_login_without_a_body(self) -> None:
-        self.assert_faults(self.caller.post("/auth/login"), ("", "missing"))
+        self.assert_field_errors(self.caller.post("/auth/login"), ("", "missing"))
 
     def test_login_with_an_empty_object(self) -> None:
         reply = self.caller.post("/auth/login", {})
-        self.assert_faults(reply, ("email", "missing"), ("password", "missing"))
+        self.assert_field_errors(reply, ("email", "missing"), ("password", "missing"))
 
-    def test_login_of_an_inactive_user_opens_nothing(self) -> None:
+    def test_token_of_an_inactive_user_is_rejected(self) -> None:
         self.add_user(active=False)
         body = self.assert_success(self.caller.login(), 200, "Successfully logged in.")
         for path in ("/auth/status", "/auth/logout"):
             reply = self.caller.get(path, body["auth_token"])
-            self.assert_refused(reply, 401, INACTIVE_USER, "user_inactive")
+            self.assert_error(reply, 401, INACTIVE_USER, "user_inactive")
 
     def test_logout(self) -> None:
         token = self.add_token(self.add_user())
         self.assert_success(self.caller.logout(token), 200, "Successfully logged out.")
         for path in ("/auth/status", "/auth/logout"):
             reply = self.caller.get(path, token)
-            self.assert_refused(reply, 401, INVALID_TOKEN, "session_ended")
+            self.assert_error(reply, 401, INVALID_TOKEN, "session_ended")
 
     def test_logout_without_a_token(self) -> None:
         reply = self.caller.logout()
-        self.assert_refused(reply, 403, MISSING_TOKEN, "token_missing")
+        self.assert_error(reply, 403, MISSING_TOKEN, "token_missing")
         self.assertEqual(reply.headers["WWW-Authenticate"], 'Bearer realm="users"')
 
     def test_logout_with_an_expired_token(self) -> None:
         token = self.add_token(self.add_user(), age=timedelta(hours=1))
-        self.assert_refused(self.caller.logout(token), 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(self.caller.logout(token), 401, EXPIRED_TOKEN, "token_expired")
 
     def test_logout_with_an_invalid_token(self) -> None:
-        self.assert_refused(self.caller.logout("invalid"), 401, INVALID_TOKEN, "token_invalid")
+        self.assert_error(self.caller.logout("invalid"), 401, INVALID_TOKEN, "token_invalid")
 
     def test_status(self) -> None:
         user_id = self.add_user()
@@ -129,19 +129,19 @@ class AuthContract(BaseTestCase):
 
     def test_status_without_a_token(self) -> None:
         reply = self.caller.status()
-        self.assert_refused(reply, 401, MISSING_TOKEN, "token_missing")
+        self.assert_error(reply, 401, MISSING_TOKEN, "token_missing")
         self.assertEqual(reply.headers["WWW-Authenticate"], 'Bearer realm="users"')
 
     def test_status_with_an_invalid_token(self) -> None:
         reply = self.caller.status("invalid")
-        self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+        self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
         self.assertEqual(
             reply.headers["WWW-Authenticate"], 'Bearer realm="users", error="invalid_token"'
         )
 
     def test_status_with_an_expired_token(self) -> None:
         token = self.add_token(self.add_user(), age=timedelta(hours=1))
-        self.assert_refused(self.caller.status(token), 401, EXPIRED_TOKEN, "token_expired")
+        self.assert_error(self.caller.status(token), 401, EXPIRED_TOKEN, "token_expired")
 
     def test_ping(self) -> None:
         self.assert_success(self.caller.get("/ping"), 200, "pong!")

@@ -1,7 +1,6 @@
-"""What stands between a verifier and the service in tests: a server that notes what is asked.
+"""A recording server for tests of the client: it relays to a real service or plays a fake one.
 
-It hands every request on to a real service, or answers by itself what a real one would say only
-after an hour, or never.
+The fake service gives responses that a real one gives after an hour, or never.
 """
 
 import hashlib
@@ -26,8 +25,8 @@ from werkzeug.datastructures import Headers
 from project.tests.support.signing import published, signed
 from project.tests.utils import OverHTTP, Reply
 
-Answering = Callable[[str, Mapping[str, str]], Reply]
-"""Answers a path with its query and the request's header fields; OSError is no answer at all."""
+Responder = Callable[[str, Mapping[str, str]], Reply]
+"""Responds to a path with query and header fields; OSError closes the connection instead."""
 
 FEED = "/auth/revocations"
 KEYS = "/.well-known/jwks.json"
@@ -45,54 +44,54 @@ EC = ECKey.generate_key("P-256")
 ED = OKPKey.generate_key("Ed25519")
 TOKEN = signed(EC, PAYLOAD)
 SECRET_TOKEN = signed(b"the service's secret", PAYLOAD)
-SENT_ON = ("Authorization", "If-None-Match")
-ANSWERED = ("ETag", "Cache-Control", "Location", "WWW-Authenticate")
+RELAYED_REQUEST_FIELDS = ("Authorization", "If-None-Match")
+RELAYED_RESPONSE_FIELDS = ("ETag", "Cache-Control", "Location", "WWW-Authenticate")
 
 
 @dataclass
 class Recorder:
-    """Notes the paths that are asked for, in their order."""
+    """Records the requested paths in order."""
 
-    answer: Answering
+    respond: Responder
     url: str = ""
     asked: list[str] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
 
     def note(self, path: str) -> None:
-        """Note a request."""
+        """Record a request."""
         with self.came:
             self.asked.append(urlsplit(path).path)
             self.came.notify_all()
 
     def wait_for_poll(self) -> None:
-        """Return when the feed has been read from now on: its next reading but one has begun."""
+        """Wait until the feed has been read once completely: until its second request from now."""
         with self.came:
             wanted = self.asked.count(FEED) + 2
             assert self.came.wait_for(lambda: self.asked.count(FEED) >= wanted, 30)
 
 
 class RecordingServer(ThreadingHTTPServer):
-    """A server with its recorder."""
+    """A server and its recorder."""
 
     recorder: Recorder
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers what the recorder's answering says."""
+    """Records each request and sends the recorder's response."""
 
     server: RecordingServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:  # the name is the library's
-        """Note the request and answer it."""
+        """Record the request and respond."""
         self.server.recorder.note(self.path)
         try:
-            reply = self.server.recorder.answer(self.path, dict(self.headers))
+            reply = self.server.recorder.respond(self.path, dict(self.headers))
         except OSError:
             self.close_connection = True
             return
         self.send_response(reply.status)
-        for name in ANSWERED:
+        for name in RELAYED_RESPONSE_FIELDS:
             if name in reply.headers:
                 self.send_header(name, reply.headers[name])
         if reply.status != 304:
@@ -101,14 +100,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.raw)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
-def recorded(answer: Answering) -> Iterator[Recorder]:
-    """Serve these answers for as long as the block lasts."""
+def recorded(respond: Responder) -> Iterator[Recorder]:
+    """Serve these responses within the block."""
     with RecordingServer(("127.0.0.1", 0), Handler) as server:
-        server.recorder = Recorder(answer, f"http://127.0.0.1:{server.server_port}")
+        server.recorder = Recorder(respond, f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -118,19 +117,21 @@ def recorded(answer: Answering) -> Iterator[Recorder]:
             thread.join()
 
 
-def relay(url: str) -> Answering:
-    """Return the answers of the service at this URL."""
+def relay(url: str) -> Responder:
+    """Return a responder that relays to the service at this URL."""
     service = OverHTTP(url)
 
-    def answer(path: str, headers: Mapping[str, str]) -> Reply:
-        return service.send("GET", path, None, {n: headers[n] for n in SENT_ON if n in headers})
+    def respond(path: str, headers: Mapping[str, str]) -> Reply:
+        return service.send(
+            "GET", path, None, {n: headers[n] for n in RELAYED_REQUEST_FIELDS if n in headers}
+        )
 
-    return answer
+    return respond
 
 
 @dataclass
-class StandIn:
-    """Answers like the service, as a test wants it."""
+class FakeService:
+    """Responds as the service would with the data that a test sets."""
 
     keys: list[Mapping[str, Any]] = field(default_factory=list)
     session_ids: list[str] = field(default_factory=list)
@@ -141,20 +142,20 @@ class StandIn:
     status: Reply | None = None
     feed: Reply | None = None
     prefix: str = ""
-    away: set[str] = field(default_factory=set)
-    said: list[Mapping[str, str]] = field(default_factory=list)
-    """The header fields that each request came with."""
+    unreachable: set[str] = field(default_factory=set)
+    received: list[Mapping[str, str]] = field(default_factory=list)
+    """The header fields of each request."""
 
     def __call__(self, path: str, headers: Mapping[str, str]) -> Reply:
-        """Answer a request."""
-        self.said.append(dict(headers))
+        """Respond to a request."""
+        self.received.append(dict(headers))
         if not path.startswith(self.prefix):
             raise OSError
         parts = urlsplit(path.removeprefix(self.prefix))
-        if parts.path in self.away:
+        if parts.path in self.unreachable:
             raise OSError
         if parts.path == STATUS:
-            return self.status or refusal("token_invalid")
+            return self.status or error_reply("token_invalid")
         if parts.path == FEED and self.feed is not None:
             return self.feed
         if parts.path == FEED:
@@ -176,48 +177,48 @@ class StandIn:
 
 
 def reply(status: int, body: object, **headers: str) -> Reply:
-    """Return an answer with this body as JSON."""
+    """Return a response with this body as JSON."""
     return Reply(status, Headers(headers), json.dumps(body).encode())
 
 
-def refusal(code: str, status: int = 401) -> Reply:
-    """Return a refusal in the service's envelope."""
+def error_reply(code: str, status: int = 401) -> Reply:
+    """Return an error in the service's envelope."""
     return reply(status, {"status": "error", "message": "No.", "code": code})
 
 
-def shown(user_id: int) -> Reply:
-    """Return what /auth/status says of a good token."""
+def status_reply(user_id: int) -> Reply:
+    """Return the response of /auth/status for a user id."""
     return reply(200, {"status": "success", "admin": False, "data": {"id": user_id}})
 
 
-def user(*, admin: bool) -> Reply:
-    """Return what /auth/status says of the user of a good token."""
+def user_reply(*, admin: bool) -> Reply:
+    """Return the response of /auth/status for a whole user."""
     data = {"id": 7, "username": "ada", "email": "ada@example.com", "admin": admin}
     return reply(200, {"status": "success", "admin": admin, "data": data})
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A monotonic clock that tests set."""
 
     now = 1000.0
 
     def __call__(self) -> float:
-        """Answer the time."""
+        """Return the time in seconds."""
         return self.now
 
 
 @pytest.mark.any_database
-class StandInCase(TestCase):
-    """A test with a stand-in of the service, and with a clock."""
+class FakeServiceCase(TestCase):
+    """A test against a fake service, with a clock that stands still."""
 
     def setUp(self) -> None:
         self.enterContext(time_machine.travel(NOON, tick=False))
         self.clock = Clock()
-        self.service = StandIn(keys=[published(EC)])
+        self.service = FakeService(keys=[published(EC)])
         self.recorder = self.enterContext(recorded(self.service))
         self.reached = Service(self.recorder.url)
         self.addCleanup(self.reached.close)
 
     def count(self, path: str) -> int:
-        """Return how often a path was asked for."""
+        """Return the number of requests for a path."""
         return self.recorder.asked.count(path)

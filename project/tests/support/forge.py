@@ -1,4 +1,4 @@
-"""Tokens made by hand, good and bad, past the code that makes them in the service."""
+"""Build tokens, valid and invalid, without the code that the service builds them with."""
 
 import base64
 import json
@@ -16,67 +16,67 @@ from project.security.signing_keys import Key, PrivateKey
 from project.security.tokens import Claims, Purpose, TokenDecoder
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-"""Of base64url, in order (RFC 4648, section 5)."""
+"""The alphabet of base64url in order (RFC 4648, section 5)."""
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""How many points P-256 has (NIST SP 800-186, section 3.2.1.3)."""
+"""The order of P-256 (NIST SP 800-186, section 3.2.1.3)."""
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
-"""How many points the base point of Ed25519 makes (RFC 8032, section 5.1)."""
+"""The order of the base point of Ed25519 (RFC 8032, section 5.1)."""
 
 
-class KeysAtHand:
-    """A keyring of these keys, whatever the purpose."""
+class StaticKeys:
+    """A source of fixed keys, the same for every purpose."""
 
-    def __init__(self, *held: Key) -> None:
-        self.held = held
+    def __init__(self, *keys: Key) -> None:
+        self.keys = keys
 
     def signing_key(self, _purpose: Purpose) -> Key:
         """Return the first key."""
-        return self.held[0]
+        return self.keys[0]
 
     def verifying_keys(self, key_id: str | None, _purpose: Purpose) -> Sequence[Key]:
-        """Return the keys of this id."""
-        return [key for key in self.held if key.key_id == key_id]
+        """Return the keys with this id."""
+        return [key for key in self.keys if key.key_id == key_id]
 
     def keys_of(self, claims: Claims) -> Sequence[Key]:
-        """Return the keys of the token's id."""
+        """Return the keys with the token's key id."""
         return self.verifying_keys(claims.key_id, claims.purpose)
 
 
 def decoded(
-    token: str, held: Sequence[Key], purpose: Purpose, now: datetime, issuer: str | None = None
+    token: str, keys: Sequence[Key], purpose: Purpose, now: datetime, issuer: str | None = None
 ) -> Claims:
-    """Return the claims of a token that one of these keys has signed, by a decoder of its own."""
-    return TokenDecoder(KeysAtHand(*held), issuer).decode(token, purpose, now)
+    """Decode a token signed by one of these keys."""
+    return TokenDecoder(StaticKeys(*keys), issuer).decode(token, purpose, now)
 
 
 def segment(content: object) -> str:
-    """Return a segment of a compact token: bytes as they stand, anything else as JSON."""
+    """Encode a segment of a compact token: bytes unchanged, anything else as JSON."""
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def opened(text: str) -> bytes:
-    """Return what a segment spells; letters that are not base64url's are passed over."""
+def decoded_segment(text: str) -> bytes:
+    """Decode a segment; ignore characters outside base64url."""
     letters = "".join(letter for letter in text if letter in ALPHABET)
     whole = letters if len(letters) % 4 != 1 else letters[:-1]
     return base64.urlsafe_b64decode(whole + "=" * (-len(whole) % 4))
 
 
 def signature(signing_input: str, algorithm: str, signing: bytes | PrivateKey) -> bytes:
-    """Return the raw signature (RFC 7518, section 3) by any key that fits the algorithm."""
+    """Return the raw signature (RFC 7518, section 3) of this input."""
     made: bytes = get_default_algorithms()[algorithm].sign(signing_input.encode(), signing)
     return made
 
 
 def signed(header: object, payload: object, algorithm: str, signing: bytes | PrivateKey) -> str:
-    """Return a token with a good signature over whatever these are."""
+    """Return a token of this header and payload with a valid signature."""
     signing_input = f"{segment(header)}.{segment(payload)}"
     return f"{signing_input}.{segment(signature(signing_input, algorithm, signing))}"
 
 
 @dataclass(frozen=True)
 class Good:
-    """A token that the service takes, in its parts."""
+    """A token that the service accepts, in its parts."""
 
     header: dict[str, object]
     payload: dict[str, object]
@@ -85,14 +85,14 @@ class Good:
 
     @classmethod
     def of(cls, token: str, key: Key) -> "Good":
-        """Return a token of the service in its parts, signed anew.
+        """Split a token of the service and sign it again.
 
-        Blanks behind the payload give its segment unused bits, as the signature's has.
+        Spaces appended to the payload give its segment unused bits, as the signature has.
         """
-        header, payload, _ = (opened(part) for part in token.split("."))
+        header, payload, _ = (decoded_segment(part) for part in token.split("."))
         good = cls(json.loads(header), json.loads(payload), key)
-        blanks = b" " * ((1 - len(payload)) % 3)
-        return replace(good, text=good.resigned(header, payload + blanks))
+        spaces = b" " * ((1 - len(payload)) % 3)
+        return replace(good, text=good.resigned(header, payload + spaces))
 
     @property
     def parts(self) -> tuple[str, str, str]:
@@ -102,46 +102,46 @@ class Good:
 
     @property
     def raw_signature(self) -> bytes:
-        """The signature's bytes."""
-        return opened(self.parts[2])
+        """The bytes of the signature."""
+        return decoded_segment(self.parts[2])
 
     @property
     def signing(self) -> bytes | PrivateKey:
-        """The key itself."""
+        """The private key or secret."""
         assert self.key.signing is not None
         return self.key.signing
 
     def resigned(self, header: object = None, payload: object = None) -> str:
-        """Return it with another header or payload, and a good signature over them."""
+        """Return the token with another header or payload and a valid signature."""
         head = self.header if header is None else header
         body = self.payload if payload is None else payload
         return signed(head, body, self.key.algorithm.value, self.signing)
 
     def with_signature(self, raw: bytes) -> str:
-        """Return it under another signature."""
+        """Return the token with another signature."""
         head, payload, _ = self.parts
         return f"{head}.{payload}.{segment(raw)}"
 
 
 def halves(raw: bytes) -> tuple[int, int]:
-    """Return r and s of a signature by ES256 (RFC 7518, section 3.4), however long they are."""
+    """Split an ES256 signature of any length into r and s (RFC 7518, section 3.4)."""
     middle = len(raw) // 2
     return int.from_bytes(raw[:middle]), int.from_bytes(raw[middle:])
 
 
 def joined(r: int, s: int, width: int = 32) -> bytes:
-    """Return the signature of r and s, each of this many bytes."""
+    """Join r and s, each of this many bytes, into a signature."""
     return r.to_bytes(width) + s.to_bytes(width)
 
 
 def twin(raw: bytes) -> bytes:
-    """Return the other signature by ES256 that fits whatever this one fits: (r, n - s)."""
+    """Return the second valid ES256 signature of the same input: (r, n - s)."""
     r, s = halves(raw)
     return joined(r, P256_ORDER - s)
 
 
 def as_der(raw: bytes) -> bytes:
-    """Return a signature by ES256 as X.509 would have it (RFC 3279, section 2.2.3)."""
+    """Encode an ES256 signature in DER, as X.509 does (RFC 3279, section 2.2.3)."""
     der = encode_dss_signature(*halves(raw))
     assert decode_dss_signature(der) == halves(raw)
     return der

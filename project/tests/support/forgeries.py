@@ -1,4 +1,4 @@
-"""What somebody without a key of ours can do to a good token, by kind."""
+"""Tokens that an attacker can make from a valid token without its key, by kind."""
 
 import hashlib
 import hmac
@@ -12,23 +12,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from project.security import signing_keys
 from project.security.signing_keys import Algorithm
-from project.tests.support.attacks import ELSEWHERE, Forged
+from project.tests.support.attacks import FOREIGN_URL, Forged
 from project.tests.support.forge import (
     ALPHABET,
     ED25519_ORDER,
     P256_ORDER,
     Good,
     as_der,
+    decoded_segment,
     halves,
     joined,
-    opened,
     segment,
     signature,
 )
 
 
 def spellings(good: Good) -> Forged:
-    """Yield the good token, signature and all, in other letters."""
+    """Yield a valid token in other spellings."""
     head, payload, made = text = good.parts
     yield from {
         "twice": good.text * 2, "a list": f"{good.text},{good.text}",
@@ -46,7 +46,7 @@ def spellings(good: Good) -> Forged:
         "changed places": f"{payload}.{head}.{made}",
         "wide letters": "".join(chr(ord(letter) + 0xFEE0) for letter in good.text),
         "hexadecimal": f"{head}.{payload}.{good.raw_signature.hex()}", "100 dots": "." * 100,
-        "no base64": f"{opened(head).decode()}.{opened(payload).decode()}.{made}",
+        "no base64": f"{decoded_segment(head).decode()}.{decoded_segment(payload).decode()}.{made}",
         "base64 twice": segment(good.text.encode()),
         "lines": b64encode(good.text.encode()).decode(),
     }.items()  # fmt: skip
@@ -57,7 +57,7 @@ def spellings(good: Good) -> Forged:
 
 
 def _segment_spellings(text: str) -> Forged:
-    raw = opened(text)
+    raw = decoded_segment(text)
     for letter in "=\n\r\t !#?+/%~\x7f\x1f\u00e9":
         yield ("behind", letter), text + letter
         yield ("before", letter), letter + text
@@ -73,7 +73,7 @@ def _segment_spellings(text: str) -> Forged:
 
 
 def signatures(good: Good) -> Forged:
-    """Yield the good token's header and payload under signatures that are none of ours."""
+    """Yield the header and payload of a valid token with invalid signatures."""
     raw = good.raw_signature
     for name, made in {
         "none": b"", "a byte": b"\0", "zeros": bytes(len(raw)), "ones": b"\xff" * len(raw),
@@ -94,7 +94,7 @@ def signatures(good: Good) -> Forged:
 
 
 def _over_other_content(good: Good) -> Forged:
-    """Yield tokens whose signature is a good one over something else."""
+    """Yield tokens with the valid signature of another token."""
     head, payload, made = good.parts
     changed = segment(good.payload | {"sub": "888888888"})
     yield "of another payload", f"{head}.{changed}.{made}"
@@ -105,7 +105,7 @@ def _over_other_content(good: Good) -> Forged:
 
 
 def _respelled_points(good: Good) -> Forged:
-    """Yield what RFC 8032, section 5.1.7, refuses: S from the order on is a second spelling."""
+    """Yield Ed25519 signatures whose S is not below the order (RFC 8032, section 5.1.7)."""
     point, number = good.raw_signature[:32], int.from_bytes(good.raw_signature[32:], "little")
     for times in (1, 2, 8):
         respelled = (number + times * ED25519_ORDER).to_bytes(32, "little")
@@ -114,7 +114,7 @@ def _respelled_points(good: Good) -> Forged:
 
 
 def _numbers(good: Good) -> Forged:
-    """Yield every pair of numbers that a careless verifier takes or stumbles over."""
+    """Yield pairs r and s at the edges of their range."""
     r, s = halves(good.raw_signature)
     edges = (0, 1, 2, P256_ORDER - 1, P256_ORDER, P256_ORDER + 1, 2**256 - 1)
     for pair in [(a, b) for a in (*edges, r) for b in (*edges, s) if (a, b) != (r, s)]:
@@ -127,7 +127,7 @@ def _numbers(good: Good) -> Forged:
 
 
 def _by_other_keys(good: Good) -> Forged:
-    """Yield tokens that somebody signed who has no key of ours, whatever key it names."""
+    """Yield tokens signed by foreign keys, with every kind of key id."""
     for algorithm in (Algorithm.ES256, Algorithm.EDDSA):
         private = signing_keys.generate(algorithm)
         jwk = signing_keys.public_jwk(private, algorithm)
@@ -135,7 +135,7 @@ def _by_other_keys(good: Good) -> Forged:
         for header in (
             own, good.header, good.header | {"alg": algorithm.value}, own | {"kid": jwk["kid"]},
             own | {"jwk": jwk}, good.header | {"alg": algorithm.value, "jwk": jwk},
-            own | {"jku": ELSEWHERE, "kid": jwk["kid"]},
+            own | {"jku": FOREIGN_URL, "kid": jwk["kid"]},
         ):  # fmt: skip
             yield (algorithm, header), _signed_by(good, header, algorithm.value, private)
     curves = {"ES384": ec.SECP384R1(), "ES512": ec.SECP521R1(), "ES256K": ec.SECP256K1()}
@@ -160,14 +160,14 @@ def _hashed(good: Good, header: object, secret: bytes) -> str:
 
 
 def _guessed_secrets(good: Good) -> Iterator[tuple[str, bytes]]:
-    """Yield what everybody knows or may guess: public keys in every form above all."""
+    """Yield secrets that an attacker can guess: above all the public key in every format."""
     yield from (("empty", b""), ("NUL", b"\0" * 32), ("secret", b"secret"), ("None", b"None"))
     verifying = good.key.verifying
     if isinstance(verifying, bytes):
         return
     jwk: dict[str, str] = signing_keys.public_jwk(good.signing, good.key.algorithm)  # type: ignore[arg-type]
     yield from ((name, value.encode()) for name, value in jwk.items())
-    yield from ((f"raw {name}", opened(jwk[name])) for name in ("x", "y") if name in jwk)
+    yield from ((f"raw {name}", decoded_segment(jwk[name])) for name in ("x", "y") if name in jwk)
     for separators in ((", ", ": "), (",", ":")):
         yield "JWK", json.dumps(jwk, separators=separators).encode()
         yield "JWKS", json.dumps({"keys": [jwk]}, separators=separators).encode()

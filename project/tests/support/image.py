@@ -1,4 +1,4 @@
-"""What the image understands, for the files that run it."""
+"""Variables, routes and limits of the image, for tests of files that run it."""
 
 import re
 
@@ -12,16 +12,16 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENTRYPOINT = (ROOT / "entrypoint.sh").read_text()
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 VARIABLES = {*DEFAULTS, "APP_SETTINGS", *re.findall(r"\$\{(\w+):-", ENTRYPOINT)}
-"""The settings, and what the entrypoint reads."""
+"""The settings and the variables that the entrypoint reads."""
 REQUIRED = {"DATABASE_URL", "SECRET_KEY"}
-"""Without which production does not start."""
+"""Settings without which production does not start."""
 CONNECTIONS_A_WORKER = ENGINES * MAX_CONCURRENT_REQUESTS
 RESERVED = 3
-"""Connections that PostgreSQL keeps for its superuser (`superuser_reserved_connections`)."""
+"""Connections that PostgreSQL reserves for superusers (`superuser_reserved_connections`)."""
 
 
-def seconds_to_end(environment: dict[str, object]) -> int:
-    """Return how many seconds a server takes to end at the most, with these settings."""
+def max_shutdown_seconds(environment: dict[str, object]) -> int:
+    """Return the seconds that a server with these settings needs to shut down at most."""
     drained = environment.get("DRAIN_SECONDS", DEFAULTS["DRAIN_SECONDS"])
     return int(str(drained)) + SHUTDOWN_GRACE
 

@@ -1,4 +1,4 @@
-"""A network between the service and its database that can swallow what is sent."""
+"""A proxy between the service and its database that can stop forwarding."""
 
 import socket
 import threading
@@ -9,9 +9,9 @@ from sqlalchemy import make_url
 
 
 class BlackHole:
-    """A proxy that keeps its connections open and, when told to, passes nothing on.
+    """A TCP proxy that can stop forwarding while its connections stay open.
 
-    What comes meanwhile is held back, as what a sender sends again would be.
+    Data received meanwhile is forwarded later, as TCP would retransmit it.
     """
 
     def __init__(self, address: tuple[str, int], ends: ExitStack) -> None:
@@ -22,7 +22,7 @@ class BlackHole:
 
     @contextmanager
     def swallowing(self) -> Iterator[None]:
-        """Pass nothing on for as long as the block lasts."""
+        """Forward nothing within the block."""
         self.passing.clear()
         try:
             yield
@@ -30,7 +30,7 @@ class BlackHole:
             self.passing.set()
 
     def accept(self, listener: socket.socket) -> None:
-        """Serve every client until the listener is shut."""
+        """Accept clients until the listener is closed."""
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
@@ -41,7 +41,7 @@ class BlackHole:
                     threading.Thread(target=self.copy, args=ends, daemon=True).start()
 
     def copy(self, source: socket.socket, target: socket.socket) -> None:
-        """Pass on one direction of a connection, its end too."""
+        """Forward one direction of a connection, including its end."""
         with suppress(OSError):
             while data := source.recv(65536):
                 self.passing.wait()
@@ -52,7 +52,7 @@ class BlackHole:
 
 @contextmanager
 def before(url: str) -> Iterator[tuple[str, BlackHole]]:
-    """Stand before a PostgreSQL server; yield the URL by which one gets there, and the network."""
+    """Start a proxy to a PostgreSQL server; yield the URL through it, and the proxy."""
     target = make_url(url)
     with ExitStack() as ends:
         listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -60,5 +60,5 @@ def before(url: str) -> Iterator[tuple[str, BlackHole]]:
         threading.Thread(target=hole.accept, args=(listener,), daemon=True).start()
         through = target.set(host="127.0.0.1", port=listener.getsockname()[1])
         yield through.render_as_string(hide_password=False), hole
-        # Wakes the thread that accepts; closing alone would leave it waiting.
+        # Wakes the accepting thread; close() alone would not.
         listener.shutdown(socket.SHUT_RDWR)

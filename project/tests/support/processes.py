@@ -1,4 +1,4 @@
-"""The processes that a run of the suite has started, wherever they went, and their end."""
+"""End every process that a run of the suite has started, including orphans."""
 
 import ctypes
 import os
@@ -9,29 +9,29 @@ from contextlib import suppress
 from pathlib import Path
 
 SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER (prctl(2)): orphans among our descendants become our children."""
+"""PR_SET_CHILD_SUBREAPER (prctl(2)): orphaned descendants become children of this process."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
-"""Asked to end, asked again (PostgreSQL then no longer waits for its clients), ended."""
+"""Sent in this order; on SIGINT, PostgreSQL no longer waits for its clients."""
 
-MAX_RETRIES = 5.0
-"""Seconds from one signal to the next."""
+SIGNAL_INTERVAL = 5.0
+"""Seconds between two signals."""
 
 PAUSE = 0.02
 
 
 def adopt_orphans() -> None:
-    """Have processes whose parent has ended become children of this one (Linux)."""
+    """Make orphaned descendants children of this process (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
 
 
 def end_descendants() -> None:
-    """End every process that descends from this one, gently at first."""
+    """End every descendant of this process: SIGTERM first, SIGKILL last."""
     for number in SIGNALS:
         for process in _descendants(os.getpid()):
             _send(process, number)
-        if _all_ended(time.monotonic() + MAX_RETRIES):
+        if _all_ended(time.monotonic() + SIGNAL_INTERVAL):
             return
 
 
@@ -45,7 +45,7 @@ def _all_ended(deadline: float) -> bool:
 
 
 def _reap() -> None:
-    """Take leave of children that have ended: else each stays in the list."""
+    """Reap children that have ended: zombies would stay in the list."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

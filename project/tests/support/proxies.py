@@ -1,4 +1,4 @@
-"""Real proxies, with the configurations that the docs show, before a small upstream."""
+"""Run real proxies with the configurations of the docs."""
 
 import json
 import os
@@ -24,13 +24,13 @@ from project.tests.support.paths import ROOT
 from project.tests.support.postgres import free_port
 
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-"""Where the system's packages put programs; /usr/sbin is missing from many users' PATH."""
+"""Folders of system packages; /usr/sbin is missing from the PATH of many users."""
 NGINX = shutil.which("nginx") or shutil.which("nginx", path=PROGRAMS)
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path=PROGRAMS)
 DISTRIBUTIONS_CADDY = shutil.which("caddy", path=PROGRAMS)
 NEWEST_CADDY = str(Path(sys.executable).with_name("caddy"))
-NOT_TO_BE_HAD = "CI_WITHOUT"
-"""Names the programs that the distribution of a CI machine has no package of."""
+MISSING_IN_CI = "CI_WITHOUT"
+"""Environment variable with the programs that a CI machine cannot install."""
 DOCS = ROOT / "docs"
 CONFIGURATION = """
 daemon off;
@@ -51,13 +51,13 @@ RESOLVED = re.compile(r"server users-service:5000 resolve (.*;)")
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Returns the header fields that reach it."""
+    """An upstream that returns the header fields it receives."""
 
     def do_GET(self) -> None:  # the name is the library's
         """Return the header fields as JSON, each with all its values."""
         fields: dict[str, list[str]] = {}
         for name, value in self.headers.items():
-            # As the least careful server reads a name: WSGI takes `_` for `-`, others dots too.
+            # Treat names as the least careful server does: WSGI reads `_` as `-`, others also dots.
             fields.setdefault(re.sub(r"[^a-z0-9]", "-", name.lower()), []).append(value)
         body = json.dumps(fields).encode()
         self.send_response(200)
@@ -66,17 +66,17 @@ class Upstream(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:  # the name is the library's
-        """Read the body, then do the same."""
+        """Read the body, then respond as to GET."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.do_GET()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def upstream() -> Iterator[str]:
-    """Serve a small service behind the proxy; yield its host and port."""
+    """Run an upstream for the proxy; yield its host and port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -86,17 +86,17 @@ def upstream() -> Iterator[str]:
 
 
 def need(program: str, path: str | None) -> str:
-    """Return the path of a program; without it the test is skipped, and in CI it fails."""
-    not_to_be_had = os.environ.get(NOT_TO_BE_HAD, "").split()
-    if path is None and "CI" in os.environ and program not in not_to_be_had:
+    """Return the path of a program; if it is missing, skip the test, or fail it in CI."""
+    missing_in_ci = os.environ.get(MISSING_IN_CI, "").split()
+    if path is None and "CI" in os.environ and program not in missing_in_ci:
         pytest.fail(f"{program} is not installed, and this is CI")
     if path is None:
-        pytest.skip(f"{program.upper()} IS NOT INSTALLED: nothing is tested behind it")
+        pytest.skip(f"{program.upper()} IS NOT INSTALLED: its tests do not run")
     return path
 
 
 def new_folder() -> Path:
-    """Return a folder for what a proxy keeps."""
+    """Create a folder for the files of a proxy."""
     folder = databases.folder() / uuid4().hex
     folder.mkdir()
     return folder
@@ -111,7 +111,7 @@ def nginx(locations: str) -> Iterator[str]:
 
 @contextmanager
 def nginx_with(servers: str) -> Iterator[str]:
-    """Run nginx with upstreams and a server, which would listen on port 80; yield its URL."""
+    """Run nginx with these upstreams and a server on port 80 (replaced); yield its URL."""
     program, folder, port = need("nginx", NGINX), new_folder(), free_port()
     file = folder / "nginx.conf"
     servers = servers.replace("listen 80;", f"listen 127.0.0.1:{port};")
@@ -123,10 +123,10 @@ def nginx_with(servers: str) -> Iterator[str]:
 
 @contextmanager
 def nginx_of(file: Path, urls: Iterable[str]) -> Iterator[str]:
-    """Run nginx with a whole configuration, before these servers; yield its URL.
+    """Run nginx with a complete configuration in front of these servers; yield its URL.
 
-    The servers stand in the place of the name that is asked for again and again: Docker's resolver
-    is not here, and older versions of nginx do not know `resolve`.
+    The servers replace the host name that the configuration resolves repeatedly: there is no
+    resolver of Docker here, and older versions of nginx have no `resolve`.
     """
     program, folder, port = need("nginx", NGINX), new_folder(), free_port()
     written = file.read_text().replace("/tmp/", f"{folder}/")
@@ -172,7 +172,7 @@ def haproxy(configuration: str, script: str) -> Iterator[str]:
     program, folder, port = need("haproxy", HAPROXY), new_folder(), free_port()
     version = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
     if re.search(r"version (1|2\.[0-4])\.", version):
-        pytest.skip(f"HAPROXY IS OLDER THAN 2.5: nothing is tested behind it\n{version}")
+        pytest.skip(f"HAPROXY IS OLDER THAN 2.5: its tests do not run\n{version}")
     (folder / "users.lua").write_text(script)
     configuration = configuration.replace("bind :80", f"bind 127.0.0.1:{port}")
     configuration = configuration.replace("/etc/haproxy/users.lua", str(folder / "users.lua"))
@@ -182,7 +182,7 @@ def haproxy(configuration: str, script: str) -> Iterator[str]:
 
 
 def _wait_until_routed(port: int) -> None:
-    """Wait until Traefik has read what it routes, which it does when it has begun."""
+    """Wait until Traefik has loaded its routes, which it does after its start."""
     for _ in range(1000):
         with suppress(OSError), closing(HTTPConnection("127.0.0.1", port, 10)) as connection:
             connection.request("GET", "/")
@@ -193,8 +193,8 @@ def _wait_until_routed(port: int) -> None:
 
 
 @contextmanager
-def running(command: list[str], sign: str, **environment: str) -> Iterator[None]:
-    """Run a program for as long as the block lasts, which begins when it says the sign."""
+def running(command: list[str], started_line: str, **environment: str) -> Iterator[None]:
+    """Run a program within the block, which begins when the program prints this line."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -203,14 +203,14 @@ def running(command: list[str], sign: str, **environment: str) -> Iterator[None]
         env=os.environ | environment,
     )
     assert process.stdout is not None
-    said = []
+    output = []
     try:
         for line in process.stdout:
-            said.append(line)
-            if sign in line:
+            output.append(line)
+            if started_line in line:
                 break
         else:
-            raise AssertionError(f"{command[0]} ended:\n{''.join(said)}")
+            raise AssertionError(f"{command[0]} ended:\n{''.join(output)}")
         yield
     finally:
         process.terminate()
@@ -218,7 +218,7 @@ def running(command: list[str], sign: str, **environment: str) -> Iterator[None]
 
 
 def documented(page: str, users: str, kind: str = "nginx", upstream: str = "") -> str:
-    """Return the configuration that a page of the docs shows, with these servers in it."""
+    """Return the configuration in a page of the docs, with these servers in it."""
     block = re.search(rf"```{kind}\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
     assert block is not None
     written = block[1].replace("users-service:5000", urlsplit(users).netloc)

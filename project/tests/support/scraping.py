@@ -1,4 +1,4 @@
-"""Reads /metrics as Prometheus does."""
+"""Read /metrics as Prometheus does."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ DIGEST = digests.sha256(TOKEN)
 
 @dataclass(frozen=True)
 class Scrape:
-    """What was told at one time."""
+    """The metrics at one time."""
 
     families: tuple[Metric, ...]
 
     def samples(self) -> Iterator[Sample]:
         """Yield every sample."""
-        for iter_error_classes in self.families:
-            yield from iter_error_classes.samples
+        for family in self.families:
+            yield from family.samples
 
     def value(self, name: str, **labels: str) -> float:
-        """Return the sum of the samples of this name that have these labels."""
+        """Return the sum of the samples with this name and these labels."""
         return sum(
             sample.value
             for sample in self.samples()
@@ -34,13 +34,13 @@ class Scrape:
         )
 
 
-def ask(caller: Caller, token: str | None = TOKEN) -> Reply:
-    """Ask for the metrics."""
+def request_metrics(caller: Caller, token: str | None = TOKEN) -> Reply:
+    """Request the metrics."""
     return caller.get("/metrics", token)
 
 
 def scrape(caller: Caller) -> Scrape:
-    """Return what is told now."""
-    reply = ask(caller)
+    """Return the current metrics."""
+    reply = request_metrics(caller)
     assert reply.status == 200, reply
     return Scrape(tuple(text_string_to_metric_families(reply.raw.decode())))

@@ -1,4 +1,4 @@
-"""Real server processes, each with two workers."""
+"""Run real server processes, each with two workers."""
 
 import os
 import select
@@ -20,11 +20,11 @@ STARTED = {
     "gunicorn": "Booting worker",
     "runserver": "Running on",
 }
-"""What a server says, each worker for itself, before connections to it are accepted or queue."""
+"""The line that each worker logs just before it accepts connections."""
 
 
 def environment(url: str, **settings: str) -> dict[str, str]:
-    """Return the environment of a process that serves, or works on, this database."""
+    """Return the environment of a server or command on this database."""
     return (
         os.environ
         | {
@@ -40,7 +40,7 @@ def environment(url: str, **settings: str) -> dict[str, str]:
 
 
 def command(kind: str, port: int, workers: int = WORKERS) -> list[str]:
-    """Return how this kind of server is started."""
+    """Return the command that starts this kind of server."""
     if kind == "gunicorn":
         program = ["-m", "gunicorn", "-w", str(workers), "-b", f"127.0.0.1:{port}", "manage:app"]
     elif kind == "granian":
@@ -52,7 +52,7 @@ def command(kind: str, port: int, workers: int = WORKERS) -> list[str]:
 
 @contextmanager
 def running(kind: str, url: str, **settings: str) -> Iterator[str]:
-    """Serve this database for as long as the block lasts; yield the server's URL."""
+    """Run a server on this database within the block; yield its URL."""
     with started(kind, environment(url, **settings)) as (server, _):
         yield server
 
@@ -61,19 +61,22 @@ def running(kind: str, url: str, **settings: str) -> Iterator[str]:
 def started(
     kind: str, settings: dict[str, str], workers: int = WORKERS
 ) -> Iterator[tuple[str, list[str]]]:
-    """Serve in this environment; yield the server's URL and the lines it has said so far.
+    """Run a server in this environment; yield its URL and its output so far.
 
-    When it has ended, all that it said is there.
+    After the block the output is complete.
     """
-    with process(kind, settings, workers) as (_, server, said):
-        yield server, said
+    with process(kind, settings, workers) as (_, server, output):
+        yield server, output
 
 
 @contextmanager
 def process(
     kind: str, settings: dict[str, str], workers: int = WORKERS, port: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
-    """Serve in this environment; yield the process too, which the block may end by itself."""
+    """Run a server in this environment; yield its process, URL and output.
+
+    The block may end the process itself.
+    """
     port = port or free_port()
     server = subprocess.Popen(
         command(kind, port, workers),
@@ -84,47 +87,47 @@ def process(
         text=True,
         start_new_session=True,
     )
-    said: list[str] = []
+    output: list[str] = []
     assert server.stdout is not None
-    # A pipe that nobody empties would stop the server.
-    reader = threading.Thread(target=said.extend, args=(server.stdout,))
+    # A full pipe would block the server.
+    reader = threading.Thread(target=output.extend, args=(server.stdout,))
     try:
-        _read_until_started(kind, server, workers, said)
+        _read_until_started(kind, server, workers, output)
         reader.start()
         wait_until_open(port)
-        yield server, f"http://127.0.0.1:{port}", said
+        yield server, f"http://127.0.0.1:{port}", output
     finally:
         _stop(kind, server, reader)
 
 
 def wait_until_open(port: int) -> None:
-    """Wait for the first worker that listens: granian says that it has started just before that."""
+    """Wait until a worker listens: granian logs its start slightly earlier."""
     for _ in range(500):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         select.select([], [], [], 0.01)
-    raise AssertionError(f"nobody listens on port {port}")
+    raise AssertionError(f"no server listens on port {port}")
 
 
 def _stop(kind: str, process: subprocess.Popen[str], reader: threading.Thread) -> None:
-    if kind == "runserver":  # whose reloader would leave its child behind
+    if kind == "runserver":  # its reloader does not stop its child
         os.killpg(process.pid, signal.SIGTERM)
     process.terminate()
-    with process:  # waits for its end
+    with process:  # waits for the process to end
         if reader.ident:
             reader.join()
 
 
 def _read_until_started(
-    kind: str, process: subprocess.Popen[str], workers: int, said: list[str]
+    kind: str, process: subprocess.Popen[str], workers: int, output: list[str]
 ) -> None:
-    """Read what the server says until each of its workers has said that it serves."""
-    sign = STARTED[kind]
+    """Read the output until each worker has logged its start."""
+    started_line = STARTED[kind]
     times = 1 if kind == "runserver" else workers
     assert process.stdout is not None
     for line in process.stdout:
-        said.append(line)
-        if sum(sign in earlier for earlier in said) == times:
+        output.append(line)
+        if sum(started_line in earlier for earlier in output) == times:
             return
-    raise AssertionError(f"{kind} ended before it served:\n{''.join(said)}")
+    raise AssertionError(f"{kind} ended before it accepted connections:\n{''.join(output)}")

@@ -1,4 +1,4 @@
-"""Tokens signed without PyJWT, good ones and such as only resemble them."""
+"""Sign tokens, valid and invalid, without PyJWT."""
 
 import base64
 import hmac
@@ -14,7 +14,7 @@ SECRET_HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
 def algorithm(key: PublicKey) -> str:
-    """Return what this key signs by."""
+    """Return the algorithm of this key."""
     return "ES256" if isinstance(key, ECKey) else "EdDSA"
 
 
@@ -25,7 +25,7 @@ def segment(content: bytes | Mapping[str, Any]) -> str:
 
 
 def header(key: PublicKey) -> dict[str, Any]:
-    """Return the header of a token by this key."""
+    """Return the header of a token that this key signs."""
     return {"alg": algorithm(key), "typ": "JWT", "kid": key.thumbprint()}
 
 
@@ -34,7 +34,7 @@ def signed(
     payload: bytes | Mapping[str, Any],
     head: bytes | Mapping[str, Any] | None = None,
 ) -> str:
-    """Return a token with a good signature by this key or secret, whatever its parts say."""
+    """Return a token of this header and payload, signed by this key or secret."""
     if head is None:
         head = SECRET_HEADER if isinstance(key, bytes) else header(key)
     signing_input = f"{segment(head)}.{segment(payload)}"
@@ -48,6 +48,6 @@ def _signature(key: PublicKey | bytes, signing_input: bytes) -> bytes:
 
 
 def published(key: PublicKey) -> dict[str, Any]:
-    """Return a public key as a set publishes it (RFC 7517)."""
+    """Return a public key as a key set contains it (RFC 7517)."""
     named = {"kid": key.thumbprint(), "use": "sig", "alg": algorithm(key)}
     return {**key.as_dict(private=False), **named}

@@ -1,4 +1,4 @@
-"""A small disk that can be filled for real, and emptied again."""
+"""Mount a small disk that tests can fill."""
 
 import os
 import subprocess
@@ -13,37 +13,37 @@ CHUNK = bytes(4096)
 
 
 class Disk:
-    """A file system of its own, in memory."""
+    """A file system in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """Fill it to the last byte."""
+        """Fill the disk to the last byte."""
         with self.ballast.open("wb", buffering=0) as ballast, suppress(OSError):
             while ballast.write(CHUNK):
                 pass
         assert os.statvfs(self.folder).f_bavail == 0
 
     def free(self) -> None:
-        """Give back what was filled."""
+        """Free the space again."""
         self.ballast.unlink()
 
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[Disk]:
-    """Yield a disk of this size; where nobody lets us mount one, the test is skipped."""
+    """Yield a disk of this size; skip the test where none can be mounted."""
     with in_memory(megabytes) as folder:
         if not folder.is_mount():
-            pytest.skip("NO DISK CAN BE MOUNTED HERE: nothing is tested on one that is full")
+            pytest.skip("NO DISK CAN BE MOUNTED HERE: tests on a full disk do not run")
         yield Disk(folder)
 
 
 @contextmanager
 def in_memory(megabytes: int) -> Iterator[Path]:
-    """Yield a folder that other programs' writing does not slow down, where one can be mounted."""
-    # Directly under the system's folder, which every user may enter.
+    """Yield a folder in memory if one can be mounted, so that no other program slows it down."""
+    # Directly in the system's temporary folder, which every user can enter.
     with (
         tempfile.TemporaryDirectory(prefix="users-disk-", dir="/tmp") as name,
         ExitStack() as stack,

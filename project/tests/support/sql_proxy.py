@@ -1,4 +1,4 @@
-"""What the service sends to its database, seen from outside of it."""
+"""Record the SQL statements that the service sends to its database."""
 
 import socket
 import sqlite3
@@ -16,9 +16,9 @@ from project.tests.support import databases
 
 @contextmanager
 def statements(url: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield a URL for the same database, and the list of statements that come over it.
+    """Yield a URL of the same database, and the list of statements sent through that URL.
 
-    Every one is there: also BEGIN and ROLLBACK, which SQLAlchemy's own events do not show.
+    The list includes BEGIN and ROLLBACK, which the events of SQLAlchemy leave out.
     """
     watch = _watch_postgresql if databases.kind() == "postgresql" else _watch_sqlite
     with watch(url) as watched:
@@ -41,29 +41,29 @@ def _watch_sqlite(url: str) -> Iterator[tuple[str, list[str]]]:
 
 @contextmanager
 def _watch_postgresql(url: str) -> Iterator[tuple[str, list[str]]]:
-    """Stand between the service and its server, and read along."""
+    """Record the statements by a proxy in front of the server."""
     target = make_url(url)
     with ExitStack() as ends:
         listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
-        wire = Wire((str(target.host), target.port or 5432), ends)
-        threading.Thread(target=wire.accept, args=(listener,), daemon=True).start()
+        proxy = RecordingProxy((str(target.host), target.port or 5432), ends)
+        threading.Thread(target=proxy.accept, args=(listener,), daemon=True).start()
         through = target.set(host="127.0.0.1", port=listener.getsockname()[1])
         plain = through.update_query_dict({"sslmode": "disable", "gssencmode": "disable"})
-        yield plain.render_as_string(hide_password=False), wire.sent
-        # Wakes the thread that accepts; closing alone would leave it waiting.
+        yield plain.render_as_string(hide_password=False), proxy.sent
+        # Wakes the accepting thread; close() alone would not.
         listener.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass
-class Wire:
-    """A proxy before a PostgreSQL server that notes the statements which pass."""
+class RecordingProxy:
+    """A proxy in front of a PostgreSQL server that records statements."""
 
     address: tuple[str, int]
     ends: ExitStack
     sent: list[str] = field(default_factory=list)
 
     def accept(self, listener: socket.socket) -> None:
-        """Serve every client until the listener is shut."""
+        """Accept clients until the listener is closed."""
         while True:
             try:
                 client, _ = listener.accept()
@@ -72,11 +72,11 @@ class Wire:
             server = socket.create_connection(self.address)
             for end in (client, server):
                 self.ends.callback(end.close)
-            for copy in (self.forward, self.give_back):
+            for copy in (self.forward, self.forward_responses):
                 threading.Thread(target=copy, args=(client, server), daemon=True).start()
 
     def forward(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass on the client's messages (PostgreSQL's protocol 3.0) and note the statements."""
+        """Forward messages of a client (PostgreSQL protocol 3.0) and record the statements."""
         with client.makefile("rb") as stream, suppress(OSError):
             server.sendall(_message(stream))  # the start-up message has no type
             while kind := stream.read(1):
@@ -85,8 +85,8 @@ class Wire:
                     self.sent.append(message[4:].strip(b"\0").decode())
                 server.sendall(kind + message)
 
-    def give_back(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass on the server's messages as they come."""
+    def forward_responses(self, client: socket.socket, server: socket.socket) -> None:
+        """Forward messages of the server unchanged."""
         with suppress(OSError):
             while data := server.recv(65536):
                 client.sendall(data)

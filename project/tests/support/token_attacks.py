@@ -1,4 +1,4 @@
-"""The door of the service, and good tokens to spoil before it."""
+"""A base class for tests that attack the service with invalid tokens."""
 
 from collections.abc import Iterable
 
@@ -6,25 +6,27 @@ from project.accounts.signing_keys import source
 from project.clock import utcnow
 from project.security.signing_keys import Algorithm
 from project.security.tokens import Claims, Purpose
-from project.tests.accounts.test_signing_keys import LEAD, SERVICE_TOKEN, KeysCase
 from project.tests.support.attacks import Attack
 from project.tests.support.contract import INVALID_TOKEN
 from project.tests.support.forge import Good, decoded
+from project.tests.support.signing_keys import LEAD, SERVICE_TOKEN, SigningKeysCase
 from project.tests.utils import InProcess, Reply
 
 
 def read(token: str, good: Good) -> Claims:
-    """Return the claims of a token that is read as the good one is."""
+    """Decode a token with the key and purpose of a valid one."""
     return decoded(token, [good.key], Purpose(str(good.payload["aud"])), utcnow())
 
 
-class DoorCase(KeysCase):
-    """One process that takes tokens of all three algorithms, and a good one of each to spoil."""
+class TokenAttackCase(SigningKeysCase):
+    """One process that accepts tokens of all three algorithms, and valid tokens of each."""
 
     def setUp(self) -> None:
         super().setUp()
         apps = {algorithm: self.new_app(TOKEN_ALGORITHM=algorithm.value) for algorithm in Algorithm}
-        self.token(InProcess(apps[Algorithm.HS256].test_client()))  # the secret signed before
+        self.token(
+            InProcess(apps[Algorithm.HS256].test_client())
+        )  # so that SECRET_KEY has signed tokens
         self.clock.shift(1)
         for app in apps.values():
             with app.app_context():
@@ -42,22 +44,22 @@ class DoorCase(KeysCase):
                 self.good.append(Good.of(body[name], key))
 
     def replies(self, token: str, purpose: str) -> Iterable[Reply]:
-        """Show a token wherever one of its purpose is taken and why it is refused is told."""
+        """Send a token to the routes that accept its purpose and report an error."""
         if purpose == Purpose.REFRESH:
             yield self.caller.post("/auth/refresh", {"refresh_token": token})
-        # Blanks around it are the field's, and no field holds what is not printed.
+        # A header field cannot contain other characters, and loses spaces at its ends.
         elif token.isascii() and token.isprintable() and token == token.strip(" "):
             yield self.caller.status(token)
 
     def introspect(self, token: str) -> dict[str, object]:
-        """Return what another service is told of a token."""
+        """Return the introspection of a token."""
         reply = self.caller.post("/auth/introspect", {"token": token}, SERVICE_TOKEN)
         self.assertEqual(reply.status, 200)
-        told: dict[str, object] = reply.body
-        return told
+        introspection: dict[str, object] = reply.body
+        return introspection
 
-    def assert_taken(self, token: str, good: Good) -> None:
-        """Hold a token to be read as the good one is."""
+    def assert_token_accepted(self, token: str, good: Good) -> None:
+        """Assert that a token is accepted as the valid one is."""
         claims = read(token, good)
         self.assertEqual(claims.session_id.hex, good.payload["sid"])
         for reply in self.replies(token, str(good.payload["aud"])):
@@ -65,23 +67,23 @@ class DoorCase(KeysCase):
         if claims.purpose is Purpose.ACCESS:
             self.assertIs(self.introspect(token)["active"], True)
 
-    def assert_shut(self, token: str, good: Good) -> None:
-        """Hold a token to the one refusal, wherever the good one would be taken."""
+    def assert_token_rejected(self, token: str, good: Good) -> None:
+        """Assert that every route rejects a token with the same error."""
         purpose = str(good.payload["aud"])
         for reply in self.replies(token, purpose):
-            self.assert_refused(reply, 401, INVALID_TOKEN, "token_invalid")
+            self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
         if purpose == Purpose.ACCESS:
             self.assertEqual(self.introspect(token), {"active": False})
 
-    def assert_all_shut(self, attack: Attack) -> None:
-        """Hold the door shut to everything that an attack makes of the good tokens."""
+    def assert_all_rejected(self, attack: Attack) -> None:
+        """Assert that every token of an attack is rejected."""
         for good in self.good:
             for name, token in attack(good):
                 with self.subTest(good.header["alg"], aud=good.payload["aud"], attack=name):
-                    self.assert_shut(token, good)
-        self.assert_nothing_happened()
+                    self.assert_token_rejected(token, good)
+        self.assert_sessions_unchanged()
 
-    def assert_nothing_happened(self) -> None:
-        """Hold every session to be open still, and its tokens to be good."""
+    def assert_sessions_unchanged(self) -> None:
+        """Assert that every session is still active and its tokens are accepted."""
         for good in self.good:
-            self.assert_taken(good.text, good)
+            self.assert_token_accepted(good.text, good)

@@ -48,7 +48,7 @@ class Secrets(set[str]):
 
 
 class TestLeaks(BaseTestCase):
-    """A broad traffic at DEBUG, and then a look at every line and every row."""
+    """Requests of every kind at level DEBUG, then every log line and audit row is checked."""
 
     overrides: ClassVar[dict[str, object]] = {
         "TOKEN_ALGORITHM": "ES256",
@@ -57,7 +57,7 @@ class TestLeaks(BaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.written = self.enterContext(captured_logs.caught())
+        self.written = self.enterContext(captured_logs.captured())
         self.secrets = Secrets({PASSWORD, WRONG, EMAIL, SERVICE_TOKEN, databases.SECRET_KEY})
         self.secrets.add(digests.sha256(SERVICE_TOKEN))
 
@@ -69,10 +69,10 @@ class TestLeaks(BaseTestCase):
             return [json.dumps(tuple(row), default=str, ensure_ascii=False) for row in rows]
 
     def assert_nothing_leaked(self) -> None:
-        """Hold every line and every row to be whole, and free of secrets."""
+        """Assert that every line and every row is complete and contains no secret."""
         rows, said = self.rows(), self.written.getvalue()
         self.assertGreater(len(self.written.objects), len(rows))
-        self.assertEqual(self.written.said("forged"), [])
+        self.assertEqual(self.written.with_message("forged"), [])
         for text in (said, json.dumps(self.written.objects, ensure_ascii=False), *rows):
             for secret in self.secrets:
                 self.assertNotIn(secret, text)
@@ -92,8 +92,8 @@ class TestLeaks(BaseTestCase):
         self.caller.logout(reply.body["auth_token"])
         self.command_everything()
         self.assert_nothing_leaked()
-        told = {line["message"] for line in self.written.objects}
-        self.assertLessEqual({"login.failed", "refresh_token.reused", "user.deleted"}, told)
+        messages = {line["message"] for line in self.written.objects}
+        self.assertLessEqual({"login.failed", "refresh_token.reused", "user.deleted"}, messages)
 
     def introspect(self, token: str) -> None:
         """Ask about a token by a service's token, a wrong one and none."""
@@ -124,7 +124,7 @@ class TestLeaks(BaseTestCase):
         self.caller.register("ada", EMAIL, PASSWORD)
         replies = [self.caller.login(EMAIL, f"{WRONG} {guess}").status for guess in range(7)]
         self.assertEqual(replies[-1], 429)
-        self.assertEqual(len(self.written.said("attempt.throttled")), 1)
+        self.assertEqual(len(self.written.with_message("attempt.throttled")), 1)
         self.assert_nothing_leaked()
 
     def test_hostile_fields(self) -> None:
@@ -145,7 +145,7 @@ class TestLeaks(BaseTestCase):
         for method, path in self.hostile_requests():
             self.app.test_client().open(path, method=method)
         self.assertEqual(len(self.written.objects), 3 * len(HOSTILE_AGENTS))
-        self.assertEqual(self.written.said("forged"), [])
+        self.assertEqual(self.written.with_message("forged"), [])
 
     def hostile_requests(self) -> Iterator[tuple[str, str]]:
         """Yield methods and paths that would be lines."""
@@ -162,10 +162,10 @@ class TestBadInputLeaks(BadInput):
 
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(self.assert_nothing_leaked, self.enterContext(captured_logs.caught()))
+        self.addCleanup(self.assert_nothing_leaked, self.enterContext(captured_logs.captured()))
 
-    def assert_nothing_leaked(self, written: captured_logs.Lines) -> None:
-        """Hold every line to be an object, and to hold nothing that was sent."""
+    def assert_nothing_leaked(self, written: captured_logs.CapturedLines) -> None:
+        """Assert that every line is an object and contains no input."""
         said = written.getvalue()
         self.assertTrue(written.objects)
         for sent in (PASSWORD, f'"{GOOD["password"]}"', GOOD["email"], "@b.c", "OR 1=1", "secret"):

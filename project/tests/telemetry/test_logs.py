@@ -1,4 +1,4 @@
-"""What is logged: one event a line, whoever says it and whatever a client sends."""
+"""The log: one event a line, from every source and for every input."""
 
 import errno
 import logging
@@ -48,7 +48,7 @@ class TestFormatters(TestCase):
         made = record("hello %s", "you", status=200, user_id=None)
         made.created = 1_767_225_600.1239
         self.assertEqual(
-            captured_logs.object_of(JSONFormatter().format(made)),
+            captured_logs.parse(JSONFormatter().format(made)),
             {
                 "time": "2026-01-01T00:00:00.123Z",
                 "level": "INFO",
@@ -71,14 +71,12 @@ class TestFormatters(TestCase):
             self.assertTrue(line.isprintable(), line)
             self.assertIn("\\u202e", line)
 
-    def test_nor_does_a_traceback(self) -> None:
+    def test_a_traceback_is_one_line(self) -> None:
         try:
             raise ValueError(HOSTILE)
         except ValueError:
             made = record("failed", exc_info=sys.exc_info())
-        self.assertIn(
-            "ValueError", captured_logs.object_of(JSONFormatter().format(made))["exc_info"]
-        )
+        self.assertIn("ValueError", captured_logs.parse(JSONFormatter().format(made))["exc_info"])
         first, *others = ReadableFormatter().format(made).split("\n")
         self.assertTrue(first.endswith("failed"))
         for line in others:
@@ -89,12 +87,12 @@ class TestFormatters(TestCase):
 class TestAccess(BaseTestCase):
     """One line a request."""
 
-    def test_a_request_is_told(self) -> None:
+    def test_a_request_is_logged(self) -> None:
         user_id = self.add_user()
         token = self.add_token(user_id)
-        with captured_logs.caught() as written:
+        with captured_logs.captured() as written:
             self.caller.get(f"/users/{user_id}?q=secret", token, **{"X-Request-ID": REQUEST_ID})
-        (line,) = written.said(COMPLETED)
+        (line,) = written.with_message(COMPLETED)
         self.assertLess(line.pop("duration_ms"), 10_000)
         self.assertRegex(line.pop("time"), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual(
@@ -114,37 +112,37 @@ class TestAccess(BaseTestCase):
         )
 
     def test_a_path_that_is_none_of_ours_is_not_told(self) -> None:
-        with captured_logs.caught() as written:
+        with captured_logs.captured() as written:
             self.caller.get("/secret")
-        (line,) = written.said(COMPLETED)
+        (line,) = written.with_message(COMPLETED)
         self.assertEqual((line["route"], line["status"], line["user_id"]), (None, 404, None))
         self.assertNotIn("secret", written.getvalue())
 
     def test_what_is_asked_all_the_time_is_told_where_it_fails(self) -> None:
         token = self.add_token(self.add_user())
-        with captured_logs.caught(level=logging.INFO) as written:
+        with captured_logs.captured(level=logging.INFO) as written:
             for path in ("/auth/status", "/auth/forward", "/ping", "/health/live"):
                 self.assertEqual(self.caller.get(path, token).status, 200)
             self.assertEqual(written.objects, [])
             self.caller.status("a.b.c")
-        self.assertEqual([line["status"] for line in written.said(COMPLETED)], [401])
+        self.assertEqual([line["status"] for line in written.with_message(COMPLETED)], [401])
 
-    def test_at_debug_all_is_told(self) -> None:
-        with captured_logs.caught() as written:
+    def test_every_request_is_logged_at_debug(self) -> None:
+        with captured_logs.captured() as written:
             self.caller.get("/ping")
-        (line,) = written.said(COMPLETED)
+        (line,) = written.with_message(COMPLETED)
         self.assertEqual((line["level"], line["route"]), ("DEBUG", "/ping"))
 
     def test_a_duration_is_measured(self) -> None:
-        with captured_logs.caught() as written, time_machine.travel(0, tick=False):
+        with captured_logs.captured() as written, time_machine.travel(0, tick=False):
             self.caller.register()
-        self.assertGreater(written.said(COMPLETED)[0]["duration_ms"], 0.5)
+        self.assertGreater(written.with_message(COMPLETED)[0]["duration_ms"], 0.5)
 
     def test_a_fault_of_ours_has_the_id_of_its_request(self) -> None:
         self.add_user()
         lifetime = self.app.config.pop("TOKEN_LIFETIME")
         self.addCleanup(self.app.config.update, TOKEN_LIFETIME=lifetime)
-        with captured_logs.caught() as written:
+        with captured_logs.captured() as written:
             reply = self.caller.login()
         failed, answered = written.objects
         self.assertEqual((failed["level"], answered["status"]), ("ERROR", 500))
@@ -160,16 +158,17 @@ class TestAccess(BaseTestCase):
             self.assert_served_in_silence(output)
 
     def assert_served_in_silence(self, output: TextIO | None) -> None:
-        """Hold a request to be answered, and nothing to be said of its lines elsewhere."""
+        """Assert that a request succeeds and that nothing is printed to standard error."""
         logs.write_to(output)
         with redirect_stderr(StringIO()) as said:
             self.assertEqual(self.caller.get("/users").status, 401)
         self.assertEqual(said.getvalue(), "")
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestServers(TestCase):
-    """Everything that the service writes in production, whoever says it."""
+    """All output of a server in production."""
 
     def setUp(self) -> None:
         self.settings = servers.environment(
@@ -185,11 +184,11 @@ class TestServers(TestCase):
                 caller = OverHTTP(url)
                 caller.get("/users/x")
                 caller.register(password="correct horse battery")  # there is no schema: an outage
-            told = [captured_logs.object_of(line) for line in said]
-            access = [line for line in told if line["message"] == COMPLETED]
+            parsed = [captured_logs.parse(line) for line in said]
+            access = [line for line in parsed if line["message"] == COMPLETED]
             self.assertEqual([line["status"] for line in access], [401, 503], kind)
             server = "_granian" if kind == "granian" else "gunicorn.error"
-            self.assertIn(server, {line["logger"] for line in told})
+            self.assertIn(server, {line["logger"] for line in parsed})
 
     def test_the_migrations_lines_are_objects_too(self) -> None:
         done = subprocess.run(
@@ -201,9 +200,7 @@ class TestServers(TestCase):
             check=True,
         )
         *applied, answer = done.stdout.splitlines()
-        self.assertEqual(
-            {captured_logs.object_of(line)["logger"] for line in applied}, {"migrations"}
-        )
+        self.assertEqual({captured_logs.parse(line)["logger"] for line in applied}, {"migrations"})
         self.assertIn("is at revision", answer)
         self.assertEqual(done.stderr, "")
 

@@ -22,14 +22,17 @@ from project.tests.support import databases, servers
 from project.tests.support.scraping import DIGEST, Scrape, scrape
 from project.tests.utils import OverHTTP
 
+pytestmark = pytest.mark.processes
+
+
 MAX_RETRIES = 60.0
 REQUESTS = 60
 PING = {"route": "/ping", "method": "GET", "status": "200"}
 
 
-def pings(told: Scrape) -> float:
+def pings(metrics: Scrape) -> float:
     """Return how many pings were counted."""
-    return told.value("users_request_seconds_count", **PING)
+    return metrics.value("users_request_seconds_count", **PING)
 
 
 class WorkersCase(TestCase):
@@ -70,15 +73,15 @@ class WorkersCase(TestCase):
                 sent += 1
         return sent
 
-    def test_whoever_answers_tells_the_sum_of_all(self) -> None:
+    def test_every_worker_returns_the_sum_of_all(self) -> None:
         with self.serving() as caller:
             sent = self.ping_until(caller, lambda: len(self.counting()) == servers.WORKERS)
-            told = [scrape(caller) for _ in range(12)]
-            self.assertEqual({pings(each) for each in told}, {sent})
-            self.assertEqual({each.value("users_hashing_threads") for each in told}, {6})
+            metrics = [scrape(caller) for _ in range(12)]
+            self.assertEqual({pings(each) for each in metrics}, {sent})
+            self.assertEqual({each.value("users_hashing_threads") for each in metrics}, {6})
             self.assertEqual(stat.S_IMODE(self.shared().stat().st_mode), 0o700)
 
-    def test_a_start_begins_anew(self) -> None:
+    def test_counters_start_at_zero(self) -> None:
         for _ in range(2):
             with self.serving() as caller:
                 caller.get("/ping")
@@ -98,7 +101,7 @@ class WorkersCase(TestCase):
 
 
 class TestGranian(WorkersCase):
-    """The server that is shipped; told to, it replaces its workers."""
+    """The server that is shipped; metrics to, it replaces its workers."""
 
     __test__ = True
     kind = "granian"
@@ -126,9 +129,9 @@ class TestGunicorn(WorkersCase):
             doomed.kill()
             psutil.wait_procs([doomed], 30)
             sent += self.worker_replaced(caller, worker)
-            told = scrape(caller)
-            self.assertEqual(pings(told), sent)
-            self.assertEqual(told.value("users_hashing_threads"), 6)
+            metrics = scrape(caller)
+            self.assertEqual(pings(metrics), sent)
+            self.assertEqual(metrics.value("users_hashing_threads"), 6)
 
 
 @pytest.mark.any_database
@@ -153,7 +156,7 @@ class TestFolder(TestCase):
         metrics_folder.create()
         return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
-    def test_what_servers_of_before_have_left_is_removed(self) -> None:
+    def test_files_of_ended_servers_are_removed(self) -> None:
         left, other = self.leave("left"), self.folder / "other"
         other.mkdir()
         made = self.make()

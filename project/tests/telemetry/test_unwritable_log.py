@@ -16,6 +16,9 @@ from project.tests.support.paths import ROOT
 from project.tests.support.postgres import free_port
 from project.tests.utils import OverHTTP
 
+pytestmark = pytest.mark.processes
+
+
 KINDS = ("granian", "gunicorn")
 STANDARD_STREAMS = range(3)
 LOOK_SECONDS = 0.5
@@ -51,7 +54,7 @@ class TestUnwritableLog(TestCase):
             server.wait(30)
 
     def assert_serves(self, name: str) -> None:
-        """Hold requests to be answered as ever, also those that are told as events."""
+        """Assert that requests succeed, including those that are logged as events."""
         for _ in range(3):
             self.assertEqual(self.caller.get("/users").status, 401)
         reply = self.caller.register(name, f"{name}@example.com")

@@ -65,7 +65,7 @@ def _vector(key: dict[str, str], test: dict[str, object]) -> Vector:
         text=str(test["jws"]),
         is_valid=test["result"] == "valid",
         key_id=key["kid"],
-        secret=forge.opened(key["k"]) if "k" in key else None,
+        secret=forge.decoded_segment(key["k"]) if "k" in key else None,
     )
 
 
@@ -85,7 +85,7 @@ def is_good(vector: Vector) -> bool:
 def _is_usual(text: str) -> bool:
     if not COMPACT.fullmatch(text):
         return False
-    header = forge.opened(text.partition(".")[0])
+    header = forge.decoded_segment(text.partition(".")[0])
     return not re.search(rb"\s", header)
 
 
@@ -95,4 +95,4 @@ def _likeness(text: str, other: str) -> float:
 
 def _bytes(text: str) -> bytes:
     """Return what the segments spell, where text alone is shifted by a byte that was put before."""
-    return b".".join(forge.opened(segment) for segment in text.split("."))
+    return b".".join(forge.decoded_segment(segment) for segment in text.split("."))
