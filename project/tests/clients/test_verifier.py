@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import jwt
-from users_client import ServiceUnavailable, TokenRefused, Verifier
+from users_client import ServiceUnavailable, TokenRejected, Verifier
 
 from project.accounts import lifecycle, signing_keys
 from project.accounts.signing_keys import source
@@ -62,7 +62,7 @@ class ServedCase(BaseTestCase):
 
     def assert_token_refused(self, token: str, code: str) -> None:
         """Hold the verifier to refuse a token, by this code."""
-        with self.assertRaises(TokenRefused) as caught:
+        with self.assertRaises(TokenRejected) as caught:
             self.verifier.verify(token)
         self.assertEqual(caught.exception.code, code)
 
