@@ -41,7 +41,7 @@ class VerifierError(Exception):
 class TokenRejected(VerifierError):
     """The token is missing or not valid; `code` is the reason.
 
-    It is one of `token_missing`, `token_invalid`, `token_expired`, `session_ended`, `user_inactive`.
+    One of `token_missing`, `token_invalid`, `token_expired`, `session_ended`, `user_inactive`.
     A code that this version does not know becomes `token_invalid`.
     """
 
