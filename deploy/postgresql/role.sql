@@ -1,4 +1,4 @@
--- Makes the role `users` and the database `users` that it owns. See docs/deployment.md.
+-- Creates the role `users` and the database `users` that it owns. See docs/deployment.md.
 -- Run it with psql 14 or newer as a superuser, or as a managed database's administrator (CREATEROLE and
 -- CREATEDB), with the role's password in USERS_DB_PASSWORD. It can be run again: it sets the password, and
 -- the owner of the database and of the tables in it.

@@ -1,10 +1,10 @@
-"""Verifies the tokens of the users service, in the services that are shown them."""
+"""Verify access tokens of the users service in another service."""
 
 from users_client.errors import (
     NotPermitted,
     ServiceTokenRejected,
     ServiceUnavailable,
-    TokenRefused,
+    TokenRejected,
     VerifierError,
 )
 from users_client.tokens import Principal, UserPrincipal
@@ -15,7 +15,7 @@ __all__ = [
     "Principal",
     "ServiceTokenRejected",
     "ServiceUnavailable",
-    "TokenRefused",
+    "TokenRejected",
     "UserPrincipal",
     "Verifier",
     "VerifierError",

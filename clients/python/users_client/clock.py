@@ -1,6 +1,6 @@
-"""The clock by which a verifier measures how old what it knows is."""
+"""The clock that measures the age of cached keys and of the feed."""
 
 from collections.abc import Callable
 
 Clock = Callable[[], float]
-"""Answers seconds that never go back, like time.monotonic."""
+"""Returns seconds that never decrease, as time.monotonic does."""

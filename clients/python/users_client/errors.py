@@ -1,12 +1,12 @@
-"""What a verifier raises, each with the answer that the users service itself would give.
+"""The errors of a verifier, each with the response that the users service itself would send.
 
 The family:
 
     VerifierError
-    ├── TokenRefused            401, by the service's own codes
+    ├── TokenRejected            401, with a code of the users service
     ├── NotPermitted            403 not_permitted
     └── ServiceUnavailable      503 unavailable
-        └── ServiceTokenRejected    503 unavailable, with the remedy in its text
+        └── ServiceTokenRejected    503 unavailable; the text names the remedy
 """
 
 from typing import ClassVar
@@ -19,11 +19,11 @@ MESSAGES = {
     "user_inactive": "Something went wrong. Please contact us.",
 }
 RETRY_AFTER = 1
-"""Seconds after which a client may try again when the service was unavailable."""
+"""Seconds after which a client may retry if the service was unavailable."""
 
 
 class VerifierError(Exception):
-    """A refusal: what the caller is told. Its text is for the log and holds no token."""
+    """The base class: an error with a response. Its text is for the log and contains no token."""
 
     status: ClassVar[int]
     code: str
@@ -34,15 +34,15 @@ class VerifierError(Exception):
         return {"status": "error", "message": self.message, "code": self.code}
 
     def headers(self) -> dict[str, str]:
-        """Return the header fields that belong to this refusal."""
+        """Return the header fields that belong to this error."""
         return {}
 
 
-class TokenRefused(VerifierError):
-    """There is no token, or it opens nothing; `code` tells which.
+class TokenRejected(VerifierError):
+    """The token is missing or not valid; `code` is the reason.
 
-    One of `token_missing`, `token_invalid`, `token_expired`, `session_ended`, `user_inactive`. A
-    code that is newer than this package is `token_invalid`.
+    One of `token_missing`, `token_invalid`, `token_expired`, `session_ended`, `user_inactive`.
+    A code that this version does not know becomes `token_invalid`.
     """
 
     status = 401
@@ -59,7 +59,7 @@ class TokenRefused(VerifierError):
 
 
 class NotPermitted(VerifierError):
-    """The token is good, and its user may not do this."""
+    """The token is valid, but its user lacks the permission."""
 
     status = 403
     code = "not_permitted"
@@ -71,7 +71,7 @@ class NotPermitted(VerifierError):
 
 
 class ServiceUnavailable(VerifierError):
-    """Nobody can say now whether the token is good, so it opens nothing."""
+    """The token cannot be verified at the moment, so it is rejected."""
 
     status = 503
     code = "unavailable"
@@ -83,10 +83,10 @@ class ServiceUnavailable(VerifierError):
 
 
 class ServiceTokenRejected(ServiceUnavailable):
-    """The users service does not know the service token."""
+    """The users service rejects the service token."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the users service rejects the service token: make one by make_service_token, and list "
-            "its digest in the SERVICE_TOKENS of the users service"
+            "the users service rejects the service token: make one with make_service_token, and "
+            "add its digest to SERVICE_TOKENS of the users service"
         )

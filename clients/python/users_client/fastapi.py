@@ -1,4 +1,4 @@
-"""Guards for the routes of a FastAPI service; needs FastAPI, which the package itself does not."""
+"""Guards for the routes of a FastAPI service. This module requires FastAPI."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from users_client.verifier import Verifier
 
 
 def init_app(app: FastAPI) -> None:
-    """Have the app answer a VerifierError as the users service itself does."""
-    app.add_exception_handler(VerifierError, _answer)
+    """Make the app respond to a VerifierError as the users service does."""
+    app.add_exception_handler(VerifierError, _error_response)
 
 
 def requires_user(verifier: Verifier) -> Callable[[Request], Principal]:
-    """Return a dependency that is the request's principal."""
+    """Return a dependency that yields the principal of the request."""
 
-    # No `async`: FastAPI runs it in a thread, since it may wait for the users service.
+    # No `async`: FastAPI runs it in a thread, because it may wait for the users service.
     def principal(request: Request) -> Principal:
         return verifier.verify_header(request.headers.get("Authorization"))
 
@@ -26,9 +26,9 @@ def requires_user(verifier: Verifier) -> Callable[[Request], Principal]:
 
 
 def requires_admin(verifier: Verifier) -> Callable[[Request], UserPrincipal]:
-    """Return a dependency that is the request's principal where it is an administrator.
+    """Return a dependency that yields the principal if the user is an administrator.
 
-    Costs a request to the users service. Raises NotPermitted for other users.
+    Sends a request to the users service. Raises NotPermitted for other users.
     """
 
     def principal(request: Request) -> UserPrincipal:
@@ -40,6 +40,6 @@ def requires_admin(verifier: Verifier) -> Callable[[Request], UserPrincipal]:
     return principal
 
 
-def _answer(_: Request, error: Exception) -> JSONResponse:
+def _error_response(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, VerifierError)
     return JSONResponse(error.body(), error.status, error.headers())

@@ -1,4 +1,4 @@
-"""Guards for the views of a Flask service; needs Flask, which the package itself does not."""
+"""Guards for the views of a Flask service. This module requires Flask."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,9 +20,9 @@ Guarded = Callable[Arguments, Returned | Response]
 def requires_user(
     verifier: Verifier,
 ) -> Callable[[View[Principal, Arguments, Returned]], Guarded[Arguments, Returned]]:
-    """Pass the request's principal to the view, as its first argument.
+    """Pass the principal of the request to the view, as its first argument.
 
-    Answers 401, or 503 where nobody can say, as the users service itself does.
+    Responds with 401 to an invalid token, and 503 if it cannot be verified at the moment.
     """
     return _guard(verifier.verify_header)
 
@@ -30,10 +30,10 @@ def requires_user(
 def requires_admin(
     verifier: Verifier,
 ) -> Callable[[View[UserPrincipal, Arguments, Returned]], Guarded[Arguments, Returned]]:
-    """Pass the request's principal to the view where it is an administrator.
+    """Pass the principal of the request to the view if the user is an administrator.
 
-    Costs a request to the users service. Answers 403 to other users, and else what requires_user
-    does.
+    Sends a request to the users service. Responds with 403 to other users, and otherwise as
+    requires_user does.
     """
 
     def verify(authorization: str | None) -> UserPrincipal:
@@ -54,7 +54,7 @@ def _guard(
             try:
                 principal = verify(request.headers.get("Authorization"))
             except VerifierError as error:
-                return _answer(error)
+                return _error_response(error)
             return view(principal, *args, **kwargs)
 
         return guarded
@@ -62,6 +62,6 @@ def _guard(
     return decorate
 
 
-def _answer(error: VerifierError) -> Response:
+def _error_response(error: VerifierError) -> Response:
     body = json.dumps(error.body())
     return Response(body, error.status, error.headers(), mimetype="application/json")

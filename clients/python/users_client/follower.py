@@ -1,4 +1,4 @@
-"""The one thread by which a process follows the service's keys and its feed."""
+"""The thread that polls the published keys and the feed of ended sessions."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ _log = logging.getLogger("users_client")
 
 
 class Follower:
-    """Keeps the keys and the feed current, from the first use until it is stopped."""
+    """Polls the keys and the feed, from the first use until it is stopped."""
 
     def __init__(self, keys: KeySet, feed: Feed, poll_interval: float) -> None:
         self._keys = keys
@@ -20,17 +20,17 @@ class Follower:
         self._starting = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._is_behind = False
+        self._is_failing = False
 
     def start(self) -> None:
-        """Follow once here and now, then on in a thread; nothing where that is running."""
+        """Poll once, then start the thread; do nothing if it is running."""
         if self._is_running():
             return
         with self._starting:
             if not self._is_running() and not self._stopped.is_set():
-                self._follow_once()
+                self._poll_once()
                 self._thread = threading.Thread(
-                    target=self._follow, name="users-client", daemon=True
+                    target=self._poll_repeatedly, name="users-client", daemon=True
                 )
                 self._thread.start()
 
@@ -44,23 +44,23 @@ class Follower:
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def _follow(self) -> None:
+    def _poll_repeatedly(self) -> None:
         while not self._stopped.wait(self._poll_interval):
-            self._follow_once()
+            self._poll_once()
 
-    def _follow_once(self) -> None:
-        faults = []
-        for follow in (self._keys.refresh, self._feed.poll):
+    def _poll_once(self) -> None:
+        failures = []
+        for poll in (self._keys.refresh, self._feed.poll):
             try:
-                follow()
-            except ServiceUnavailable as fault:
-                faults.append(str(fault))
-        self._tell(faults)
+                poll()
+            except ServiceUnavailable as error:
+                failures.append(str(error))
+        self._log_change(failures)
 
-    def _tell(self, faults: list[str]) -> None:
-        """Log when the service goes out of reach and when it is back, not at every attempt."""
-        if faults and not self._is_behind:
-            _log.warning("cannot follow the users service: %s", "; ".join(faults))
-        if self._is_behind and not faults:
-            _log.warning("following the users service again")
-        self._is_behind = bool(faults)
+    def _log_change(self, failures: list[str]) -> None:
+        """Log when polling starts to fail and when it works again, not at every poll."""
+        if failures and not self._is_failing:
+            _log.warning("cannot poll the users service: %s", "; ".join(failures))
+        if self._is_failing and not failures:
+            _log.warning("polling the users service works again")
+        self._is_failing = bool(failures)

@@ -1,13 +1,13 @@
-"""JSON as RFC 8259 means it, where Python's own reader is more generous."""
+"""Strict JSON (RFC 8259): Python's own parser accepts more."""
 
 import json
 
 
 def loads(raw: bytes) -> object:
-    """Return the value that these UTF-8 bytes spell.
+    """Parse UTF-8 bytes.
 
     Raises ValueError for anything but UTF-8, for NaN and the infinities (RFC 8259, section 6), for
-    an object that names a member twice (section 4) and for nesting deeper than the reader's stack.
+    an object with a duplicate member (section 4) and for nesting that is too deep for the parser.
     """
     try:
         return _DECODER.decode(raw.decode("utf-8"))
@@ -18,12 +18,12 @@ def loads(raw: bytes) -> object:
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
+        raise ValueError("duplicate member")
     return members
 
 
-def _refuse_constant(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_reject_constant)

@@ -1,10 +1,10 @@
-"""A verifier for the tests of a service: it accepts the tokens a test makes, and sends nothing."""
+"""A verifier for tests: it accepts the tokens that a test creates, and sends no request."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import uuid4
 
-from users_client.errors import ServiceUnavailable, TokenRefused
+from users_client.errors import ServiceUnavailable, TokenRejected
 from users_client.tokens import Principal, UserPrincipal
 from users_client.verifier import Verifier
 
@@ -12,7 +12,7 @@ LIFETIME = timedelta(minutes=30)
 
 
 class FakeVerifier(Verifier):
-    """Takes the place of a Verifier; `available` set to False is a users service that is away."""
+    """Replaces a Verifier. Set `available` to False to simulate an outage of the users service."""
 
     def __init__(self) -> None:
         super().__init__("http://users.invalid")
@@ -30,7 +30,7 @@ class FakeVerifier(Verifier):
         user_id: int | None = None,
         lifetime: timedelta = LIFETIME,
     ) -> str:
-        """Return the access token of a user in a new session; the user is whatever is said here."""
+        """Create a user with a session, and return the access token."""
         now = datetime.now(UTC)
         token = f"fake-{uuid4().hex}"
         number = next(self._numbers) if user_id is None else user_id
@@ -44,23 +44,23 @@ class FakeVerifier(Verifier):
         self._ended.add(token)
 
     def verify(self, token: str) -> Principal:
-        """Return whose the token is. Raises TokenRefused or ServiceUnavailable."""
+        """Return the principal of the token. Raises TokenRejected or ServiceUnavailable."""
         return self.fetch_user(token)
 
     def fetch_user(self, token: str) -> UserPrincipal:
-        """Return whose the token is. Raises TokenRefused or ServiceUnavailable."""
+        """Return the principal of the token. Raises TokenRejected or ServiceUnavailable."""
         if not self.available:
-            raise ServiceUnavailable("the test says so")
+            raise ServiceUnavailable("made unavailable by the test")
         user = self._users.get(token)
         if user is None:
-            raise TokenRefused("token_invalid")
+            raise TokenRejected("token_invalid")
         if token in self._ended:
-            raise TokenRefused("session_ended")
+            raise TokenRejected("session_ended")
         if user.expires_at <= datetime.now(UTC):
-            raise TokenRefused("token_expired")
+            raise TokenRejected("token_expired")
         return user
 
     def check(self) -> None:
-        """Raise ServiceUnavailable where the service is away."""
+        """Raise ServiceUnavailable if `available` is False."""
         if not self.available:
-            raise ServiceUnavailable("the test says so")
+            raise ServiceUnavailable("made unavailable by the test")

@@ -1,9 +1,9 @@
-"""Decides whether a token is good: here where what is known here is young enough, else by asking.
+"""Verify access tokens: in this process if possible, otherwise by a request to the users service.
 
-A token that was signed by a published key costs no request: its signature is verified here, and its
-session looked up among those that have ended. A token that was signed by the service's secret, and
-every token while the feed of ended sessions is not current or there is no service token to read it
-by, is sent to the service. When that does not answer, nothing is good.
+A token signed with a published key needs no request: this package verifies the signature and looks
+for the session in the feed of ended sessions. A token signed with the service's secret is sent to
+the service. So is every token if there is no service token or the feed is not current. If the
+service does not respond, every such token is rejected.
 """
 
 import os
@@ -16,27 +16,27 @@ from typing import Self
 from weakref import WeakSet
 
 from users_client.clock import Clock
-from users_client.errors import ServiceUnavailable, TokenRefused
+from users_client.errors import ServiceUnavailable, TokenRejected
 from users_client.feed import Feed
 from users_client.follower import Follower
 from users_client.jwks import KeySet
-from users_client.service import BEARER, Answer, Service
-from users_client.tokens import ALGORITHMS, Principal, Reading, UserPrincipal, read
+from users_client.service import BEARER, Service, ServiceResponse
+from users_client.tokens import ALGORITHMS, ParsedToken, Principal, UserPrincipal, parse
 
 STATUS_PATH = "/auth/status"
 
 
 class Verifier:
-    """Verifies access tokens; one for a process and all of its threads.
+    """Verifies access tokens. One verifier serves all threads of a process.
 
-    `url` may have a path, where a proxy serves the users service under one. Without a
-    `service_token` every token is sent to the service. `algorithms` are those by which the service
-    signs: a token that names another is rejected without a request. `poll_interval` is how many
-    seconds a logout may take to count here. What was learned longer ago than `max_staleness`
-    seconds is not relied on. Nothing is sent before the first verification. A process that is
-    forked begins anew, with connections and a thread of its own.
+    `url` is the users service, with a path if a proxy adds one. Without a `service_token` every
+    token is sent to the service. `algorithms` are those of the service: a token with another one
+    is rejected without a request. A logout takes effect after at most `poll_interval` seconds. If
+    the feed was last read more than `max_staleness` seconds ago, every token is sent to the
+    service. The first verification sends the first request. A forked process starts with its own
+    connections and thread.
 
-    Raises ValueError for a URL, a service token, algorithms or times that cannot be.
+    Raises ValueError for an invalid URL, service token, algorithm or time.
     """
 
     def __init__(  # noqa: PLR0913  # settings, by name
@@ -50,7 +50,7 @@ class Verifier:
         clock: Clock = time.monotonic,
     ) -> None:
         if service_token is not None and not BEARER.fullmatch(service_token):
-            raise ValueError("the service token is none that make_service_token makes")
+            raise ValueError("the service token must be one that make_service_token prints")
         if isinstance(algorithms, str) or not algorithms or not ALGORITHMS.issuperset(algorithms):
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ALGORITHMS))}")
         if not 0 < poll_interval < max_staleness:
@@ -60,11 +60,11 @@ class Verifier:
         self._poll_interval, self._max_staleness = poll_interval, max_staleness
         self._clock = clock
         self._closed = False
-        self._begin()
+        self._init_process()
         _verifiers.add(self)
 
-    def _begin(self) -> None:
-        """Make what belongs to one process: connections, locks, and a thread that is yet to run."""
+    def _init_process(self) -> None:
+        """Create what belongs to one process: connections, locks, and the thread."""
         self._service = Service(self._url)
         self._keys = KeySet(self._service, self._clock)
         token = self._service_token or ""
@@ -72,7 +72,7 @@ class Verifier:
         self._follower = Follower(self._keys, self._feed, self._poll_interval)
 
     def check(self) -> None:
-        """Ask the service whether it answers and knows the service token; call it at start-up.
+        """Check that the service responds and accepts the service token; call it at startup.
 
         Raises ServiceTokenRejected or ServiceUnavailable.
         """
@@ -81,76 +81,77 @@ class Verifier:
             self._feed.check()
 
     def verify(self, token: str) -> Principal:
-        """Return whose this access token is.
+        """Verify an access token and return its principal.
 
-        Raises TokenRefused for a token that opens nothing, and ServiceUnavailable where nobody can
-        say. Only the first call, an unknown key and what must be asked wait for the service.
+        Raises TokenRejected for an invalid token, and ServiceUnavailable if it cannot be verified
+        at the moment. Waits for the service in the first call, for an unknown key, and for a token
+        that must be sent to the service.
         """
-        reading = self._read(token)
-        if reading.key_id is None or self._service_token is None:
-            self._ask(token, reading)
+        parsed = self._parse(token)
+        if parsed.key_id is None or self._service_token is None:
+            self._fetch_status(token, parsed)
         else:
-            self._decide(token, reading, reading.key_id)
-        reading.check_time(datetime.now(UTC))
-        return reading.principal
+            self._verify_here(token, parsed, parsed.key_id)
+        parsed.check_time(datetime.now(UTC))
+        return parsed.principal
 
     def fetch_user(self, token: str) -> UserPrincipal:
-        """Return whose this access token is, with username, e-mail address and rights.
+        """Verify an access token and return its principal with name, e-mail address and rights.
 
-        Costs one request. Raises what verify() raises.
+        Sends one request. Raises the errors of verify().
         """
-        reading = self._read(token)
-        user = _user(reading.principal, self._ask(token, reading))
-        reading.check_time(datetime.now(UTC))
+        parsed = self._parse(token)
+        user = _user(parsed.principal, self._fetch_status(token, parsed))
+        parsed.check_time(datetime.now(UTC))
         return user
 
     def verify_header(self, authorization: str | None) -> Principal:
-        """Return whose the bearer token of an Authorization header is (RFC 6750, section 2.1).
+        """Verify the bearer token of an Authorization header (RFC 6750, section 2.1).
 
-        Raises what verify() raises; TokenRefused also where there is no header or no token in it.
+        Raises the errors of verify(); TokenRejected also if the header or its token is missing.
         """
         return self.verify(bearer_token(authorization))
 
     def fetch_user_by_header(self, authorization: str | None) -> UserPrincipal:
-        """Return what fetch_user() does of the bearer token of an Authorization header."""
+        """Call fetch_user() with the bearer token of an Authorization header."""
         return self.fetch_user(bearer_token(authorization))
 
-    def _read(self, token: str) -> Reading:
+    def _parse(self, token: str) -> ParsedToken:
         if self._closed:
             raise RuntimeError("the verifier is closed")
-        reading = read(token)
-        if reading.algorithm not in self._algorithms:
-            raise TokenRefused("token_invalid", f"{reading.algorithm} is not accepted")
-        return reading
+        parsed = parse(token)
+        if parsed.algorithm not in self._algorithms:
+            raise TokenRejected("token_invalid", f"{parsed.algorithm} is not accepted")
+        return parsed
 
-    def _decide(self, token: str, reading: Reading, key_id: str) -> None:
-        """Let pass a token of a published key whose session has not ended."""
+    def _verify_here(self, token: str, parsed: ParsedToken, key_id: str) -> None:
+        """Verify a token here. Raises TokenRejected if it is not valid."""
         self._follower.start()
         if not self._feed.is_current():
-            self._ask(token, reading)
+            self._fetch_status(token, parsed)
             return
         if self._feed.has_key(key_id):
-            raise TokenRefused("token_invalid", "the key was retired")
+            raise TokenRejected("token_invalid", "the key was retired")
         key = self._keys.find(key_id)
-        if key is None or not key.signed(token):
-            raise TokenRefused("token_invalid", "the signature is not the service's")
-        if self._feed.has_session(reading.principal.session_id):
-            raise TokenRefused("session_ended")
+        if key is None or not key.verifies(token):
+            raise TokenRejected("token_invalid", "the signature is not the service's")
+        if self._feed.has_session(parsed.principal.session_id):
+            raise TokenRejected("session_ended")
 
-    def _ask(self, token: str, reading: Reading) -> Mapping[str, object]:
-        """Return what the service says of the user of a token that it lets pass."""
-        answer = self._service.get(STATUS_PATH, token)
-        if answer.status == 401:
-            raise _refusal(answer)
-        data = answer.member("data")
-        if answer.status != 200 or answer.member("status") != "success":
-            raise ServiceUnavailable(f"{STATUS_PATH}: status {answer.status}")
-        if not isinstance(data, dict) or data.get("id") != reading.principal.user_id:
-            raise ServiceUnavailable(f"{STATUS_PATH}: the answer is not about this token")
+    def _fetch_status(self, token: str, parsed: ParsedToken) -> Mapping[str, object]:
+        """Send a token to the service and return its user. Raises TokenRejected for a 401."""
+        response = self._service.get(STATUS_PATH, token)
+        if response.status == 401:
+            raise _error(response)
+        data = response.member("data")
+        if response.status != 200 or response.member("status") != "success":
+            raise ServiceUnavailable(f"{STATUS_PATH}: status {response.status}")
+        if not isinstance(data, dict) or data.get("id") != parsed.principal.user_id:
+            raise ServiceUnavailable(f"{STATUS_PATH}: the response is about another user")
         return data
 
     def close(self) -> None:
-        """Stop the thread and close the connections; a closed verifier verifies nothing."""
+        """Stop the thread and close the connections. The verifier cannot be used afterwards."""
         self._closed = True
         self._follower.stop()
         self._service.close()
@@ -168,18 +169,18 @@ class Verifier:
 
 
 def bearer_token(authorization: str | None) -> str:
-    """Return the token of an Authorization header. Raises TokenRefused where there is none."""
+    """Return the token of an Authorization header. Raises TokenRejected if there is none."""
     if authorization is None:
-        raise TokenRefused("token_missing", sent=False)
+        raise TokenRejected("token_missing", sent=False)
     scheme, _, token = authorization.partition(" ")
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
-        raise TokenRefused("token_invalid", "no bearer token in the header", sent=False)
+        raise TokenRejected("token_invalid", "no bearer token in the header", sent=False)
     return token
 
 
 def _user(principal: Principal, data: Mapping[str, object]) -> UserPrincipal:
-    """Return the principal with the user's names and rights. Raises ServiceUnavailable."""
+    """Return the principal with the user's data. Raises ServiceUnavailable if that is malformed."""
     username, email, admin = data.get("username"), data.get("email"), data.get("admin")
     if not isinstance(username, str) or not isinstance(email, str) or not isinstance(admin, bool):
         raise ServiceUnavailable(f"{STATUS_PATH}: not a user")
@@ -189,26 +190,26 @@ def _user(principal: Principal, data: Mapping[str, object]) -> UserPrincipal:
     )  # fmt: skip
 
 
-def _refusal(answer: Answer) -> TokenRefused:
-    """Return the service's refusal of a token. Raises ServiceUnavailable for somebody else's."""
-    code = answer.member("code")
-    if answer.member("status") != "error" or not isinstance(code, str):
-        raise ServiceUnavailable(f"{STATUS_PATH}: a refusal that is not the service's")
-    return TokenRefused(code)
+def _error(response: ServiceResponse) -> TokenRejected:
+    """Return the error in a 401. Raises ServiceUnavailable if it is not the users service's."""
+    code = response.member("code")
+    if response.member("status") != "error" or not isinstance(code, str):
+        raise ServiceUnavailable(f"{STATUS_PATH}: a 401 that is not the users service's")
+    return TokenRejected(code)
 
 
 _verifiers: WeakSet[Verifier] = WeakSet()
 
 
-def _begin_anew() -> None:
-    """Give a forked process nothing of its parent's.
+def _reset_after_fork() -> None:
+    """Create new connections and locks in a forked process.
 
-    A connection that two processes read would give one the answer to the other's question, and a
-    lock may have been held by a thread that is not here.
+    If two processes read from one connection, they would get each other's responses. A lock may
+    have been held by a thread that does not exist in the child.
     """
     for verifier in list(_verifiers):
-        verifier._begin()
+        verifier._init_process()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)

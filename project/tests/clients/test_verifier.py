@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import jwt
 import pytest
-from users_client import ServiceUnavailable, TokenRefused, Verifier
+from users_client import ServiceUnavailable, TokenRejected, Verifier
 
 from project.accounts import lifecycle, signing_keys
 from project.accounts.signing_keys import source
@@ -66,7 +66,7 @@ class ServedCase(BaseTestCase):
 
     def assert_token_refused(self, token: str, code: str) -> None:
         """Assert that the verifier rejects a token with this code."""
-        with self.assertRaises(TokenRefused) as caught:
+        with self.assertRaises(TokenRejected) as caught:
             self.verifier.verify(token)
         self.assertEqual(caught.exception.code, code)
 

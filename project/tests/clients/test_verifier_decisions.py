@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from users_client import (
     ServiceTokenRejected,
     ServiceUnavailable,
-    TokenRefused,
+    TokenRejected,
     Verifier,
     VerifierError,
 )
@@ -97,7 +97,7 @@ class TestVerifier(FakeServiceCase):
         with self.new_verifier(algorithms={"ES256"}) as self.verifier:
             for token in (SECRET_TOKEN, signed(ED, PAYLOAD)):
                 self.assertEqual(self.error_of(token), "token_invalid")
-                with self.assertRaises(TokenRefused):
+                with self.assertRaises(TokenRejected):
                     self.verifier.fetch_user(token)
             self.assertEqual(self.recorder.asked, [])
             self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
@@ -249,7 +249,7 @@ class TestVerifier(FakeServiceCase):
             False), (f"Basic {TOKEN}", "token_invalid", False), ("Bearer ", "token_invalid", False),
             ("Bearer x", "token_invalid", True), (f"Bearer {TOKEN} x", "token_invalid", True),
         ):  # fmt: skip
-            with self.subTest(wrong), self.assertRaises(TokenRefused) as caught:
+            with self.subTest(wrong), self.assertRaises(TokenRejected) as caught:
                 self.verifier.verify_header(wrong)
             self.assertEqual((caught.exception.code, caught.exception.sent), (code, sent))
 

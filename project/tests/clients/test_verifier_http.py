@@ -57,7 +57,7 @@ class TestService(FakeServiceCase):
             self.assertLess(self.get(url), 10)
 
     def test_a_body_that_comes_drop_by_drop_is_not_waited_for(self) -> None:
-        with patch.object(service, "LONGEST_WAIT", 0.2), self.dripping(0.01) as url:
+        with patch.object(service, "MAX_BODY_TIME", 0.2), self.dripping(0.01) as url:
             self.assertLess(self.get(url), 10)
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(self) -> None:

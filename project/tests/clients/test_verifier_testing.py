@@ -6,7 +6,7 @@ from unittest import TestCase
 
 import pytest
 from flask import Flask
-from users_client import ServiceUnavailable, TokenRefused, UserPrincipal
+from users_client import ServiceUnavailable, TokenRejected, UserPrincipal
 from users_client.flask import requires_admin
 from users_client.testing import FakeVerifier
 
@@ -24,7 +24,7 @@ class TestFakeVerifier(TestCase):
 
     def code_of(self, token: str) -> str:
         """Return the code by which a token is refused."""
-        with self.assertRaises(TokenRefused) as caught:
+        with self.assertRaises(TokenRejected) as caught:
             self.verifier.verify(token)
         return caught.exception.code
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 import time_machine
 from joserfc.jwk import ECKey, OKPKey
-from users_client import Principal, TokenRefused, Verifier
+from users_client import Principal, TokenRejected, Verifier
 
 from project.tests.support import fake_service
 from project.tests.support.fake_service import FakeService
@@ -50,7 +50,7 @@ class TestVerifierTokens(TestCase):
     def assert_error(self, token: str, why: object = None, code: str = "token_invalid") -> None:
         """Assert that a token is rejected."""
         with self.subTest(why or token):
-            with self.assertRaises(TokenRefused) as caught:
+            with self.assertRaises(TokenRejected) as caught:
                 self.verifier.verify(token)
             self.assertEqual(caught.exception.code, code)
             self.assertNotIn(token, [str(caught.exception), *caught.exception.body().values()])

@@ -210,7 +210,7 @@ class TestOfTheService(ManifestsCase):
 
     def test_the_connections_that_it_asks_for_are_those_that_all_pods_may_open(self) -> None:
         text = (FOLDER / "horizontalpodautoscaler.yaml").read_text()
-        (asked,) = re.findall(r"is to be (\d+) or more", text)
+        (asked,) = re.findall(r"must be (\d+) or more", text)
         each = int(self.settings["WEB_CONCURRENCY"]) * image.CONNECTIONS_A_WORKER
         at_most = (self.autoscaler["maxReplicas"] + 1) * each + image.RESERVED
         self.assertEqual(int(asked), at_most)
