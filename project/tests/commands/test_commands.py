@@ -99,7 +99,7 @@ class TestDatabaseCommands(BaseTestCase):
             return [(row.username, row.email, row.admin) for row in rows]
 
     def test_recreate_db_builds_the_schema_and_drops_what_there_was(self) -> None:
-        self.assertIn("built the schema", self.manage("recreate_db"))
+        self.assertIn("created the schema", self.manage("recreate_db"))
         self.add_user()
         with self.app.app_context():
             db.session.execute(text("CREATE TABLE of_another_branch (id INTEGER)"))
@@ -224,7 +224,7 @@ class TestDatabaseCommands(BaseTestCase):
         cleared = self.manage("throttle", "clear", "--name", "ada@example.com")
         self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
         self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
-        self.assertIn("takes list or clear", self.manage_in_vain("throttle", "lift"))
+        self.assertIn("must be list or clear", self.manage_in_vain("throttle", "lift"))
 
     def listed_keys(self, state: str) -> str:
         """Return the id of the one key in this state."""
