@@ -78,7 +78,7 @@ class TestDatabaseCommands(BaseTestCase):
             return [(row.username, row.email, row.admin) for row in rows]
 
     def test_recreate_db_builds_the_schema_and_drops_what_there_was(self) -> None:
-        self.assertIn("built the schema", self.manage("recreate_db"))
+        self.assertIn("created the schema", self.manage("recreate_db"))
         self.add_user()
         with self.app.app_context():
             db.session.execute(text("CREATE TABLE of_another_branch (id INTEGER)"))
@@ -212,7 +212,8 @@ class TestDatabaseCommands(BaseTestCase):
         self.migrated()
         with mock.patch.dict(os.environ, TOKEN_ALGORITHM="ES256"):
             self.assertEqual(
-                self.manage("list_keys"), "No key signs now: the next login creates one.\n"
+                self.manage("list_keys"),
+                "There is no active signing key: the next login creates one.\n",
             )
             self.assertIn("list_keys", self.manage_failing("retire_key", "A" * 43))
 
@@ -237,7 +238,7 @@ class TestDatabaseCommands(BaseTestCase):
         self.assertIn("Cleared 2 counters for ada@example.com in ", cleared)
         self.assertIn("Cleared 2 counters in ", self.manage("throttle", "clear"))
         self.assertEqual(self.manage("throttle", "list"), "0 active counters.\n")
-        self.assertIn("takes list or clear", self.manage_failing("throttle", "lift"))
+        self.assertIn("must be list or clear", self.manage_failing("throttle", "lift"))
 
     def test_db_goes_up_and_down_and_says_so(self) -> None:
         done = manage("db", "upgrade", environment=servers.environment(self.url))
