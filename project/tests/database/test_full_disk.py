@@ -32,7 +32,8 @@ class FullDiskCase(OutageCase):
 
     def assert_survives(self, url: str, disk: Disk) -> None:
         """Assert that on a full disk writes get a 503, reads go on, and nothing is half-written."""
-        self.app = databases.new_app(url, THROTTLE_REGISTRATION="1000000/15m")
+        limits = {"THROTTLE_REGISTRATION": "1000000/15m", "TOKEN_EXPIRATION_DAYS": 1}
+        self.app = databases.new_app(url, **limits)
         self.enterContext(closing_connections(self.app))
         self.caller = InProcess(self.app.test_client())
         token = self.caller.register("ada", "ada@example.com", PASSWORD).body["auth_token"]
