@@ -42,7 +42,7 @@ FIELD_ERRORS = {
     "less_than_equal": ("out_of_range", "This number is too large."),
     "extra_forbidden": ("unknown_parameter", "This parameter does not exist."),
 }
-"""Code and message for each of pydantic's error types. Our own validators define theirs."""
+"""Code and message for each of pydantic's error types. Other validators define their own."""
 MAX_FIELD_ERRORS = 20
 """Maximum number of errors in a response. A query can have thousands of unknown parameters."""
 

@@ -67,8 +67,8 @@ class HashingPool:
     """A few threads that hash passwords, and a short queue.
 
     bcrypt releases Python's global interpreter lock, so hashes run in parallel. More threads than
-    cores would slow down all other requests. The threads start with the first hash, since a process
-    that forks must have none. A caller is in the context manager `while_waiting` while it waits.
+    cores would slow down all other requests. The threads start with the first hash, since a server
+    must not fork while it has threads. A caller waits inside the context manager `while_waiting`.
     """
 
     def __init__(

@@ -143,7 +143,7 @@ WRITING: Group = (WRITE,)
 POLICIES: Group = (*LOGIN_BY_DEVICE, *LOGIN_BY_NETWORK, *REGISTERING, *WRITING)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""The limit of clearings of one `account-network` counter."""
+"""How often successful logins may clear one `account-network` counter."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 """Every value of the column `scope`."""
 
@@ -151,8 +151,8 @@ SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 def digest(email_key: str) -> str:
     """Return a keyed digest of an e-mail address.
 
-    The address itself is not stored, since a user may have typed a password instead. An unkeyed
-    digest would allow an attacker with the table to guess it.
+    The address itself is not stored, since a user may have typed a password instead. An
+    attacker who reads the table cannot guess it without the key.
     """
     key = derivation.derive_key(current_app.config["SECRET_KEY"], SUBJECT_LABEL)
     return derivation.mac(key, email_key.encode("utf-8", "surrogatepass"))[:16].hex()

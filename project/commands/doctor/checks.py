@@ -22,7 +22,7 @@ MAX_HASH_SECONDS = 1.0
 """Maximum duration of a password hash in seconds; a longer one makes logins slow."""
 
 MIN_FREE_BYTES = 2**30
-"""Minimum free space on the disk of an SQLite database; below it there is a warning."""
+"""Free space in bytes on the disk of an SQLite database below which there is a warning."""
 
 CRITICAL_FREE_BYTES = 2**26
 """Free space in bytes below which there is an error."""
@@ -142,7 +142,7 @@ def database_file() -> Finding:
 
 
 def disk_space() -> Finding:
-    """Check the free space on the disk of the SQLite database, which a backup also needs."""
+    """Check that the disk of the SQLite database has free space, also for a backup."""
     if db.engine.name != "sqlite":
         return ok(f"{database_name()} is on a server; its disk cannot be checked from here")
     file = Path(db.engine.url.database or "")

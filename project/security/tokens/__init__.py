@@ -177,7 +177,7 @@ class TokenDecoder:
         raise TokenRejected("the header or signature is not valid")
 
     def _check_issuer(self, parts: Unverified) -> None:
-        """Raise TokenRejected if the token is of another issuer; it need not have an issuer."""
+        """Raise TokenRejected if the token names another issuer; a token may name none."""
         issuer = parts.payload.get("iss")
         if parts.header.get("typ") == ACCESS_TYPE and not isinstance(issuer, str):
             raise TokenRejected("iss is missing")
