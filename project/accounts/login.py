@@ -12,14 +12,14 @@ from project.accounts.audit import Event
 from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle import Attempt
-from project.accounts.throttle.policies import BY_DEVICE, BY_NETWORK, Subjects
+from project.accounts.throttle.policies import LOGIN_BY_DEVICE, LOGIN_BY_NETWORK, Subjects
 from project.database.compiled import CompiledQuery
 from project.errors import InvalidCredentials
 from project.extensions import autocommit, transaction
 from project.models import KnownNetwork, User
 from project.security import identifiers
 
-BY_EMAIL = CompiledQuery(
+USER_BY_EMAIL = CompiledQuery(
     select(User.id, User.password, KnownNetwork.last_login_at)
     .outerjoin(
         KnownNetwork,
@@ -27,26 +27,27 @@ BY_EMAIL = CompiledQuery(
     )
     .where(User.email_key == bindparam("email_key"))
 )
-"""The user, with the time of the last login from the caller's network, if there was one."""
+"""Selects a user, and the time of the last login from the caller's network or NULL."""
 
 
 def login(email: str, password: str, actor: Actor, device_token: str | None = None) -> LoginTokens:
     """Check the password and start a session.
 
-    Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address is throttled and
-    timed like a known one. The database connection is released before the password is hashed.
+    Raises InvalidCredentials, TooManyAttempts or Overloaded. An e-mail address without an account
+    has the same rate limits and response time as one with an account. The database connection is
+    released before the password is hashed.
     """
     User.check_capacity(actor.site)
     email_key = identifiers.email_key(email)
-    found = autocommit.fetch_one(BY_EMAIL, email_key=email_key, network=actor.network)
+    found = autocommit.fetch_one(USER_BY_EMAIL, email_key=email_key, network=actor.network)
     device = found and devices.recognize(device_token, found.id, found.password)
     last_login_at = found and found.last_login_at
     subjects = Subjects(actor, email_key, last_login_at is not None, device)
-    groups = (BY_DEVICE, BY_NETWORK) if device else (BY_NETWORK,)
+    groups = (LOGIN_BY_DEVICE, LOGIN_BY_NETWORK) if device else (LOGIN_BY_NETWORK,)
     with throttle.attempt(*groups, subjects=subjects) as attempt:
         is_valid = User.check_password(found and found.password, password, actor.site)
         if found is None or not is_valid:
-            attempt.failed()
+            attempt.fail()
             _reject(found.id if found else None, actor)
         password_hash = passwords.rehash_if_outdated(found.id, found.password, password, actor.site)
         issued = _start_session(found.id, actor, attempt, last_login_at)
@@ -61,12 +62,12 @@ def _start_session(
     key = source.current().signing_key()
     with transaction(InvalidCredentials):
         issued = sessions.start(user_id, actor, Event.LOGIN_SUCCEEDED, key, last_login_at)
-        attempt.succeeded()
+        attempt.succeed()
         return issued
 
 
 def _reject(user_id: int | None, actor: Actor) -> NoReturn:
-    """Record a failed login, also of an unknown address. Raises InvalidCredentials."""
+    """Record a failed login, also without an account, and raise InvalidCredentials."""
     with transaction(InvalidCredentials):
         audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials

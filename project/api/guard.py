@@ -41,7 +41,7 @@ def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View],
         def authenticated(*args: Any, **kwargs: Any) -> Any:
             return view(_authenticate(missing), *args, **kwargs)
 
-        return describe(authenticated, (missing, *TOKEN_ERRORS), secured=("auth_token",))
+        return describe(authenticated, (missing, *TOKEN_ERRORS), security_schemes=("auth_token",))
 
     return decorate
 
@@ -56,7 +56,7 @@ def require_admin(view: View) -> View:
         return view(*args, **kwargs)
 
     return describe(
-        administered, (TokenMissing, *TOKEN_ERRORS, NotPermitted), secured=("auth_token",)
+        administered, (TokenMissing, *TOKEN_ERRORS, NotPermitted), security_schemes=("auth_token",)
     )
 
 
@@ -71,15 +71,15 @@ def authenticate_unless_public(view: View) -> View:
     return describe(
         admitted,
         (TokenMissing, *TOKEN_ERRORS, NotPermitted),
-        secured=("auth_token",),
-        public_where="USERS_PUBLIC",
+        security_schemes=("auth_token",),
+        public_setting="USERS_PUBLIC",
     )
 
 
 def authenticate_service(view: View) -> View:
     """Allow only services with one of SERVICE_TOKENS to call the view."""
     served = _authenticate_by("SERVICE_TOKENS", view)
-    return describe(served, SERVICE_ERRORS, secured=SERVICE_SCHEMES)
+    return describe(served, SERVICE_ERRORS, security_schemes=SERVICE_SCHEMES)
 
 
 def accepts_from_service(model: type[ServiceForm]) -> Callable[[View], View]:
@@ -103,7 +103,7 @@ def accepts_from_service(model: type[ServiceForm]) -> Callable[[View], View]:
         def authenticated() -> Any:
             return by_header() if "Authorization" in request.headers else read()
 
-        return describe(authenticated, SERVICE_ERRORS, secured=SERVICE_SCHEMES)
+        return describe(authenticated, SERVICE_ERRORS, security_schemes=SERVICE_SCHEMES)
 
     return decorate
 
@@ -111,7 +111,9 @@ def accepts_from_service(model: type[ServiceForm]) -> Callable[[View], View]:
 def authenticate_scraper(view: View) -> View:
     """Allow only callers with METRICS_TOKEN, such as Prometheus, to call the view."""
     scraped = _authenticate_by("METRICS_TOKEN", view)
-    return describe(scraped, (TokenMissing, ServiceTokenInvalid), secured=("service_token",))
+    return describe(
+        scraped, (TokenMissing, ServiceTokenInvalid), security_schemes=("service_token",)
+    )
 
 
 def _authenticate_by(setting: str, view: View) -> View:

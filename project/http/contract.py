@@ -1,7 +1,7 @@
 """Decorators that declare a view's contract: its request, its response and its errors.
 
-Each decorator acts at every request and adds to the view's `Operation`. The API document is built
-from the operations, so it always matches the code.
+Each decorator applies to every request and also records itself in the view's `Operation`. The API
+document is built from the operations, so it always matches the code.
 """
 
 from collections.abc import Callable
@@ -45,25 +45,25 @@ class Operation:
     status: int = 200
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     errors: Errors = ()
-    public_where: str = ""
+    public_setting: str = ""
     """The setting that makes the operation public, if any."""
-    secured: tuple[str, ...] = ()
+    security_schemes: tuple[str, ...] = ()
     """The names of the accepted security schemes; a request needs one of them."""
     revalidated: bool = False
     """Whether the response has an ETag."""
 
 
 def get_operation(view: View) -> Operation:
-    """Return the description that the decorators built."""
+    """Return the description of a view; an empty one if no decorator has set it."""
     operation: Operation = getattr(view, "operation", Operation())
     return operation
 
 
 def describe(view: View, errors: Errors = (), **changes: Any) -> View:
-    """Add errors to a view's description, and change other fields of it."""
+    """Add errors to a view's description, and replace other fields of it."""
     known = get_operation(view)
     changes["errors"] = known.errors + errors
-    view.operation = replace(known, **changes)  # type: ignore[attr-defined]  # a function takes any
+    view.operation = replace(known, **changes)  # type: ignore[attr-defined]  # functions accept attributes
     return view
 
 
@@ -94,10 +94,10 @@ def _pass_parsed(
 ) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
-        def accepted(*args: Any, **kwargs: Any) -> Any:
+        def parsed(*args: Any, **kwargs: Any) -> Any:
             return view(*args, read(), **kwargs)
 
-        return describe(accepted, errors, **described)
+        return describe(parsed, errors, **described)
 
     return decorate
 
@@ -109,7 +109,7 @@ def responds(
     sparse: bool = False,
     revalidated: bool = False,
 ) -> Callable[[View], View]:
-    """Respond with the model that the view returns, and with this status.
+    """Send the model that the view returns as JSON, with this status.
 
     The view may return a tuple of the model and a dict of header fields. A `sparse` response omits
     fields that are None; a `revalidated` one has an ETag.

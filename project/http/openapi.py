@@ -113,8 +113,8 @@ def _tags(paths: Schema) -> list[Schema]:
 
 def _security(app: Flask, operation: Operation) -> Schema:
     """Return the security schemes of an operation; an empty list for a public one."""
-    is_public = not operation.secured or bool(app.config.get(operation.public_where))
-    return {"security": [] if is_public else [{name: []} for name in operation.secured]}
+    is_public = not operation.security_schemes or bool(app.config.get(operation.public_setting))
+    return {"security": [] if is_public else [{name: []} for name in operation.security_schemes]}
 
 
 def _operation(rule: Rule, view: View) -> Schema:

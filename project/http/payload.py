@@ -1,4 +1,4 @@
-"""Strict parsing of request bodies and queries: the result is a model, or a list of errors."""
+"""Strict parsing of request bodies and query parameters into models."""
 
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -23,7 +23,7 @@ from project.serving.concurrency import ConcurrencyLimiter
 MEDIA_TYPE = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY = 16 * 1024
-"""Bytes; a normal request has a few hundred."""
+"""Maximum size of a body in bytes; most have a few hundred."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -42,18 +42,18 @@ FIELD_ERRORS = {
     "less_than_equal": ("out_of_range", "This number is too large."),
     "extra_forbidden": ("unknown_parameter", "This parameter does not exist."),
 }
-"""Code and message by pydantic's error type; the validators of this service bring their own."""
+"""Code and message for each of pydantic's error types. Other validators define their own."""
 MAX_FIELD_ERRORS = 20
-"""The maximum number of errors in a response: a query can have thousands of unknown parameters."""
+"""Maximum number of errors in a response. A query can have thousands of unknown parameters."""
 
 
 def read_form_or_json(model: type[Model]) -> Model:
-    """Return the request's body, form-encoded or JSON, as this model.
+    """Return the request's body, a form or JSON, as this model.
 
     Raises InvalidPayload, PayloadTooLarge, FormExpected, or BadRequest.
     """
     if request.mimetype != FORM:
-        return _read_json_for_form(model)
+        return _read_json_or_form_error(model)
     try:
         pairs = parse_qsl(_read_body().decode(), True, True, errors="strict", max_num_fields=20)
     except ValueError:
@@ -64,7 +64,7 @@ def read_form_or_json(model: type[Model]) -> Model:
     return validate(model, fields)
 
 
-def _read_json_for_form(model: type[Model]) -> Model:
+def _read_json_or_form_error(model: type[Model]) -> Model:
     try:
         return read_json(model)
     except UnsupportedMediaType:
@@ -92,7 +92,7 @@ def read_query(model: type[Model]) -> Model:
 
 
 def validate(model: type[Model], values: dict[str, Any]) -> Model:
-    """Return the values as this model. Raises InvalidPayload with an error for each field."""
+    """Return the values as this model. Raises InvalidPayload with an error for each bad field."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -124,7 +124,7 @@ def _read_object() -> dict[str, Any]:
 
 
 def _read_body() -> bytes:
-    """Return the whole body. Raises PayloadTooLarge, or BadRequest where the body is incomplete."""
+    """Return the whole body. Raises PayloadTooLarge, or BadRequest if the body is incomplete."""
     declared = request.content_length or 0
     if declared > MAX_BODY:
         raise PayloadTooLarge

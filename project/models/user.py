@@ -100,7 +100,7 @@ class User(Base):
     @staticmethod
     def encode_auth_token(claims: Claims, key: Key | None = None) -> str:
         """Return a token with these claims, signed by `key` or by the current signing key."""
-        key = key or _keyring().signing_key(claims.purpose)
+        key = key or _key_source().signing_key(claims.purpose)
         return tokens.encode(claims, key, current_app.config["TOKEN_ISSUER"])
 
     @staticmethod
@@ -134,7 +134,7 @@ def _check_all(hashes: list[str], password: bytes) -> list[bool]:
     return [bcrypt.check_password_hash(password_hash, password) for password_hash in hashes]
 
 
-def _keyring() -> KeySource:
+def _key_source() -> KeySource:
     return get_component(KeySource)  # type: ignore[type-abstract]  # SigningKeySource is above
 
 

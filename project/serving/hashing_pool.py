@@ -14,13 +14,14 @@ Result = TypeVar("Result")
 
 
 class PoolFull(Exception):
-    """All slots of the pool are in use, or the network uses its share of them."""
+    """All slots of the pool are in use, or the network has used up its share of them."""
 
 
 class PoolSlots:
-    """The slots of a pool. One network may hold at most half of them.
+    """The slots of a pool, one for each hash that runs or waits.
 
-    Work without a network, such as that of a command, may hold all of them.
+    One network may hold at most half of the slots. Work without a network, such as that of a
+    command, may hold all of them.
     """
 
     def __init__(self, number: int) -> None:
@@ -30,13 +31,13 @@ class PoolSlots:
         self._lock = threading.Lock()
 
     def is_free(self, network: str | None) -> bool:
-        """Return whether this network could acquire a slot now."""
+        """Return whether a slot is free for this network now."""
         has_share = network is None or self._held[network] < self._share
         return has_share and self._held.total() < self._number
 
     @contextmanager
     def hold(self, network: str | None) -> Iterator[None]:
-        """Hold a slot during the block. Raises PoolFull if none is free."""
+        """Hold a slot during the `with` block. Raises PoolFull if none is free."""
         with self._lock:
             if not self.is_free(network):
                 raise PoolFull
@@ -50,24 +51,24 @@ class PoolSlots:
 
 
 class PoolObserver:
-    """Receives the events of a pool, in the thread where they happen. This one ignores them."""
+    """Receives the events of a pool, in the thread in which they happen. This base ignores them."""
 
     def on_queued(self) -> None:
-        """Handle the queueing of a hash."""
+        """Handle that a hash was queued."""
 
     def on_started(self) -> None:
-        """Handle the start of a queued hash in a thread."""
+        """Handle that a thread has started a queued hash."""
 
     def on_finished(self, seconds: float) -> None:
-        """Handle the end of a hash, which took this long."""
+        """Handle that a hash has ended, after this many seconds."""
 
 
 class HashingPool:
     """A few threads that hash passwords, and a short queue.
 
-    bcrypt releases Python's global lock, so hashes run in parallel. More threads than cores would
-    slow down every other request. The threads start with the first hash, after the server has
-    forked. A caller waits for its hash within the context manager `while_waiting`.
+    bcrypt releases Python's global interpreter lock, so hashes run in parallel. More threads than
+    cores would slow down all other requests. The threads start with the first hash, since a server
+    must not fork while it has threads. A caller waits inside the context manager `while_waiting`.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class HashingPool:
         self._threads = ThreadPoolExecutor(threads, "hashing", _lower_priority, (niceness,))
 
     def is_full(self, network: str | None = None) -> bool:
-        """Return whether this network could acquire no slot now."""
+        """Return whether no slot is free for this network now."""
         return not self._slots.is_free(network)
 
     def run(self, work: Callable[[], Result], network: str | None = None) -> Result:
@@ -98,9 +99,9 @@ class HashingPool:
 def _lower_priority(niceness: int) -> None:
     """Raise the niceness of this thread. Only Linux has a priority for each thread."""
     if sys.platform == "linux" and niceness:
-        # Added to the niceness of the process: lowering it would need a privilege.
+        # Never below the niceness of the process: to lower niceness, a thread needs a privilege.
         nicer = min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
-        # An exception here would break the pool, which works at any priority.
+        # An exception here would break the pool. The priority is not essential.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nicer)
 

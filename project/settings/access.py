@@ -10,7 +10,8 @@ ACCESS = (
         secret=True),
     Setting("METRICS_TOKEN", digests, [],
         "SHA-256 digests, separated by commas, of the tokens that authenticate Prometheus at "
-        "`/metrics`; create them with `make_service_token`. Without one there are no metrics.",
+        "`/metrics`; create them with `make_service_token`. If it is not set, `/metrics` is "
+        "disabled.",
         secret=True),
     Setting("USERS_PUBLIC", boolean, False,
         "Allow unauthenticated access to `GET /users` and `GET /users/<user_id>`, e-mail "
@@ -21,8 +22,8 @@ ACCESS = (
         "Origins whose pages may call the service, separated by commas; `*` allows all. Cookies "
         "are never used."),
     Setting("CLIENT_TIMEOUT_SECONDS", integer(1, 60), 15,
-        "Seconds that a client has for each of three steps: to send the header fields, to send "
-        "the body and to read the response. Beyond that its connection is closed."),
+        "Maximum time for each of three steps of a client, in seconds: sending the header fields, "
+        "sending the body, and reading the response. After that the connection is closed."),
     Setting("TRUSTED_PROXIES", networks, [],
         "Networks and addresses of the reverse proxies that are trusted to set "
         "`X-Forwarded-For`, separated by commas."),

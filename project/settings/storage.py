@@ -17,8 +17,8 @@ STORAGE = (
     Setting("DATABASE_CONNECT_TIMEOUT", duration, timedelta(seconds=1),
         "Maximum time to open a connection to PostgreSQL."),
     Setting("DATABASE_STATEMENT_TIMEOUT", duration, timedelta(seconds=1),
-        "Maximum time for one statement in PostgreSQL. All statements of a request together may "
-        "take half a second longer."),
+        "Maximum time for one statement in PostgreSQL. The maximum for all statements of a request "
+        "together is half a second longer."),
     Setting("DATABASE_POOL_TIMEOUT", duration, timedelta(seconds=1),
         "Maximum time to wait for a connection from the worker's pool when all are in use."),
     Setting("DRAIN_SECONDS", integer(0, 60), 2,

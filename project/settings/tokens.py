@@ -25,17 +25,17 @@ TOKENS = (
         "Maximum age of a signing key, in days, before the service creates the next one; 0 "
         "disables automatic rotation."),
     Setting("KEY_PUBLICATION_LEAD", duration, timedelta(minutes=10),
-        "Time for which a new signing key is published before it signs: twice the `max-age` of "
-        "`/.well-known/jwks.json`."),
+        "Time from the publication of a new signing key until it signs tokens. The `max-age` of "
+        "`/.well-known/jwks.json` is half of it."),
     Setting("TOKEN_EXPIRATION_DAYS", integer(0, 3650), 30,
         "Lifetime of an access token, in days."),
     Setting("TOKEN_EXPIRATION_SECONDS", integer(0, 86400), 0,
         "Seconds added to `TOKEN_EXPIRATION_DAYS`."),
     Setting("SESSION_LIFETIME", duration, timedelta(days=365),
-        "Maximum lifetime of a session, however often it is refreshed, like `90d` or `12h`."),
+        "Maximum lifetime of a session, such as `90d` or `12h`; a refresh does not extend it."),
     Setting("SESSION_IDLE_LIFETIME", duration, timedelta(days=60),
         "Lifetime of a refresh token. A client that does not refresh for this long must log in "
         "again."),
     Setting("MAX_SESSIONS_PER_USER", integer(1, 10_000), 100,
-        "Maximum number of open sessions per user; a login beyond it ends the oldest session."),
+        "Maximum number of open sessions per user; a further login ends the oldest session."),
 )  # fmt: skip

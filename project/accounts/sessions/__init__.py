@@ -1,4 +1,4 @@
-"""Sessions: started by a login, named by a token, ended by a logout."""
+"""Start, identify, list and end sessions."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -43,7 +43,7 @@ from project.security.tokens import Claims
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated user and session of a token: an active user, an open session."""
+    """The active user and the open session of an authenticated request."""
 
     session_id: UUID
     id: int
@@ -53,8 +53,9 @@ class Principal:
     admin: bool
     created_at: datetime
     issued_at: datetime
+    """When the token was issued."""
     expires_at: datetime
-    """When the token expires; `issued_at` is when it was issued."""
+    """When the token expires."""
 
 
 # Whether the key `key_id`, which signed the token, is retired.
@@ -65,8 +66,8 @@ KEY_RETIRED = (
     .label("key_retired")
 )
 
-# By the session's id alone: given the user's id too, PostgreSQL may choose that index and read
-# every session of a user who has many. `load_active` compares the user's id instead.
+# Selects by the session's id alone, and `load_active` compares the user's id. With the user's id as
+# a second condition, PostgreSQL may use the index on it and read every session of that user.
 SESSION_WITH_USER = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
@@ -80,8 +81,8 @@ LISTED_COLUMNS = (
     Session.id, Session.created_at, Session.last_seen_at, Session.address, Session.user_agent
 )  # fmt: skip
 
-# Locks the user until the transaction ends, against deletion, deactivation, and another login that
-# counts the sessions. (SQLite runs one writing transaction at a time.)
+# Locks the user until the transaction ends. Deletion, deactivation and other logins of the user
+# wait for the lock. (SQLite runs one writing transaction at a time.)
 LOCK_USER = (
     select(User.active).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
 )
@@ -99,8 +100,8 @@ OTHER_OPEN_SESSIONS = (
     .scalar_subquery()
 )
 INSERT_SESSION = insert(table_of(Session)).returning(OTHER_OPEN_SESSIONS)
-"""Counts in this statement, not in LOCK_USER: that may have waited for another login, and its
-snapshot would not contain the new session."""
+"""Inserts a session and counts the user's other sessions. LOCK_USER cannot count them: if it waits
+for another login, its snapshot lacks the session of that login."""
 
 
 def start(
@@ -112,14 +113,14 @@ def start(
 ) -> IssuedTokens:
     """Start a session within the caller's transaction; return its tokens.
 
-    Every kind of login starts its session here. It is recorded as `event`, and its tokens are
-    signed by `key`. `last_login_at` is the last login to the account from the client's network. The
-    session of an inactive user is ended at once, so that its tokens are rejected, also by services
-    that verify tokens themselves.
+    Every kind of login starts its session here. `event` is recorded in the audit log, and `key`
+    signs the tokens. `last_login_at` is the last login to the account from the client's network.
+    The session of an inactive user is ended at once, so that its tokens are rejected, also by
+    services that verify tokens themselves.
 
-    Raises InvalidCredentials if the user was deleted meanwhile; the caller commits that event.
+    Raises InvalidCredentials if the user has been deleted; the caller then commits the audit event.
     """
-    # A user registered in this transaction is active, and not visible to other transactions.
+    # A user registered in this transaction is active. Others cannot see it, so it needs no lock.
     is_active = event is Event.USER_REGISTERED or _lock_user(user_id, actor)
     session = _new_row(user_id, actor)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
@@ -181,11 +182,11 @@ def identify(token: str) -> Principal:
 
 
 def load_active(claims: Claims, query: CompiledQuery[*Columns]) -> Row[*Columns]:
-    """Return the row of the session that a token names, if session and user are active.
+    """Return the row of a token's session, if the session is open and the user is active.
 
     The query has the parameters `session_id` and `key_id`, and selects at least `user_id`,
-    `active`, `ended_at` and `key_retired`. Raises SessionEnded, TokenInvalid if the token's key is
-    retired, or UserInactive: checked before `ended_at`, since deactivation ends all sessions.
+    `active`, `ended_at` and `key_retired`. Raises TokenInvalid if the token's key is retired,
+    UserInactive or SessionEnded. UserInactive comes first, since deactivation ends all sessions.
     """
     row = autocommit.fetch_one(query, session_id=claims.session_id, key_id=claims.key_id)
     if row is None or row.user_id != claims.user_id:
@@ -211,9 +212,9 @@ class OpenSession:
 
 
 def list_open(user_id: int) -> list[OpenSession]:
-    """Return the open sessions of a user, last seen first.
+    """Return the open sessions of a user, the most recently seen first.
 
-    `last_seen_at` includes what this process has not yet written to the database.
+    `last_seen_at` includes times that this process has not yet written to the database.
     """
     seen_at = last_seen.current().seen_at
     stored = (OpenSession(*row) for row in autocommit.all(_select_open(user_id, *LISTED_COLUMNS)))
@@ -222,7 +223,7 @@ def list_open(user_id: int) -> list[OpenSession]:
 
 
 def count_open() -> int:
-    """Return the number of open sessions of all users. This reads the whole table."""
+    """Return the number of open sessions of all users; this reads the whole table."""
     still_open = (Session.ended_at.is_(None), Session.expires_at > utcnow())
     counted = autocommit.first(select(func.count()).select_from(Session).where(*still_open))
     return counted[0] if counted else 0
@@ -261,7 +262,7 @@ def mark_all_ended(user_id: int, keep: UUID | None = None) -> int:
 
 
 def _mark_ended(*conditions: ColumnElement[bool]) -> int:
-    """End the matching sessions and add them to the revocation feed; every ending uses this."""
+    """End the matching sessions and add them to the feed of ended sessions; return their number."""
     now = utcnow()
     ended = update(Session).where(*conditions, Session.ended_at.is_(None)).values(ended_at=now)
     rows = db.session.execute(ended.returning(Session.id, Session.expires_at)).all()
@@ -277,7 +278,7 @@ def _end_oldest(user_id: int, actor: Actor) -> None:
     newest_first = _select_open(user_id, Session.id).order_by(Session.created_at.desc(), Session.id)
     surplus = newest_first.offset(current_app.config["MAX_SESSIONS_PER_USER"])
     oldest = db.session.scalars(surplus).all()
-    # By ids: with a subquery PostgreSQL may read every session of all users.
+    # Selects by ids: with a subquery PostgreSQL may read every session of all users.
     if oldest:
         _record_endings(user_id, actor, "oldest", _mark_ended(Session.id.in_(oldest)))
 

@@ -1,10 +1,13 @@
 """A cache of the signing keys in each process, so that tokens are verified without a query.
 
-Signing reads the keys from the database first. Verifying reads them only for a `kid` that is not
-cached. An unknown `kid`, which may be invented, triggers a read at most once in ten seconds for all
-tokens. If the token id proves that this service issued the token, its `kid` triggers a read at
-once, and not again for ten seconds; so every process knows the successor of a retired key as soon
-as it receives a token of it. Whether a key is retired is read with the session, in one statement.
+To sign, the keys are always loaded from the database. To verify, they are reloaded only for a `kid`
+that is not cached, which may be invented:
+
+- A token is genuine if its id proves that this service issued it. Each `kid` of a genuine token can
+  cause a reload every ten seconds. So every process accepts the first token of a new key at once.
+- All other tokens together can cause a reload every ten seconds.
+
+The statement that loads the session also reads whether the key is retired.
 """
 
 import json
@@ -28,7 +31,7 @@ from project.security.tokens import Claims, KeySource, Purpose, TokenDecoder
 from project.security.tokens.ids import TokenIds
 
 RELOAD_INTERVAL = timedelta(seconds=10)
-"""Time between two reloads for unknown keys, counted apart for each `kid` of a genuine token."""
+"""Minimum time between two reloads for one `kid`, or for all tokens that are not genuine."""
 
 
 class SigningKeySource:
@@ -44,12 +47,12 @@ class SigningKeySource:
         self._secret_signed_before: tuple[str, bool] | None = None
         self._snapshot: KeySnapshot | None = None
         self._lock = threading.Lock()
-        self._loads_begun = 0
+        self._loads_started = 0
         self._snapshot_number = 0
         self._reloading: Future[None] | None = None
         self._reloaded_at: datetime | None = None
         self._missed_at: dict[str, datetime] = {}
-        """When the `kid` of a genuine token was not found; as many as keys were ever created."""
+        """When a reload last failed to find the `kid` of a genuine token."""
 
     @property
     def is_symmetric(self) -> bool:
@@ -59,8 +62,8 @@ class SigningKeySource:
     def signing_key(self, purpose: Purpose = Purpose.ACCESS) -> Key:
         """Return the key that signs tokens for this purpose now.
 
-        A key for access tokens is created if one is due. Call this before the operation's
-        transaction, since it may write. Raises Unavailable if no key is able to sign.
+        Creates a key for access tokens if one is due. Call this before the operation's transaction,
+        since it may write. Raises Unavailable if there is no key that can sign.
         """
         if purpose is Purpose.REFRESH:
             return self._refresh_keys[0]
@@ -69,7 +72,7 @@ class SigningKeySource:
         return self._choose_signer(self.load_or_rotate(), utcnow())
 
     def load_or_rotate(self) -> KeySnapshot:
-        """Load the keys, and create a new one if it is due; this may write."""
+        """Load the keys, and create the next one if it is due; this may write."""
         snapshot, now = self.load(), utcnow()
         if self.is_symmetric:
             return snapshot
@@ -80,21 +83,21 @@ class SigningKeySource:
         return snapshot
 
     def rotate(self, signs_at: datetime, actor: Actor = SERVICE) -> str | None:
-        """Add a key that signs from `signs_at` on; return its `kid`, None if another did."""
+        """Add a key that signs from `signs_at` on; return its `kid`, None if another came first."""
         return signing_keys.add(self._algorithm, self.load().last_number + 1, signs_at, actor)
 
     def new_token_id(self, session_id: UUID, key: Key) -> UUID:
-        """Return an id for an access token of this key; for a key pair the id proves its origin."""
+        """Return a new token id; with a key pair it proves that this service issued the token."""
         return uuid4() if key.key_id is None else self._token_ids.issue(key.key_id, session_id)
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
         """Return the keys that may have signed a token with this purpose and `kid`.
 
-        The token's signature must have been verified before: its `kid` counts as genuine.
+        Call this only if the token's signature was verified before: its `kid` counts as genuine.
         """
         if key_id is None:
             return self._keys_from_secrets(purpose)
-        return self._cached(key_id) or self._reload_once(key_id, is_genuine=True)
+        return self._cached(key_id) or self._reload_and_find(key_id, is_genuine=True)
 
     def keys_of(self, claims: Claims) -> Sequence[Key]:
         """Return the keys that may have signed an unverified token with these claims."""
@@ -104,15 +107,15 @@ class SigningKeySource:
         if cached := self._cached(key_id):
             return cached
         is_genuine = self._token_ids.is_authentic(claims.token_id, key_id, claims.session_id)
-        return self._reload_once(key_id, is_genuine)
+        return self._reload_and_find(key_id, is_genuine)
 
     def _keys_from_secrets(self, purpose: Purpose) -> Sequence[Key]:
-        """Return the keys without `kid`; earlier versions signed refresh tokens with SECRET_KEY."""
+        """Return the keys derived from the secrets. Old refresh tokens are signed by SECRET_KEY."""
         symmetric = self._symmetric if self._is_secret_accepted() else []
         return symmetric if purpose is Purpose.ACCESS else [*self._refresh_keys, *symmetric]
 
     def signer_id(self) -> str | None:
-        """Return the `kid` of the current signing key, None without one; create none."""
+        """Return the `kid` of the current signing key, or None; this creates no key."""
         signer = self._find_signer(self.load(), utcnow())
         return None if self.is_symmetric or signer is None else signer.row.kid
 
@@ -128,7 +131,7 @@ class SigningKeySource:
         return key
 
     def _is_secret_accepted(self) -> bool:
-        """Return whether tokens signed by SECRET_KEY are accepted: until the last has expired."""
+        """Return whether a valid token signed by SECRET_KEY can still exist."""
         if self.is_symmetric:
             return True
         first = (self._snapshot or self.load()).first
@@ -141,8 +144,8 @@ class SigningKeySource:
     def _has_secret_signed(self, first: KeyRow) -> bool:
         """Return whether SECRET_KEY may have signed a token before the first key was created.
 
-        Without a session that old there is no such token that could still be accepted. The result
-        is cached, since it does not change.
+        If no session is older than the key, no such token can be accepted. The result never changes
+        and is cached.
         """
         known = self._secret_signed_before
         if known is None or known[0] != first.kid:
@@ -151,16 +154,16 @@ class SigningKeySource:
         return known[1]
 
     def _cached(self, key_id: str) -> list[Key]:
-        """Return the cached key with this `kid` if it is valid: a list of one key or none."""
+        """Return the valid cached keys with this `kid`: one or none."""
         loaded, now = self._snapshot.keys if self._snapshot else (), utcnow()
         valid = (each.key for each in loaded if each.row.kid == key_id and is_valid(each.row, now))
         return [key for key in valid if key is not None]
 
-    def _reload_once(self, key_id: str, is_genuine: bool) -> list[Key]:
-        """Return the key with this `kid` after a reload, unless the last one was too recent.
+    def _reload_and_find(self, key_id: str, is_genuine: bool) -> list[Key]:
+        """Reload the keys if that is due; return the key with this `kid`, if found.
 
-        A reload in progress may have begun before the key existed. For a genuine token a second one
-        follows.
+        For a genuine token a second reload may follow, since a reload that was already in progress
+        may have started before the key existed.
         """
         for _ in range(2 if is_genuine else 1):
             self._reload_or_wait(key_id, is_genuine)
@@ -169,7 +172,7 @@ class SigningKeySource:
         return []
 
     def _reload_or_wait(self, key_id: str, is_genuine: bool) -> None:
-        """Reload the keys if that is due, or wait for a reload in progress.
+        """Wait for a reload in progress, or reload the keys if that is due.
 
         The database is read outside the lock: otherwise, during an outage, each thread would wait
         for the time-outs of all threads before it.
@@ -202,10 +205,10 @@ class SigningKeySource:
                 reloading.set_exception(Unavailable())
 
     def load(self) -> KeySnapshot:
-        """Load the keys from the database; an older result never replaces a newer one."""
+        """Load the keys; the result of an older load never replaces that of a newer one."""
         with self._lock:
-            self._loads_begun += 1
-            number = self._loads_begun
+            self._loads_started += 1
+            number = self._loads_started
         snapshot = KeySnapshot([self._load_key(row) for row in signing_keys.list_unexpired()])
         with self._lock:
             if number > self._snapshot_number:

@@ -1,12 +1,12 @@
 """The throttle: rate limits with backoff against guessing.
 
-An attempt is counted before any costly work, under every policy of its group, by one statement that
-counts and decides. Of concurrent attempts, exactly as many are admitted as the limit allows. An
-attempt that succeeds or is ended by an outage is refunded. The policies are in `policies`.
+An attempt is counted before any costly work. One SQL statement counts it under every policy of its
+group and decides whether to admit it, so that the limits also hold for concurrent attempts. An
+attempt that succeeds, or that an outage interrupts, is refunded. `policies` defines the policies.
 
-Beyond a limit the subject is blocked for a limited time. Others can block a client without a device
-token, by using up the account's limit or, from the same network, the limit of that network at the
-account. An attempt with a valid device token is counted under the device token alone.
+A subject that reaches a limit is blocked until its backoff or window ends. An attacker can block
+the owner of an account in this way: from the same network or, with many attempts, from other
+networks. A device token prevents this, since its policies count the owner's attempts separately.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from project.accounts import audit, directory
 from project.accounts.actors import COMMAND, Actor
 from project.accounts.audit import Event
 from project.accounts.throttle import policies, statements
-from project.accounts.throttle.policies import Group, Policy, Subjects, Success
+from project.accounts.throttle.policies import Group, OnSuccess, Policy, Subjects
 from project.clock import utcnow
 from project.errors import Overloaded, TooManyAttempts
 from project.extensions import autocommit, db, end_transaction, transaction, write_connection
@@ -35,44 +35,45 @@ from project.security import addresses, identifiers
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """An attempt as counted under one policy."""
+    """The count of one attempt under one policy."""
 
     policy: Policy
     subject: str
     number: int
-    """The counter, including this attempt."""
+    """The number of this attempt in its window, starting at 1."""
     blocked_until: datetime
-    """Until when the subject is blocked because of this attempt."""
+    """The end of the block that this attempt caused; in the past if it caused none."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """A counted attempt; without counts if the throttle is disabled."""
+    """An attempt and its counts. There are no counts if the throttle is disabled."""
 
     counts: list[Count] = field(default_factory=list)
     has_failed: bool = False
 
-    def failed(self) -> None:
-        """Mark the attempt as failed: it is not refunded after an outage."""
+    def fail(self) -> None:
+        """Mark the attempt as failed, so that an outage does not refund it."""
         self.has_failed = True
 
-    def succeeded(self) -> None:
-        """Settle the counts by their policies after a success, within the caller's transaction."""
+    def succeed(self) -> None:
+        """Refund or clear the counts as their policies define, within the caller's transaction."""
         for count in self.counts:
             _settle(write_connection(), count)
 
 
 @contextmanager
 def attempt(*groups: Group, subjects: Subjects) -> Iterator[Attempt]:
-    """Count an attempt, and refund it if an outage ends the block. Raises TooManyAttempts.
+    """Count an attempt; refund it if an outage interrupts the `with` block.
 
-    The attempt is counted under the first group that admits it. If none does, the error is that of
-    the last group. A failed attempt is not refunded, nor is any while the database is unreachable.
+    The attempt is counted under the first group that admits it. If none does, this raises
+    TooManyAttempts for the last group. A failed attempt is not refunded. While the database is
+    unavailable, no attempt is refunded.
     """
     made = Attempt()
     try:
         if current_app.config["THROTTLE_ENABLED"]:
-            _count_once(made, groups, subjects)
+            _count_in_first_group(made, groups, subjects)
         yield made
     except (Overloaded, SQLAlchemyError):
         end_transaction()
@@ -85,7 +86,7 @@ def attempt(*groups: Group, subjects: Subjects) -> Iterator[Attempt]:
 def count(*groups: Group, subjects: Subjects) -> None:
     """Count an attempt that is never refunded. Raises TooManyAttempts."""
     with attempt(*groups, subjects=subjects) as made:
-        made.failed()
+        made.fail()
 
 
 def count_write(user_id: int, actor: Actor) -> None:
@@ -96,7 +97,7 @@ def count_write(user_id: int, actor: Actor) -> None:
 def remember_network(user_id: int, network: str, last_login_at: datetime | None = None) -> None:
     """Record a login to the account from this network, within the caller's transaction.
 
-    A login within a day after the recorded `last_login_at` is not recorded, and costs no statement.
+    Sends no statement if `last_login_at`, the recorded last login, is less than a day ago.
     """
     now = utcnow()
     if last_login_at is None or now - last_login_at > timedelta(days=1):
@@ -119,8 +120,8 @@ def list_counts(name: str | None = None) -> Sequence[Row[str, str, int, datetime
 def clear(name: str | None = None, actor: Actor = COMMAND) -> int:
     """Delete all counters, or those of an e-mail address or a network; return their number.
 
-    Each scope has its own transaction: a login locks one row of each scope, and a deletion that
-    locks them in another order could deadlock with it.
+    Each scope has its own transaction. A single transaction could lock the rows of several scopes
+    in another order than a login does, and so cause a deadlock.
     """
     where, cleared = _match_name(name), 0
     for scope in policies.SCOPES:
@@ -140,15 +141,18 @@ def _match_name(name: str | None) -> list[ColumnElement[bool]]:
     subject = Throttle.subject
     return [
         or_(
-            *(subject == part for part in _parts(name)),
-            *(subject.startswith(f"{part} ", autoescape=True) for part in _parts(name)),
-            *(subject.endswith(f" {part}", autoescape=True) for part in _parts(name)),
+            *(subject == part for part in _subject_parts(name)),
+            *(subject.startswith(f"{part} ", autoescape=True) for part in _subject_parts(name)),
+            *(subject.endswith(f" {part}", autoescape=True) for part in _subject_parts(name)),
         )
     ]
 
 
-def _parts(name: str) -> list[str]:
-    """Return the strings that a subject of this name equals, begins with or ends with."""
+def _subject_parts(name: str) -> list[str]:
+    """Return the stored forms of an e-mail address, IP address or network.
+
+    A stored subject is one of these, or a pair that contains one of these.
+    """
     network = addresses.network(name)
     if network != addresses.UNKNOWN:
         wider = (addresses.wider_network(name, length) for length in (56, 48))
@@ -158,7 +162,7 @@ def _parts(name: str) -> list[str]:
     return [name, policies.digest(identifiers.email_key(name)), *known]
 
 
-def _count_once(made: Attempt, groups: tuple[Group, ...], subjects: Subjects) -> None:
+def _count_in_first_group(made: Attempt, groups: tuple[Group, ...], subjects: Subjects) -> None:
     """Count an attempt under the first group that admits it. Raises TooManyAttempts."""
     now = utcnow()
     for group in groups:
@@ -208,7 +212,7 @@ def _reject(named: dict[Policy, str], subjects: Subjects, now: datetime) -> NoRe
 
 
 def _record_rejection(policy: Policy, subject: str, subjects: Subjects) -> None:
-    """Record that a limit rejects attempts, unless another process has recorded it."""
+    """Record the first rejection of a block, unless another process has recorded it."""
     is_new = Throttle.audited_until.is_distinct_from(Throttle.blocked_until)
     unrecorded = update(Throttle).where(_match_subjects({policy.name: subject}), is_new)
     recorded = unrecorded.values(audited_until=Throttle.blocked_until)
@@ -221,22 +225,23 @@ def _record_rejection(policy: Policy, subject: str, subjects: Subjects) -> None:
 
 
 def _settle(connection: Connection, count: Count) -> None:
-    """Refund or clear a count after a success, as its policy defines."""
-    match count.policy.success:
-        case Success.REFUNDED:
+    """Refund or clear one count, as its policy defines for a success."""
+    match count.policy.on_success:
+        case OnSuccess.REFUND:
             _refund_one(connection, count)
-        case Success.CLEARS:
+        case OnSuccess.CLEAR:
             connection.execute(statements.DELETE, _key(count))
-        case Success.CLEARS_SELDOM if count.number > 1 and _may_clear(connection, count):
+        case OnSuccess.CLEAR_WITHIN_LIMIT if count.number > 1 and _may_clear(connection, count):
             connection.execute(statements.DELETE, _key(count))
-        case Success.CLEARS_SELDOM:
+        case OnSuccess.CLEAR_WITHIN_LIMIT:
             _refund_one(connection, count)
 
 
 def _may_clear(connection: Connection, count: Count) -> bool:
-    """Return whether a success may clear the whole counter, which is itself rate-limited.
+    """Count the clearing of a counter; return whether the limit of clearings allows it.
 
-    Otherwise an owner who logs in often would let an attacker in the same network go on guessing.
+    Without this limit, each login of the owner would allow an attacker in the same network to
+    continue guessing.
     """
     statement = statements.build_increment(connection.dialect.name, (policies.CLEARING,))
     parameters = {"subject_0": count.subject, "now": utcnow()}
@@ -244,7 +249,7 @@ def _may_clear(connection: Connection, count: Count) -> bool:
 
 
 def _refund(counts: list[Count]) -> None:
-    """Refund an attempt in a transaction of its own."""
+    """Refund these counts in a transaction of their own."""
     if counts:
         with transaction():
             for count in counts:
@@ -252,7 +257,7 @@ def _refund(counts: list[Count]) -> None:
 
 
 def _refund_one(connection: Connection, count: Count) -> None:
-    """Refund one count and lift the block that it caused; delete the row if the count is 0."""
+    """Refund one count and end the block that it caused; delete the row if its counter is 0."""
     delete_last = statements.DELETE_LAST
     if count.number == 1 and connection.execute(delete_last, _key(count)).rowcount:
         return

@@ -1,4 +1,4 @@
-"""The rate limits: for each the subject, the setting, and the effect of a success.
+"""The policies: for each rate limit its subject, its setting and the effect of a success.
 
 To add a limit, define a `Policy` and add it to the group of an operation.
 """
@@ -23,8 +23,8 @@ SUBJECT_LABEL = "users throttle subject"
 class Subjects:
     """The actor and the account of an attempt.
 
-    Each method returns one subject as it is stored, or None if there is none. Networks are stored
-    in plain text, everything else as an id or a digest.
+    Each method returns one subject in its stored form, or None if the attempt has no such subject.
+    Networks are stored in plain text, all other subjects as ids or digests.
     """
 
     actor: Actor
@@ -51,7 +51,7 @@ class Subjects:
         return self.actor.site
 
     def account(self) -> str | None:
-        """Return the digest of the account's e-mail address, whether or not the account exists."""
+        """Return the digest of the e-mail address; it need not belong to an account."""
         return None if self.email_key is None else digest(self.email_key)
 
     def account_network(self) -> str | None:
@@ -59,7 +59,7 @@ class Subjects:
         return self.account() and f"{self.account()} {self.actor.network}"
 
     def device_at_account(self) -> str | None:
-        """Return the device of the client's device token."""
+        """Return the user id and the device id of the client's device token."""
         device = self.device
         return None if device is None else f"{device.user_id} {device.id.hex()}"
 
@@ -68,13 +68,14 @@ class Subjects:
         return None if self.user_id is None else str(self.user_id)
 
 
-class Success(StrEnum):
-    """What a success does to the counter."""
+class OnSuccess(StrEnum):
+    """The effect of a successful attempt on its counter."""
 
-    COUNTS = "counts"
-    REFUNDED = "refunded"
-    CLEARS = "clears"
-    CLEARS_SELDOM = "clears seldom"
+    KEEP = "keep"
+    REFUND = "refund"
+    CLEAR = "clear"
+    CLEAR_WITHIN_LIMIT = "clear within limit"
+    """Clear as often as `CLEARING` allows; refund otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,12 @@ class Policy:
     """A rate limit on the attempts of one kind of subject."""
 
     name: str
-    """The name in responses, metrics, the audit trail and the table."""
+    """The name in responses, metrics, audit events and the column `scope`."""
     subject: Callable[[Subjects], str | None]
     setting: str
-    success: Success = Success.REFUNDED
+    on_success: OnSuccess = OnSuccess.REFUND
     has_backoff: bool = True
-    """Whether waits double beyond the limit; otherwise the subject waits until the window ends."""
+    """Whether a block is a backoff; otherwise it lasts until the window ends."""
     exempts_known_networks: bool = False
     scale: float = 1.0
     """Factor applied to the quota of the setting."""
@@ -100,10 +101,10 @@ class Policy:
 
     @property
     def rule(self) -> Rule:
-        """The rule for building the policy's statements."""
+        """The limit and the backoff, in the form that `statements` needs."""
         config = current_app.config
-        waits = Backoff(config["THROTTLE_INITIAL_BACKOFF"], config["THROTTLE_MAX_BACKOFF"])
-        return Rule(self.name, self.limit, waits if self.has_backoff else None)
+        backoff = Backoff(config["THROTTLE_INITIAL_BACKOFF"], config["THROTTLE_MAX_BACKOFF"])
+        return Rule(self.name, self.limit, backoff if self.has_backoff else None)
 
     def subject_of(self, subjects: Subjects) -> str | None:
         """Return the stored subject of an attempt; None if the policy does not apply to it."""
@@ -114,40 +115,44 @@ class Policy:
 
 NETWORK = Policy("network", Subjects.network, "THROTTLE_NETWORK")
 NETWORK_56 = Policy("network-56", Subjects.network_56, "THROTTLE_NETWORK", scale=1.5)
-LOGIN = Policy("login", Subjects.site, "THROTTLE_LOGINS", Success.COUNTS, has_backoff=False)
+LOGIN = Policy("login", Subjects.site, "THROTTLE_LOGINS", OnSuccess.KEEP, has_backoff=False)
 ACCOUNT_NETWORK = Policy(
-    "account-network", Subjects.account_network, "THROTTLE_ACCOUNT_NETWORK", Success.CLEARS_SELDOM
+    "account-network",
+    Subjects.account_network,
+    "THROTTLE_ACCOUNT_NETWORK",
+    OnSuccess.CLEAR_WITHIN_LIMIT,
 )
 ACCOUNT = Policy("account", Subjects.account, "THROTTLE_ACCOUNT", exempts_known_networks=True)
-DEVICE = Policy("device", Subjects.device_at_account, "THROTTLE_DEVICE", Success.CLEARS)
+DEVICE = Policy("device", Subjects.device_at_account, "THROTTLE_DEVICE", OnSuccess.CLEAR)
 DEVICE_LOGIN = Policy(
-    "device-login", Subjects.account, "THROTTLE_LOGINS", Success.COUNTS, has_backoff=False
+    "device-login", Subjects.account, "THROTTLE_LOGINS", OnSuccess.KEEP, has_backoff=False
 )
-REGISTRATION = Policy("registration", Subjects.network, "THROTTLE_REGISTRATION", Success.COUNTS)
+REGISTRATION = Policy("registration", Subjects.network, "THROTTLE_REGISTRATION", OnSuccess.KEEP)
 REGISTRATION_48 = Policy(
-    "registration-48", Subjects.network_48, "THROTTLE_REGISTRATION", Success.COUNTS, scale=1.5
+    "registration-48", Subjects.network_48, "THROTTLE_REGISTRATION", OnSuccess.KEEP, scale=1.5
 )
-WRITE = Policy("write", Subjects.user, "THROTTLE_WRITES", Success.COUNTS, has_backoff=False)
+WRITE = Policy("write", Subjects.user, "THROTTLE_WRITES", OnSuccess.KEEP, has_backoff=False)
 
 Group = tuple[Policy, ...]
-"""Policies that count an attempt together: under all, or under none if one rejects it."""
+"""Policies that count an attempt together: all of them, or none if one rejects it."""
 
-BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
-BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
+LOGIN_BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
+LOGIN_BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
 REGISTERING: Group = (REGISTRATION, REGISTRATION_48)
 WRITING: Group = (WRITE,)
-POLICIES: Group = (*BY_DEVICE, *BY_NETWORK, *REGISTERING, *WRITING)
+POLICIES: Group = (*LOGIN_BY_DEVICE, *LOGIN_BY_NETWORK, *REGISTERING, *WRITING)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""How often successes may clear the failures of one network at one account."""
+"""How often successful logins may clear one `account-network` counter."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 """Every value of the column `scope`."""
 
 
 def digest(email_key: str) -> str:
-    """Return a keyed digest of an e-mail address as typed, which may be a misplaced password.
+    """Return a keyed digest of an e-mail address.
 
-    A plain digest would not do, since e-mail addresses can be guessed.
+    The address itself is not stored, since a user may have typed a password instead. An
+    attacker who reads the table cannot guess it without the key.
     """
     key = derivation.derive_key(current_app.config["SECRET_KEY"], SUBJECT_LABEL)
     return derivation.mac(key, email_key.encode("utf-8", "surrogatepass"))[:16].hex()

@@ -16,20 +16,20 @@ from project.security.passwords import hashing
 from project.security.secret_strength import find_weakness
 
 MIN_COST = 10
-"""The minimum bcrypt cost by OWASP's Password Storage Cheat Sheet."""
+"""The minimum bcrypt cost that OWASP's Password Storage Cheat Sheet recommends."""
 
 MAX_HASH_SECONDS = 1.0
-"""Seconds of hashing from which a login is too slow for its user."""
+"""Maximum duration of a password hash in seconds; a longer one makes logins slow."""
 
 MIN_FREE_BYTES = 2**30
-"""Free bytes on the disk of an SQLite database below which there is a warning."""
+"""Free space in bytes on the disk of an SQLite database below which there is a warning."""
 
 CRITICAL_FREE_BYTES = 2**26
-"""Free bytes below which there is an error."""
+"""Free space in bytes below which there is an error."""
 
 
 def settings() -> Finding:
-    """Check the class of settings, and the environment for misspelt settings."""
+    """Check the configuration class, and look for misspelt settings in the environment."""
     chosen = current_app.config["APP_SETTINGS"]
     if misspelt := current_app.config["MISSPELT_SETTINGS"]:
         pairs = ", ".join(f"{name} (did you mean {known}?)" for name, known in misspelt.items())
@@ -51,7 +51,8 @@ def secret() -> Finding:
     remedy = 'create one: python -c "import secrets; print(secrets.token_hex(32))"'
     if reason := find_weakness(config["SECRET_KEY"]):
         return error(
-            f"the secret, from {source}, {reason}", f"{remedy}; do not keep the old as a fallback"
+            f"the secret, from {source}, {reason}",
+            f"{remedy}; do not add the old secret to SECRET_KEY_FALLBACKS",
         )
     if any(find_weakness(old) for old in config["SECRET_KEY_FALLBACKS"]):
         return error("one of SECRET_KEY_FALLBACKS can be guessed", "remove it")
@@ -59,7 +60,7 @@ def secret() -> Finding:
 
 
 def password_hash() -> Finding:
-    """Measure the duration of hashing, which limits the number of logins per second."""
+    """Measure the duration of a password hash, which limits the number of logins per second."""
     cost = current_app.config["BCRYPT_LOG_ROUNDS"]
     cores = len(os.sched_getaffinity(0))
     started_at = time.perf_counter()
@@ -70,7 +71,7 @@ def password_hash() -> Finding:
         f"{cores} cores"
     )
     if seconds > MAX_HASH_SECONDS:
-        return warning(found, "lower BCRYPT_LOG_ROUNDS; one less halves the time")
+        return warning(found, "lower BCRYPT_LOG_ROUNDS; each decrement halves the time")
     return warn_in_production(
         cost < MIN_COST, found, f"set BCRYPT_LOG_ROUNDS to {MIN_COST} or more"
     )
@@ -113,10 +114,10 @@ def users_public() -> Finding:
 
 
 def instance_folder() -> Finding:
-    """Check whether other users of the machine can access the instance folder or its secret."""
+    """Check whether other users of this machine can access the instance folder or its secret."""
     folder = Path(current_app.config["INSTANCE_PATH"])
     if not folder.exists():
-        return ok(f"{folder} does not exist, and is not needed")
+        return ok(f"{folder} does not exist; these settings do not need it")
     for path in (folder / SECRET_FILE, folder):
         if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
             level = error if path.is_file() else warning
@@ -128,7 +129,7 @@ def instance_folder() -> Finding:
 
 
 def database_file() -> Finding:
-    """Check whether other users of the machine can read the files of the SQLite database."""
+    """Check whether other users of this machine can read the files of the SQLite database."""
     if db.engine.name != "sqlite":
         return ok(f"{database_name()} is on a server")
     file = str(db.engine.url.database)
@@ -141,7 +142,7 @@ def database_file() -> Finding:
 
 
 def disk_space() -> Finding:
-    """Check the disk space of the SQLite database. A backup needs as much again as its file."""
+    """Check that the disk of the SQLite database has free space, also for a backup."""
     if db.engine.name != "sqlite":
         return ok(f"{database_name()} is on a server; its disk cannot be checked from here")
     file = Path(db.engine.url.database or "")

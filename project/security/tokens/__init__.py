@@ -27,7 +27,7 @@ from project.security import strict_json
 from project.security.signing_keys import ACCESS_TYPE, Key
 
 MAX_TOKEN_LENGTH = 2048
-"""Characters; tokens of this service have about 330 to 450. Longer ones are not parsed."""
+"""In characters; longer tokens are rejected unparsed. The service's tokens have 330 to 450."""
 
 # Three base64url segments, none of them empty (RFC 7515, section 7.1).
 COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
@@ -38,9 +38,9 @@ KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 MAX_GENERATION = 2**31 - 1
 MAX_TIMESTAMP = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 MAX_CLOCK_SKEW = timedelta(seconds=60)
-"""How far the clock of the server that issued a token may be ahead."""
+"""The maximum by which the clock of the issuing server may be ahead."""
 CACHE_SIZE = 1024
-"""Verified tokens that are cached, in about a megabyte."""
+"""Maximum number of cached tokens; they need about a megabyte."""
 FIRST_PARTY = "first-party"
 """The `client_id` of every token with an issuer; it stands for all clients (RFC 9068, 2.2)."""
 
@@ -70,7 +70,7 @@ class Claims:
     issued_at: datetime
     expires_at: datetime
     generation: int | None = None
-    """Of a refresh token: the number of refreshes of its session before the token was issued."""
+    """Of a refresh token: how often its session had been refreshed when the token was issued."""
     token_id: UUID = field(default_factory=uuid4)
     key_id: str | None = None
     """Of a decoded token: the `kid` in its header, or None."""
@@ -104,14 +104,14 @@ class KeySource(Protocol):
         """Return the key that currently signs tokens for a purpose."""
 
     def verifying_keys(self, key_id: str | None, purpose: Purpose) -> Sequence[Key]:
-        """Return the valid keys for this purpose and `kid`; the token was verified before."""
+        """Return the valid keys with this purpose and `kid`, for a token verified before."""
 
     def keys_of(self, claims: Claims) -> Sequence[Key]:
         """Return the valid keys that may have signed an unverified token with these claims."""
 
 
 def encode(claims: Claims, key: Key, issuer: str | None = None) -> str:
-    """Return the signed token in compact form; an access token names the issuer, if there is one.
+    """Return the signed token in compact form; an access token contains the issuer, if any.
 
     Timestamps are whole seconds. `exp` is rounded up, so that no token expires before the
     `expires_in` that its client received.
@@ -137,23 +137,24 @@ def encode(claims: Claims, key: Key, issuer: str | None = None) -> str:
 class TokenDecoder:
     """Decodes the tokens of one app, and caches verified signatures.
 
-    The cache holds only that a key signed a token, which never changes. Key, time and purpose are
-    checked each time. If the app has an issuer, a token that names an issuer must name the same.
+    The cache holds which key signed a token, which never changes. Each call checks the time, the
+    purpose, and that the key is still valid. If the app has an issuer, a token with an issuer must
+    have the same one.
     """
 
-    def __init__(self, keyring: KeySource, issuer: str | None = None) -> None:
-        self._keyring = keyring
+    def __init__(self, keys: KeySource, issuer: str | None = None) -> None:
+        self._keys = keys
         self._issuer = issuer
         self._cache: dict[str, Verified] = {}
 
     def decode(self, token: str, purpose: Purpose, now: datetime) -> Claims:
         """Return the claims of a valid token for a purpose.
 
-        The header must equal one that the key itself writes, so that a forger can choose nothing in
-        it. Raises TokenRejected, or TokenExpired for a token that was valid until its `exp`.
+        The header must be exactly one that the key produces, so that a forger cannot choose
+        any part. Raises TokenRejected, or TokenExpired for a token that was valid until its `exp`.
         """
         verified = self._cache.get(token)
-        if verified is None or verified.key not in self._keyring.verifying_keys(
+        if verified is None or verified.key not in self._keys.verifying_keys(
             verified.claims.key_id, purpose
         ):
             verified = self._verify(token, purpose)
@@ -170,13 +171,13 @@ class TokenDecoder:
         if claims.purpose is not purpose:
             raise TokenRejected("the token has another purpose")
         self._check_issuer(parts)
-        for key in self._keyring.keys_of(claims):
+        for key in self._keys.keys_of(claims):
             if key.accepts_header(parts.header) and key.verifies(parts.signature, parts.signed):
                 return Verified(key, claims)
         raise TokenRejected("the header or signature is not valid")
 
     def _check_issuer(self, parts: Unverified) -> None:
-        """Raise TokenRejected for another issuer; tokens without an issuer are accepted."""
+        """Raise TokenRejected if the token names another issuer; a token may name none."""
         issuer = parts.payload.get("iss")
         if parts.header.get("typ") == ACCESS_TYPE and not isinstance(issuer, str):
             raise TokenRejected("iss is missing")
@@ -199,7 +200,7 @@ def _check_time(claims: Claims, now: datetime) -> None:
 
 
 def _parse(token: str) -> Unverified:
-    """Return the parts of a token in canonical compact form. Raises TokenRejected for others."""
+    """Return the parts of a token. Raises TokenRejected unless it has canonical compact form."""
     match = COMPACT_FORM.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if match is None:
         raise TokenRejected("the token is not in canonical compact form")
@@ -217,7 +218,7 @@ def _parse(token: str) -> Unverified:
 
 
 def _decode_segment(segment: str) -> bytes:
-    """Return the bytes of a segment. Raises ValueError for all but their canonical encoding.
+    """Return the bytes of a segment. Raises ValueError if it is not their canonical encoding.
 
     The last character of a base64url string can have unused bits, so the same bytes have several
     encodings (RFC 4648, section 3.5).

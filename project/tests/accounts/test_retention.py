@@ -178,7 +178,7 @@ class TestPurgeOfKeys(BaseTestCase):
         source.current().rotate(utcnow())
 
     def private_keys(self) -> list[bool]:
-        """Tell of each key, in order, whether its private part is there."""
+        """Return for each key, in order, whether it still has its private part."""
         parts = db.session.scalars(select(SigningKey.private_key).order_by(SigningKey.id))
         return [part != signing_keys.ERASED for part in parts]
 

@@ -302,11 +302,11 @@ class TestRows(ThrottleCase):
         with (
             self.app.app_context(),
             suppress(Overloaded),
-            throttle.attempt(policies.BY_NETWORK, subjects=subjects),
+            throttle.attempt(policies.LOGIN_BY_NETWORK, subjects=subjects),
             suppress(Overloaded),
-            throttle.attempt(policies.BY_NETWORK, subjects=subjects),
+            throttle.attempt(policies.LOGIN_BY_NETWORK, subjects=subjects),
             suppress(Overloaded),
-            throttle.attempt(policies.BY_NETWORK, subjects=subjects),
+            throttle.attempt(policies.LOGIN_BY_NETWORK, subjects=subjects),
         ):
             raise Overloaded
         self.assertEqual(self.rows(), 6 - 2)

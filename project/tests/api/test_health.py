@@ -149,7 +149,7 @@ class EndingCase(TestCase):
         return connection, body
 
     def is_kept(self) -> bool:
-        """Tell whether the connection that was to stay open is."""
+        """Return whether the kept connection is still open."""
         self.kept.auto_open = 0
         try:
             self.ask_kept()

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from project.accounts.audit import Event
 from project.extensions import db
 from project.models import AuditEvent, Session, User
-from project.tests.faults.load import NO_ANSWER, Answer, answer_to, register, tell
+from project.tests.faults.load import NO_ANSWER, Answer, answer_to, register, report
 from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP, Reply
 
@@ -58,7 +58,7 @@ class TestKilledWorker(TestCase):
         gaps = [self.kill_in_the_middle(number) for number in range(ROUNDS)]
         self.assertLessEqual(set(self.before_retries), {201, NO_ANSWER})
         self.assertLessEqual(set(self.retries), {201, 400, NO_ANSWER})
-        tell(
+        report(
             f"{ROUNDS} workers killed, each with {IN_FLIGHT} registrations in flight",
             answered_before_the_kill_or_elsewhere=self.before_retries[201],
             cut_off=self.before_retries[NO_ANSWER],

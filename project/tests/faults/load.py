@@ -111,7 +111,7 @@ def register(caller: Caller, number: int) -> Reply:
     return caller.register(f"user{number}", f"user{number}@example.com", utils.PASSWORD)
 
 
-def tell(what: str, **figures: object) -> None:
+def report(what: str, **figures: object) -> None:
     """Print what was measured."""
     print(f"\n{what}")
     for name, figure in figures.items():

@@ -1,6 +1,6 @@
 """One network logs in without pause, and others guess all the while: strangers and owners get in.
 
-Two workers on PostgreSQL. Clients are told apart by X-Forwarded-For.
+Two workers on PostgreSQL. X-Forwarded-For gives each client its own address.
 """
 
 import threading
@@ -15,7 +15,7 @@ from unittest import TestCase
 import pytest
 
 from project.tests import utils
-from project.tests.faults.load import tell
+from project.tests.faults.load import report
 from project.tests.support import databases, servers
 from project.tests.utils import PASSWORD, OverHTTP
 
@@ -102,7 +102,7 @@ class TestLoginStorm(TestCase):
                 began_at = time.monotonic()
                 statuses[storm.login(f"198.51.100.{number}", "stranger@example.com")[0]] += 1
                 waits.append(time.monotonic() - began_at)
-        tell(
+        report(
             f"One network logs in by {STORMING} connections without pause",
             stranger=dict(statuses),
             longest_wait_of_the_stranger=max(waits),
@@ -126,7 +126,7 @@ class TestLoginStorm(TestCase):
                 token = renewed or token
                 without[storm.login(home, OWNER)[0]] += 1
                 storm.over.wait(0.2)
-        tell(
+        report(
             f"A neighbour and {FOREIGN} foreign networks guess all the while",
             owner_by_device_token=dict(by_device),
             owner_without=dict(without),

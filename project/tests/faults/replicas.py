@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from project.tests import utils
-from project.tests.faults.load import tell
+from project.tests.faults.load import report
 from project.tests.support import databases, proxies, servers
 from project.tests.utils import OverHTTP
 
@@ -26,7 +26,7 @@ CROWD = 40
 
 
 def balanced(urls: Iterable[str]) -> AbstractContextManager[str]:
-    """Run nginx before these servers as the docs show it; it tells which of them has answered."""
+    """Run nginx before these servers as the docs configure it; each response names its server."""
     assert DOCUMENTED is not None
     line = re.compile(r"server users-service-\d:5000(.*;)")
     first, *others = line.finditer(DOCUMENTED[1])
@@ -34,8 +34,8 @@ def balanced(urls: Iterable[str]) -> AbstractContextManager[str]:
     written = DOCUMENTED[1].replace(first[0], entries)
     for other in others:
         written = written.replace(other[0], "")
-    told = "add_header X-Answered-By $upstream_addr always;\n"
-    return proxies.nginx_with(written.replace("proxy_pass", f"{told}proxy_pass"))
+    answered_by = "add_header X-Answered-By $upstream_addr always;\n"
+    return proxies.nginx_with(written.replace("proxy_pass", f"{answered_by}proxy_pass"))
 
 
 @pytest.mark.timeout(600)
@@ -67,14 +67,14 @@ class TestReplicas(TestCase):
             for replica in self.replicas:
                 self.assertEqual(replica.status(token).body["code"], "session_ended")
         self.assertEqual(len(answered_by), 3)
-        tell("Logouts, each seen by all of three servers", logouts=LOGOUTS)
+        report("Logouts, each seen by all of three servers", logouts=LOGOUTS)
 
     def test_guesses_are_counted_over_all(self) -> None:
         in_turn = self.statuses_of(map, "in-turn@example.com")
         with ThreadPoolExecutor(CROWD) as crowd:
             at_once = self.statuses_of(crowd.map, "at-once@example.com")
         expected = {404: GUESSES_LET_IN, 429: CROWD - GUESSES_LET_IN}
-        tell("Guesses at three servers", in_turn=dict(in_turn), at_once=dict(at_once))
+        report("Guesses at three servers", in_turn=dict(in_turn), at_once=dict(at_once))
         self.assertEqual((in_turn, at_once), (expected, expected))
 
     def statuses_of(

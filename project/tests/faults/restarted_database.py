@@ -6,7 +6,7 @@ from unittest import TestCase
 
 import pytest
 
-from project.tests.faults.load import Answer, Load, add_members, log_in, register, tell
+from project.tests.faults.load import Answer, Load, add_members, log_in, register, report
 from project.tests.support import databases, postgres, servers
 from project.tests.utils import OverHTTP, Reply
 
@@ -47,7 +47,7 @@ class TestRestartedDatabase(TestCase):
         longest = max(answer.seconds for answer in self.load.responds)
         recoveries = [self.recovery(*gap) for gap in self.away]
         aftermaths = [self.aftermath(*gap) for gap in self.away]
-        tell(
+        report(
             f"PostgreSQL restarted {ROUNDS} times under {REQUESTS_A_SECOND} requests a second",
             answers_by_status=dict(Counter(answer.status for answer in self.load.responds)),
             longest_wait_seconds=longest,
@@ -88,7 +88,7 @@ class TestRestartedDatabase(TestCase):
         return min(answer.ended_at for answer in after if answer.is_good) - returned_at
 
     def aftermath(self, stopped_at: float, returned_at: float) -> float:
-        """Return the seconds from the database's return to the last refusal of this gap."""
+        """Return the seconds from the database's return to the last 503 of this gap."""
         ended_at = returned_at + MAX_RECOVERY + QUIET_SECONDS
         return max(
             answer.ended_at - returned_at
@@ -104,7 +104,7 @@ class TestRestartedDatabase(TestCase):
         self.assertTrue(all(map(self.is_in_a_gap, refused)))
 
     def is_in_a_gap(self, answer: Answer) -> bool:
-        """Tell whether the database was away, or only just back, while this was waited for."""
+        """Return whether the database was away, or had just returned, during this call."""
         return any(
             stopped_at <= answer.ended_at and answer.began_at <= returned_at + MAX_RECOVERY
             for stopped_at, returned_at in self.away

@@ -8,7 +8,7 @@ from unittest import TestCase
 
 import pytest
 
-from project.tests.faults.load import Load, add_members, answer_to, log_in, register, tell
+from project.tests.faults.load import Load, add_members, answer_to, log_in, register, report
 from project.tests.faults.replicas import balanced
 from project.tests.support import databases, postgres, servers, small_disk
 from project.tests.utils import OverHTTP, Reply
@@ -85,7 +85,7 @@ class TestRollingRestart(TestCase):
                 self.load.last(0.1)
         failed = [answer for answer in self.load.responds if not answer.is_good]
         longest = max(answer.seconds for answer in self.load.responds)
-        tell(
+        report(
             "Two servers restarted one after the other behind nginx",
             requests=len(self.load.responds),
             failed=dict(Counter(answer.status for answer in failed)),

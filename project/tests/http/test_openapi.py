@@ -266,7 +266,7 @@ class TestFuzzed(BaseTestCase):
 
 
 def has_input(operation: APIOperation[Any, Any, Any, Any]) -> bool:
-    """Tell whether an operation takes anything that could be bad."""
+    """Return whether an operation has any input that could be invalid."""
     return bool(operation.body or operation.query or operation.path_parameters)
 
 

@@ -114,7 +114,7 @@ def wait_until_cut_off(connection: socket.socket) -> None:
 
 
 def has_ended(connection: socket.socket) -> bool:
-    """Tell whether there is an end to be read."""
+    """Return whether the server has closed the connection."""
     readable, _, _ = select.select([connection], [], [], 0)
     return bool(readable) and connection.recv(1) == b""
 

@@ -43,7 +43,7 @@ class Vector:
         return f"{self.number} {self.comment}"
 
     def is_signed(self) -> bool:
-        """Tell whether the secret has signed the text as it stands, base64url or not."""
+        """Return whether the secret signed the text, base64url or not."""
         signing_input, _, signature = self.text.rpartition(".")
         if self.secret is None:
             return False
@@ -76,7 +76,7 @@ def originals() -> Sequence[Vector]:
 
 
 def is_good(vector: Vector) -> bool:
-    """Tell whether the vector's text, under a good key, is one to accept."""
+    """Return whether the text is to be accepted under a good key."""
     if vector.is_valid:
         return COMPACT.fullmatch(vector.text) is not None
     return any(vector.text == original.text for original in originals())
