@@ -225,8 +225,6 @@ def _settle(connection: Connection, count: Count) -> None:
     match count.policy.success:
         case Success.REFUNDED:
             _refund_one(connection, count)
-        case Success.CLEARS:
-            connection.execute(statements.DELETE, _key(count))
         case Success.CLEARS_SELDOM if count.number > 1 and _may_clear(connection, count):
             connection.execute(statements.DELETE, _key(count))
         case Success.CLEARS_SELDOM:
@@ -236,7 +234,8 @@ def _settle(connection: Connection, count: Count) -> None:
 def _may_clear(connection: Connection, count: Count) -> bool:
     """Return whether a success may clear the whole counter, which is itself rate-limited.
 
-    Otherwise an owner who logs in often would let an attacker in the same network go on guessing.
+    Otherwise an owner who logs in often would let an attacker in the same network, or with a stolen
+    device token, go on guessing.
     """
     statement = statements.build_increment(connection.dialect.name, (policies.CLEARING,))
     parameters = {"subject_0": count.subject, "now": utcnow()}

@@ -73,7 +73,6 @@ class Success(StrEnum):
 
     COUNTS = "counts"
     REFUNDED = "refunded"
-    CLEARS = "clears"
     CLEARS_SELDOM = "clears seldom"
 
 
@@ -119,7 +118,7 @@ ACCOUNT_NETWORK = Policy(
     "account-network", Subjects.account_network, "THROTTLE_ACCOUNT_NETWORK", Success.CLEARS_SELDOM
 )
 ACCOUNT = Policy("account", Subjects.account, "THROTTLE_ACCOUNT", exempts_known_networks=True)
-DEVICE = Policy("device", Subjects.device_at_account, "THROTTLE_DEVICE", Success.CLEARS)
+DEVICE = Policy("device", Subjects.device_at_account, "THROTTLE_DEVICE", Success.CLEARS_SELDOM)
 DEVICE_LOGIN = Policy(
     "device-login", Subjects.account, "THROTTLE_LOGINS", Success.COUNTS, has_backoff=False
 )
@@ -139,7 +138,7 @@ WRITING: Group = (WRITE,)
 POLICIES: Group = (*BY_DEVICE, *BY_NETWORK, *REGISTERING, *WRITING)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""How often successes may clear the failures of one network at one account."""
+"""How often successes may clear the failures of one device, or of one network at one account."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 """Every value of the column `scope`."""
 
