@@ -51,13 +51,16 @@ class UsersService(Flask):
         return function
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return an adapter that routes `//ping` to no view; Werkzeug's treats it as `/ping`.
+        """Return an adapter that routes `//ping` and an empty path to no view.
 
-        A proxy with rules by path would let `//ping` pass a rule for `/ping`.
+        Werkzeug's treats `//ping` as `/ping`, so it would pass a proxy's rule for `/ping`. An empty
+        path, as of the malformed request `GET ping`, would be a redirect without the envelope.
         """
         adapter = super().create_url_adapter(request)
-        if adapter and request and request.environ["PATH_INFO"].startswith("//"):
-            adapter.path_info = f"/.{request.environ['PATH_INFO']}"  # no route begins with a dot
+        if adapter and request:
+            path = request.environ["PATH_INFO"]
+            if not path or path.startswith("//"):
+                adapter.path_info = f"/.{path}"  # no route begins with a dot
         return adapter
 
     def make_default_options_response(self) -> Response:

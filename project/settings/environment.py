@@ -81,6 +81,8 @@ def _similar_settings(name: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_file(file: Path) -> str:
+    if file.is_fifo():  # a reader could wait forever, and only one process would get the value
+        raise ValueError("it is a pipe")
     with file.open("rb") as stream:
         content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:

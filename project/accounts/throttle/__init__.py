@@ -229,8 +229,6 @@ def _settle(connection: Connection, count: Count) -> None:
     match count.policy.on_success:
         case OnSuccess.REFUND:
             _refund_one(connection, count)
-        case OnSuccess.CLEAR:
-            connection.execute(statements.DELETE, _key(count))
         case OnSuccess.CLEAR_WITHIN_LIMIT if count.number > 1 and _may_clear(connection, count):
             connection.execute(statements.DELETE, _key(count))
         case OnSuccess.CLEAR_WITHIN_LIMIT:
@@ -240,8 +238,8 @@ def _settle(connection: Connection, count: Count) -> None:
 def _may_clear(connection: Connection, count: Count) -> bool:
     """Count the clearing of a counter; return whether the limit of clearings allows it.
 
-    Without this limit, each login of the owner would allow an attacker in the same network to
-    continue guessing.
+    Without this limit, each login of the owner would allow an attacker in the same network, or with
+    a stolen device token, to continue guessing.
     """
     statement = statements.build_increment(connection.dialect.name, (policies.CLEARING,))
     parameters = {"subject_0": count.subject, "now": utcnow()}

@@ -73,7 +73,6 @@ class OnSuccess(StrEnum):
 
     KEEP = "keep"
     REFUND = "refund"
-    CLEAR = "clear"
     CLEAR_WITHIN_LIMIT = "clear within limit"
     """Clear as often as `CLEARING` allows; refund otherwise."""
 
@@ -123,7 +122,9 @@ ACCOUNT_NETWORK = Policy(
     OnSuccess.CLEAR_WITHIN_LIMIT,
 )
 ACCOUNT = Policy("account", Subjects.account, "THROTTLE_ACCOUNT", exempts_known_networks=True)
-DEVICE = Policy("device", Subjects.device_at_account, "THROTTLE_DEVICE", OnSuccess.CLEAR)
+DEVICE = Policy(
+    "device", Subjects.device_at_account, "THROTTLE_DEVICE", OnSuccess.CLEAR_WITHIN_LIMIT
+)
 DEVICE_LOGIN = Policy(
     "device-login", Subjects.account, "THROTTLE_LOGINS", OnSuccess.KEEP, has_backoff=False
 )
@@ -143,7 +144,7 @@ WRITING: Group = (WRITE,)
 POLICIES: Group = (*LOGIN_BY_DEVICE, *LOGIN_BY_NETWORK, *REGISTERING, *WRITING)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""How often successful logins may clear one `account-network` counter."""
+"""How often successful logins may clear one `device` or `account-network` counter."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 """Every value of the column `scope`."""
 

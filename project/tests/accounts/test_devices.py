@@ -96,6 +96,14 @@ class TestDevices(DeviceCase):
         tried = [self.login(self.thief, other, "wrong").status for _ in range(2)]
         self.assertEqual(tried, [404, 429])
 
+    def test_the_owner_clears_the_failures_of_a_stolen_token_three_times_a_day(self) -> None:
+        stolen, statuses = self.token, []
+        for _ in range(6):
+            statuses += [self.login(self.thief, stolen, "wrong").status for _ in range(4)]
+            self.token = self.login(self.home, self.token).body["device_token"]
+        # Three times 4, then 5 by the token and 3 by the thief's network.
+        self.assertEqual(statuses, [404] * 20 + [429] * 4)
+
     def test_logins_of_one_account_by_device_are_limited(self) -> None:
         app = databases.shared_app(THROTTLE_LOGINS=Limit(3, WINDOW))
         self.caller = InProcess(app.test_client())

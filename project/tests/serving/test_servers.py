@@ -215,6 +215,9 @@ class ServedCase(AuthContract, BadInput):
             self.assertEqual(self.send_head(path), 404, path)
         self.assertEqual(self.send_head("/ping"), 200)
 
+    def test_a_path_without_a_slash_is_no_redirect(self) -> None:
+        self.assertIn(self.send_head("ping"), (400, 404))
+
     def send_head(self, path: str) -> int:
         """Send a GET for this path as it stands; return the status."""
         connection = self.connect()

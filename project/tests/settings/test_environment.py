@@ -1,5 +1,6 @@
 """Secrets that are read from files, and settings whose names are misspelt."""
 
+import os
 import tempfile
 from pathlib import Path
 from unittest import TestCase, mock
@@ -126,6 +127,11 @@ class TestSecretsInFiles(TestCase):
                 fault, f"^SECRET_KEY_FILE: cannot read '{self.file}' .*{why}.*: name a"
             )
         self.assertIn("Is a directory", self.fault(SECRET_KEY_FILE=str(self.folder)))
+
+    def test_a_pipe_is_an_error_instead_of_a_wait(self) -> None:
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.assertIn("it is a pipe", self.fault(SECRET_KEY_FILE=str(pipe)))
 
     def test_production_accepts_files_alone(self) -> None:
         self.file.write_text(GOOD_SECRET)
