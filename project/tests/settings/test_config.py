@@ -28,7 +28,7 @@ PRODUCTION = "project.config.ProductionConfig"
 UNREADABLE_VALUES = (
     ("TOKEN_ALGORITHM", "none", "must be one of HS256, ES256, EdDSA"),
     ("TOKEN_ALGORITHM", "RS256", "must be one of HS256, ES256, EdDSA"),
-    ("KEY_PUBLICATION_LEAD", "9s", "make it 10s or longer"),
+    ("KEY_PUBLICATION_LEAD", "9s", "must be 10s or longer"),
     ("TOKEN_EXPIRATION_DAYS", "-1", "whole number"),
     ("TOKEN_EXPIRATION_DAYS", "1.5", "whole number"),
     ("TOKEN_EXPIRATION_DAYS", "٣", "whole number"),
@@ -357,7 +357,7 @@ class TestSettings(ConfigCase):
 
     def test_where_every_origin_may_call_it_says_what_the_extension_does(self) -> None:
         own = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder)).test_client()
-        with mock.patch.object(cors, "let_every_origin_in", lambda response: response):
+        with mock.patch.object(cors, "allow_every_origin", lambda response: response):
             plain = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder)).test_client()
         gets = [("GET", path) for path in ("/ping", "/nowhere", "/metrics", "/auth/status")]
         for method, path in (
