@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from project.clock import utcnow
 from project.database.base import Base, UTCDateTime
 from project.errors import Overloaded, TokenExpired, TokenInvalid
-from project.extensions import bcrypt, get_component
+from project.extensions import bcrypt, db, get_component
 from project.security import identifiers, tokens
 from project.security.passwords import hashing
 from project.security.signing_keys import Key
@@ -41,6 +41,9 @@ class User(Base):
     active: Mapped[bool] = mapped_column(default=True)
     admin: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    query = db.session.query_property()
+    """SQLAlchemy's legacy query interface, as in `User.query.filter_by(active=True)`."""
 
     def __init__(self, *, username: str, email: str, password: str, **columns: Any) -> None:
         super().__init__(**self.new_row(username, email, password), **columns)

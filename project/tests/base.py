@@ -13,17 +13,21 @@ from project.tests.utils import InProcess, Reply
 
 
 class BaseTestCase(TestCase):
-    """Starts each test with an app, a client and an empty database."""
+    """Starts each test with an app, its context, a client and an empty database.
+
+    `client` is Flask's test client and shares the context of the test; `caller` does not.
+    """
 
     overrides: ClassVar[dict[str, object]] = {}
     """Settings that replace those of the testing configuration."""
 
     def setUp(self) -> None:
-        """Create the app and its client."""
+        """Create the app and its client, and enter its context."""
         self.app = databases.shared_app(**self.overrides)
-        self.caller: utils.Caller = InProcess(self.app.test_client())
-        with self.app.app_context():
-            empty_tables()
+        self.client = self.app.test_client()
+        self.caller: utils.Caller = InProcess(self.client)
+        self.enterContext(self.app.app_context())
+        empty_tables()
 
     def add_user(self, *args: Any, **columns: Any) -> int:
         """Insert a user; return the id."""

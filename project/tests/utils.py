@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Mapping
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -135,8 +136,9 @@ class InProcess(Caller):
 
     def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         """Send a request unchanged."""
-        response = self.client.open(
-            path, method=method, data=body, headers=dict(headers), buffered=True
+        # Outside the context of the test, so that each request has its own, as on a server.
+        response = Context().run(
+            self.client.open, path, method=method, data=body, headers=dict(headers), buffered=True
         )
         return Reply(response.status_code, response.headers, response.data)
 

@@ -177,7 +177,7 @@ class TestClearings(DeviceCase):
 
     def test_an_owner_who_logs_in_often_does_not_clear_a_neighbours_guesses(self) -> None:
         statuses = []
-        for _ in range(60):
+        for _ in range(20):
             statuses += [self.guess(self.home) for _ in range(2)]
             self.login(self.home, self.token)
             self.home.login()

@@ -68,13 +68,17 @@ class TestUserModel(BaseTestCase):
             User.decode_auth_token(token)
 
     def test_a_secret_of_before_opens_and_signs_nothing(self) -> None:
+        # Created first: PostgreSQL ends a transaction that is idle while an app starts.
+        rotated = databases.shared_app(
+            SECRET_KEY=NEWER, SECRET_KEY_FALLBACKS=self.app.config["SECRET_KEY"]
+        )
+        replaced = databases.shared_app(SECRET_KEY=NEWER)
         user_id = add_user().id
         token = add_token(user_id)
-        old = self.app.config["SECRET_KEY"]
-        with databases.shared_app(SECRET_KEY=NEWER, SECRET_KEY_FALLBACKS=old).app_context():
+        with rotated.app_context():
             self.assertEqual(User.decode_auth_token(token).user_id, user_id)
             newer = add_token(user_id)
-        with databases.shared_app(SECRET_KEY=NEWER).app_context():
+        with replaced.app_context():
             self.assertEqual(User.decode_auth_token(newer).user_id, user_id)
 
     def test_auth_token_expires(self) -> None:

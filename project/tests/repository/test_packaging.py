@@ -64,6 +64,7 @@ class TestPackaging(TestCase):
     def test_the_entrypoint_runs_any_other_command(self) -> None:
         self.assertEqual(self.enter("python", "manage.py", "shell"), ["manage.py", "shell"])
 
+    @pytest.mark.processes
     def test_the_entrypoint_migrates_and_serves_for_real(self) -> None:
         url = databases.new_database()
         environment = servers.environment(url)
@@ -87,6 +88,7 @@ class TestPackaging(TestCase):
         copied = set(re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M))
         self.assertEqual({name for line in copied for name in line.split()}, allowed)
 
+    @pytest.mark.processes
     def test_nothing_heavy_is_loaded_that_serving_does_not_need(self) -> None:
         heavy = {"coverage", "dns", "gunicorn", "hypothesis", "numpy", "pytest", "requests"}
         heavy -= {"coverage"} & sys.modules.keys()  # which `cov` brings into every process
@@ -97,6 +99,7 @@ class TestPackaging(TestCase):
         self.assertIn("granian", loaded)
         self.assertEqual(heavy.intersection(loaded), set())
 
+    @pytest.mark.processes
     def test_gunicorns_settings_are_ones_it_knows(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "gunicorn", "--print-config", "manage:app"],
