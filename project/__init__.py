@@ -8,7 +8,7 @@ from flask import Flask, Request, Response
 from flask.sessions import SessionInterface
 from werkzeug.datastructures import Headers
 
-from project import config, error_handler
+from project import config, delivery, error_handler
 from project.accounts import keyring, presence
 from project.api import access, admission, cors, headers, metrics
 from project.api.auth import auth_blueprint
@@ -112,3 +112,4 @@ def _init_extensions(app: Flask) -> None:
         while_waiting=app.extensions["places"].lent,
     )
     metrics.init_app(app)
+    delivery.init_app(app)

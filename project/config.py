@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from project import instance
+from project import instance, mail_settings
 from project.database.connections import engine_options
 from project.instance import SHORTEST_SECRET, DamagedSecret
 from project.security.hashing import available_cores
@@ -59,6 +59,9 @@ class DevelopmentConfig(BaseConfig):
 
     DEBUG = True
     BCRYPT_LOG_ROUNDS = 4
+    MAIL_URL = mail_settings.FOLDER
+    MAIL_FROM = mail_settings.mailbox("users@localhost")
+    FRONTEND_URL = "http://localhost:3000"
 
 
 class TestingConfig(BaseConfig):
@@ -69,6 +72,9 @@ class TestingConfig(BaseConfig):
     DATABASE_SETTING = "DATABASE_TEST_URL"
     DATABASE_FILE = "users_test.sqlite"
     DRAIN_SECONDS = 0
+    MAIL_URL = mail_settings.FOLDER
+    MAIL_FROM = mail_settings.mailbox("users@localhost")
+    FRONTEND_URL = "http://localhost:3000"
     BCRYPT_LOG_ROUNDS = 4
     TOKEN_EXPIRATION_DAYS = 0
     TOKEN_EXPIRATION_SECONDS = 3
@@ -186,6 +192,7 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
             "KEY_PUBLICATION_LEAD is too short: make it 10s or longer, or a key would sign before "
             "every process can know it."
         )
+    faults |= mail_settings.check(config)
     return faults | (_check_strictly(config) if config["STRICT"] else {})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from project import mail_settings
 from project.database.url import database_url
 from project.readers import (
     Limit,
@@ -134,4 +135,28 @@ SETTINGS = (
     Setting("TRUSTED_PROXIES", networks, [],
         "The networks, or single addresses, of the reverse proxies whose `X-Forwarded-For` tells "
         "the client's address, separated by commas."),
+    Setting("MAIL_URL", mail_settings.mail_url, mail_settings.NO_MAIL,
+        "How mail is sent: `smtps://user:password@host:465`, `smtp://…:587` (with STARTTLS), "
+        "`smtp+plain://localhost:25`, `folder:` (files in the instance folder) or `none:`; see "
+        "docs/mail.md."),
+    Setting("MAIL_PASSWORD_FILE", text, None,
+        "A file with the password for the mail server, instead of one in `MAIL_URL`."),
+    Setting("MAIL_FROM", mail_settings.mailbox, None,
+        "The sender of every mail, like `Users <no-reply@example.com>`; required for mail."),
+    Setting("MAIL_REPLY_TO", mail_settings.mailbox, None,
+        "The address that replies go to."),
+    Setting("MAIL_HELO", mail_settings.host_name, None,
+        "The name by which the service greets the mail server. Without one: the domain of "
+        "`MAIL_FROM`."),
+    Setting("MAIL_TEMPLATES", text, None,
+        "A folder with templates of your own; see docs/mail.md."),
+    Setting("MAIL_ONLY_TO", mail_settings.allow_list, [],
+        "For staging: the domains and addresses that get mail, separated by commas; mail to all "
+        "others is written to the mail folder."),
+    Setting("MAIL_DELIVERY", one_of("workers", "command"), "workers",
+        "Who delivers mail: the server's `workers`, or only the `command` `manage.py deliver`."),
+    Setting("DEFAULT_LANGUAGE", mail_settings.language, "en",
+        "The language of mail to those whose language is not known."),
+    Setting("FRONTEND_URL", mail_settings.frontend_url, None,
+        "The URL of your front end, with which every link in a mail begins; required for mail."),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from flask import current_app
-from sqlalchemy import delete, exc, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exc, func, select, true, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
@@ -23,6 +23,7 @@ from project.api.models import AuditEvent, KnownNetwork, Revocation, Session, Si
 from project.clock import utcnow
 from project.database.base import Base
 from project.extensions import db, reads
+from project.models.outbox import Outbox, Outcome
 
 Value = TypeVar("Value")
 
@@ -34,6 +35,9 @@ PATIENCE = 20
 
 MARGIN = timedelta(days=1)
 """How long what is of no use is kept all the same: clocks differ, and requests are under way."""
+
+
+ALL = true()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,16 @@ class Perishable:
     table: type[Base]
     column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
     kept_for: Callable[[], timedelta] = timedelta
+    where: ColumnElement[bool] = ALL
 
 
 REMEMBERED = timedelta(days=365)
 """How long a network that has logged in to an account is let in while others guess at it."""
+
+
+KEPT_WHEN_DONE = timedelta(days=7)
+KEPT_WHEN_FAILED = timedelta(days=90)
+HAS_NOT_FAILED = Outbox.outcome != Outcome.FAILED
 
 
 def retention() -> timedelta:
@@ -66,6 +76,8 @@ PERISHABLES = (
     Perishable("attempts", Throttle, Throttle.expires_at),
     Perishable("networks", KnownNetwork, KnownNetwork.last_login_at, lambda: REMEMBERED),
     Perishable("audit events", AuditEvent, AuditEvent.at, retention),
+    Perishable("messages", Outbox, Outbox.done_at, lambda: KEPT_WHEN_DONE, HAS_NOT_FAILED),
+    Perishable("failed messages", Outbox, Outbox.done_at, lambda: KEPT_WHEN_FAILED),
 )
 PRIVATE_KEYS = "private keys"
 NAMES = (*(perishable.name for perishable in PERISHABLES), PRIVATE_KEYS)
@@ -95,7 +107,9 @@ def batches_due() -> int:
     batches = 1
     for perishable in PERISHABLES:
         rows = select(func.count()).select_from(perishable.table)
-        counted = reads.first(rows.where(perishable.column <= _cutoff(perishable)))
+        counted = reads.first(
+            rows.where(perishable.column <= _cutoff(perishable), perishable.where)
+        )
         batches += 1 + (counted[0] if counted else 0) // ROWS_AT_ONCE
     return batches
 
@@ -124,7 +138,7 @@ def _batch(
     key = list(perishable.table.__table__.primary_key)
     oldest = (
         select(*key)
-        .where(perishable.column.between(reached, cutoff))
+        .where(perishable.column.between(reached, cutoff), perishable.where)
         .order_by(perishable.column)
         .limit(ROWS_AT_ONCE)
         .with_for_update(skip_locked=True)

@@ -21,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as DatabaseSession
 from sqlalchemy.orm import UOWTransaction
 
-from project.accounts import sessions
+from project.accounts import outbox, sessions
+from project.accounts.messages import KINDS, PREFIX
 from project.accounts.throttle import Scope
 from project.api.contract import serves
 from project.api.document import API_VERSION, family
@@ -31,6 +32,7 @@ from project.clock import utcnow
 from project.errors import ServiceError, TooManyAttempts
 from project.extensions import db, reads
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
+from project.telemetry.outbox_metrics import OutboxFacts, OutboxMetrics
 
 UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -85,7 +87,8 @@ def get_metrics() -> Response:
     census: Census = current_app.extensions["census"]
     sampler: ConnectionSampler = current_app.extensions["connection_sampler"]
     sampler.sample()
-    body = _metrics().exposition(Facts(API_VERSION, census.number()))
+    facts = Facts(API_VERSION, census.number())
+    body = _metrics().exposition(facts, *_outbox_facts())
     return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -99,6 +102,8 @@ def init_app(app: Flask) -> None:
     metrics = app.extensions["metrics"] = Metrics()
     app.extensions["census"] = Census()
     _begin_at_zero(metrics)
+    if not app.config["MAIL_URL"].is_off:
+        app.extensions["outbox_metrics"] = OutboxMetrics(metrics.registry, _mail_kinds())
     pool = app.extensions["hashing_pool"]
     pool.watch = metrics
     metrics.hashing_threads.set(pool.size)
@@ -107,6 +112,22 @@ def init_app(app: Flask) -> None:
     app.extensions["connection_sampler"] = sampler
     app.wsgi_app = RequestCounter(app.wsgi_app, metrics, sampler)  # type: ignore[method-assign]
     app.register_blueprint(metrics_blueprint)
+
+
+def _mail_kinds() -> list[str]:
+    return [PREFIX + name for name in KINDS]
+
+
+def _outbox_facts() -> list[OutboxFacts]:
+    """Return what waits in the outbox; nothing without mail, or while the database is away."""
+    if "outbox_metrics" not in current_app.extensions:
+        return []
+    try:
+        waiting = dict.fromkeys(_mail_kinds(), 0) | outbox.pending()
+        return [OutboxFacts(waiting, outbox.overdue().total_seconds())]
+    except SQLAlchemyError as error:
+        log.warning("how many messages wait is unknown: %s", type(error).__name__)
+        return []
 
 
 def _metrics() -> Metrics:

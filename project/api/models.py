@@ -14,6 +14,7 @@ from project.clock import utcnow
 from project.database.base import Base, Moment
 from project.errors import Overloaded, TokenExpired, TokenInvalid
 from project.extensions import bcrypt
+from project.models.outbox import Outbox  # noqa: F401  # so that the metadata knows its table
 from project.security import hashing, identifiers, tokens
 from project.security.hashing import HashingPool, PoolFull
 from project.security.keys import Keyring

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.commands import checks, database_checks
+from project.commands import checks, database_checks, mail_checks
 from project.commands.findings import Finding, Level, error
 from project.database import failures
 
@@ -24,6 +24,12 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "cors_origins": checks.cors_origins,
     "users_public": checks.users_public,
     "instance_folder": checks.instance_folder,
+    "mail": mail_checks.mail,
+    "mail_folder": mail_checks.mail_folder,
+    "mail_server": mail_checks.mail_server,
+    "mail_domain": mail_checks.mail_domain,
+    "mail_templates": mail_checks.mail_templates,
+    "outbox": mail_checks.outbox,
 }
 
 
