@@ -66,17 +66,12 @@ class SMTPTransport:
 
     def connect(self) -> smtplib.SMTP:
         """Open a connection: TLS, EHLO and AUTH. Raises TransportDown with the stage."""
-        url = self._url
-        connection = self._opened(url)
-        with _before_rcpt("ehlo"):
-            _expect(connection.ehlo())
-        if url.scheme == "smtp":
-            with _before_rcpt("starttls"):
-                _expect(connection.starttls(context=ssl.create_default_context()))
-                _expect(connection.ehlo())
-        if url.user:
-            with _before_rcpt("auth"):
-                connection.login(url.user, smtp_password(self._config))
+        connection = self._opened(self._url)
+        try:
+            self._introduce(connection)
+        except TransportDown:
+            connection.close()
+            raise
         return connection
 
     def rest(self) -> None:
@@ -121,14 +116,26 @@ class SMTPTransport:
         except OSError as error:
             raise TransportDown("connect", _reason(error)) from error
 
+    def _introduce(self, connection: smtplib.SMTP) -> None:
+        with _before_rcpt("ehlo"):
+            _expect(connection.ehlo())
+        if self._url.scheme == "smtp":
+            with _before_rcpt("starttls"):
+                _expect(connection.starttls(context=ssl.create_default_context()))
+                _expect(connection.ehlo())
+        if self._url.user:
+            with _before_rcpt("auth"):
+                connection.login(self._url.user, smtp_password(self._config))
+
     def _converse(self, connection: smtplib.SMTP, mail: Mail) -> None:
-        options = []
-        if mail.needs_smtputf8:
-            if not connection.has_extn("smtputf8"):
-                raise Rejected("rcpt", "the mail server lacks SMTPUTF8")
-            options = ["SMTPUTF8", "BODY=8BITMIME"]
-        with _before_rcpt("mail"):
-            _expect(connection.mail(mail.sender, options))
+        if not mail.needs_smtputf8:
+            with _before_rcpt("mail"):
+                _expect(connection.mail(mail.sender))
+        elif connection.has_extn("smtputf8"):
+            with _one_message("mail"):  # for no other message would these options be given
+                _expect(connection.mail(mail.sender, ["SMTPUTF8", "BODY=8BITMIME"]))
+        else:
+            raise Rejected("rcpt", "the mail server lacks SMTPUTF8")
         with _one_message("rcpt"):
             _expect(connection.rcpt(mail.recipient))
         with _one_message("data"):
@@ -216,8 +223,8 @@ def _reason(error: Exception) -> str:
         return f"certificate: {error.verify_message}"
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return "the server does not offer it"
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return "timed out"
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return "connection lost"
-    if isinstance(error, TimeoutError):
-        return "timed out"
     return getattr(error, "strerror", None) or type(error).__name__
