@@ -51,7 +51,7 @@ class OutboxMetrics:
         self._down.set(int(is_down))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OutboxFacts(Collector):
     """What waits in the outbox, whichever process reads it."""
 
