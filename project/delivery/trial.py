@@ -49,8 +49,10 @@ def send(app: Flask, address: str) -> str:
         folder.send(mail)
         return f"a file in {folder.path}"
     transport = smtp.SMTPTransport(app.config)
-    transport.send(mail)
-    transport.close()
+    try:
+        transport.send(mail)
+    finally:
+        transport.close()
     return f"{app.config['MAIL_URL']} accepted it"
 
 

@@ -95,7 +95,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         server = cast("_Server", self.server).faulty
         server.connections += 1
         try:
-            if self._say("greeting", ""):
+            if self._say(server.reply("greeting", "")):
                 self._listen(server)
         except OSError:
             return
@@ -106,18 +106,19 @@ class _Conversation(socketserver.StreamRequestHandler):
             verb = line.partition(" ")[0].lower()
             server.commands[verb] += 1
             server.lines.append(line)
-            if not self._say(verb, line) or verb == "quit":
+            said = server.reply(verb, line)
+            if not self._say(said) or verb == "quit":
                 return
             if verb == "mail":
                 sender = line.partition("<")[2].partition(">")[0]
             elif verb == "rcpt":
                 recipient = line.partition("<")[2].partition(">")[0]
-            elif verb == "data" and server.reply(verb, line).startswith("354"):
+            elif verb == "data" and said.startswith("354"):
                 message = Received(sender, recipient, self._content())
                 reply = server.reply("message", recipient)
                 if reply == DROP_AFTER_ACCEPTING or reply.startswith("2"):
                     server.accept(message)
-                if reply == DROP_AFTER_ACCEPTING or not self._say("message", recipient):
+                if not self._say(reply):
                     return
 
     def _content(self) -> bytes:
@@ -126,16 +127,15 @@ class _Conversation(socketserver.StreamRequestHandler):
             lines.append(line[1:] if line.startswith(b".") else line)
         return b"".join(lines)
 
-    def _say(self, stage: str, line: str) -> bool:
+    def _say(self, reply: str) -> bool:
         """Reply; return whether the conversation goes on."""
         server = cast("_Server", self.server).faulty
-        reply = server.reply(stage, line)
         if reply == HANG:
             server.released.wait(60)
         if reply == DRIP:
             while not server.released.wait(BETWEEN_DRIPS):
                 self.wfile.write(b"250-wait\r\n")
-        if reply in (HANG, DRIP, DROP):
+        if reply in (HANG, DRIP, DROP, DROP_AFTER_ACCEPTING):
             return False
         self.wfile.write(f"{reply}\r\n".encode())
         return not reply.startswith("421")
