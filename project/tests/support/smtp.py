@@ -114,16 +114,22 @@ class _Conversation(socketserver.StreamRequestHandler):
             elif verb == "rcpt":
                 recipient = line.partition("<")[2].partition(">")[0]
             elif verb == "data" and said.startswith("354"):
-                message = Received(sender, recipient, self._content())
+                content = self._content()
+                if content is None:
+                    return
+                message = Received(sender, recipient, content)
                 reply = server.reply("message", recipient)
                 if reply == DROP_AFTER_ACCEPTING or reply.startswith("2"):
                     server.accept(message)
                 if not self._say(reply):
                     return
 
-    def _content(self) -> bytes:
+    def _content(self) -> bytes | None:
+        """Return the message, or None where the client has gone before its end."""
         lines = []
-        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+        while (line := self.rfile.readline()) != b".\r\n":
+            if not line.endswith(b"\r\n"):
+                return None
             lines.append(line[1:] if line.startswith(b".") else line)
         return b"".join(lines)
 
