@@ -4,7 +4,7 @@ import logging
 
 from flask import Flask
 
-from project import config
+from project import config, delivery
 from project.accounts.sessions import last_seen
 from project.accounts.signing_keys import source
 from project.api import docs, metrics
@@ -84,3 +84,4 @@ def _init_extensions(app: Flask) -> None:
         while_waiting=app.extensions["places"].released,
     )
     metrics.init_app(app)
+    delivery.init_app(app)

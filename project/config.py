@@ -15,7 +15,7 @@ from project.database.connections import engine_options
 from project.instance import DamagedSecret
 from project.security.secret_strength import weakness
 from project.serving.cores import available_cores
-from project.settings import SETTINGS, Setting
+from project.settings import SETTINGS, Setting, mail_parsers
 from project.settings import environment as surroundings
 
 MIN_LEAD = timedelta(seconds=10)
@@ -50,6 +50,9 @@ class DevelopmentConfig(BaseConfig):
 
     DEBUG = True
     BCRYPT_LOG_ROUNDS = 4
+    MAIL_URL = mail_parsers.FOLDER
+    MAIL_FROM = mail_parsers.mailbox("users@localhost")
+    FRONTEND_URL = "http://localhost:3000"
 
 
 class TestingConfig(BaseConfig):
@@ -60,6 +63,9 @@ class TestingConfig(BaseConfig):
     DATABASE_SETTING = "DATABASE_TEST_URL"
     DATABASE_FILE = "users_test.sqlite"
     DRAIN_SECONDS = 0
+    MAIL_URL = mail_parsers.FOLDER
+    MAIL_FROM = mail_parsers.mailbox("users@localhost")
+    FRONTEND_URL = "http://localhost:3000"
     BCRYPT_LOG_ROUNDS = 4
     TOKEN_EXPIRATION_DAYS = 0
     TOKEN_EXPIRATION_SECONDS = 3
@@ -180,6 +186,7 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
             "KEY_PUBLICATION_LEAD is too short: make it 10s or longer, or a key would sign before "
             "every process can know it."
         )
+    faults |= mail_parsers.check(config)
     return faults | (_check_strictly(config) if config["STRICT"] else {})
 
 

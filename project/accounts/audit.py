@@ -48,6 +48,7 @@ class Event(StrEnum):
     USER_DELETED = "user.deleted"
     KEY_ROTATED = "key.rotated"
     KEY_RETIRED = "key.retired"
+    MAIL_FAILED = "mail.failed"
 
 
 Observer = Callable[[Event, Mapping[str, Any]], None]

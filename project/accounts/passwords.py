@@ -12,7 +12,7 @@ from project.security.passwords import Policy, Weakness
 from project.security.passwords.breaches import FileUnusable
 
 MESSAGES = {
-    Weakness.TOO_SHORT: "This needs at least {shortest} characters.",
+    Weakness.TOO_SHORT: "This needs at least {min_length} characters.",
     Weakness.COMMON: "This password is too common.",
     Weakness.BREACHED: "This password has appeared in a data breach.",
     Weakness.RESEMBLES_USER: (
@@ -42,7 +42,7 @@ def check_choice(password: str, *, username: str, email: str) -> None:
         FieldError(
             "password",
             weakness.value,
-            MESSAGES[weakness].format(format_duration=policy.format_duration),
+            MESSAGES[weakness].format(min_length=policy.min_length),
         )
         for weakness in weaknesses
     ]
@@ -70,7 +70,7 @@ def renew(user_id: int, kept_hash: str, password: str, network: str | None = Non
 
 def _policy() -> Policy:
     return Policy(
-        format_duration=current_app.config["PASSWORD_MIN_LENGTH"],
+        min_length=current_app.config["PASSWORD_MIN_LENGTH"],
         service_name=current_app.config["SERVICE_NAME"],
         breaches_file=current_app.config["BREACHED_PASSWORDS_FILE"],
     )

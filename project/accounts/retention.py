@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from flask import current_app
-from sqlalchemy import delete, exc, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exc, func, select, true, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
@@ -25,6 +25,8 @@ from project.extensions import autocommit, db, transaction
 from project.models import (
     AuditEvent,
     KnownNetwork,
+    Outbox,
+    Outcome,
     Revocation,
     Session,
     SigningKey,
@@ -43,6 +45,9 @@ MARGIN = timedelta(days=1)
 """How long what is of no use is kept all the same: clocks differ, and requests are under way."""
 
 
+ALL = true()
+
+
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
     """Rows that are of no use when a moment of theirs is this long ago.
@@ -55,10 +60,16 @@ class RetentionRule:
     table: type[Base]
     column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
     kept_for: Callable[[], timedelta] = timedelta
+    where: ColumnElement[bool] = ALL
 
 
 KNOWN_NETWORK_RETENTION = timedelta(days=365)
 """How long a network that has logged in to an account is let in while others guess at it."""
+
+
+KEPT_WHEN_DONE = timedelta(days=7)
+KEPT_WHEN_FAILED = timedelta(days=90)
+HAS_NOT_FAILED = Outbox.outcome != Outcome.FAILED
 
 
 def retention() -> timedelta:
@@ -75,6 +86,8 @@ RETENTION_RULES = (
         "networks", KnownNetwork, KnownNetwork.last_login_at, lambda: KNOWN_NETWORK_RETENTION
     ),
     RetentionRule("audit events", AuditEvent, AuditEvent.at, retention),
+    RetentionRule("messages", Outbox, Outbox.done_at, lambda: KEPT_WHEN_DONE, HAS_NOT_FAILED),
+    RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: KEPT_WHEN_FAILED),
 )
 PRIVATE_KEYS = "private keys"
 NAMES = (*(perishable.name for perishable in RETENTION_RULES), PRIVATE_KEYS)
@@ -104,7 +117,8 @@ def batches_due() -> int:
     batches = 1
     for perishable in RETENTION_RULES:
         rows = select(func.count()).select_from(perishable.table)
-        counted = autocommit.first(rows.where(perishable.column <= _cutoff(perishable)))
+        due = rows.where(perishable.column <= _cutoff(perishable), perishable.where)
+        counted = autocommit.first(due)
         batches += 1 + (counted[0] if counted else 0) // BATCH_SIZE
     return batches
 
@@ -133,7 +147,7 @@ def _batch(
     key = list(perishable.table.__table__.primary_key)
     oldest = (
         select(*key)
-        .where(perishable.column.between(reached, cutoff))
+        .where(perishable.column.between(reached, cutoff), perishable.where)
         .order_by(perishable.column)
         .limit(BATCH_SIZE)
         .with_for_update(skip_locked=True)

@@ -14,8 +14,9 @@ from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.accounts import audit, sessions
+from project.accounts import audit, outbox, sessions
 from project.accounts.audit import Event
+from project.accounts.messages import KINDS, PREFIX
 from project.accounts.throttle.policies import POLICIES
 from project.api.guard import authenticate_scraper
 from project.clock import utcnow
@@ -24,6 +25,7 @@ from project.http.contract import serves
 from project.http.openapi import error_classes
 from project.http.request_counter import RequestCounter
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
+from project.telemetry.outbox_metrics import OutboxFacts, OutboxMetrics
 from project.version import VERSION
 
 CENSUS_INTERVAL = timedelta(minutes=1)
@@ -82,7 +84,8 @@ def get_metrics() -> Response:
     census: OpenSessionCount = current_app.extensions["census"]
     sampler: ConnectionSampler = current_app.extensions["connection_sampler"]
     sampler.sample()
-    body = _metrics().exposition(Facts(VERSION, census.number()))
+    facts = Facts(VERSION, census.number())
+    body = _metrics().exposition(facts, *_outbox_facts())
     return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -96,6 +99,8 @@ def init_app(app: Flask) -> None:
     metrics = app.extensions["metrics"] = Metrics()
     app.extensions["census"] = OpenSessionCount()
     _begin_at_zero(metrics)
+    if not app.config["MAIL_URL"].is_off:
+        app.extensions["outbox_metrics"] = OutboxMetrics(metrics.registry, _mail_kinds())
     pool = app.extensions["hashing_pool"]
     pool.watch = metrics
     metrics.hashing_threads.set(pool.size)
@@ -107,6 +112,22 @@ def init_app(app: Flask) -> None:
     audit.observe(app, metrics_of_sessions(metrics))
     app.wsgi_app = RequestCounter(app.wsgi_app, metrics, sampler)  # type: ignore[method-assign]
     app.register_blueprint(metrics_blueprint)
+
+
+def _mail_kinds() -> list[str]:
+    return [PREFIX + name for name in KINDS]
+
+
+def _outbox_facts() -> list[OutboxFacts]:
+    """Return what waits in the outbox; nothing without mail, or while the database is away."""
+    if "outbox_metrics" not in current_app.extensions:
+        return []
+    try:
+        waiting = dict.fromkeys(_mail_kinds(), 0) | outbox.pending()
+        return [OutboxFacts(waiting, outbox.overdue().total_seconds())]
+    except SQLAlchemyError as error:
+        log.warning("how many messages wait is unknown: %s", type(error).__name__)
+        return []
 
 
 def _metrics() -> Metrics:

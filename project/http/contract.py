@@ -61,7 +61,7 @@ def operation_of(view: View) -> Operation:
 def describe(view: View, errors: Errors = (), **changes: Any) -> View:
     """Add to a view's description."""
     known = operation_of(view)
-    changes["refusals"] = known.errors + errors
+    changes["errors"] = known.errors + errors
     view.operation = replace(known, **changes)  # type: ignore[attr-defined]  # a function takes any
     return view
 

@@ -22,7 +22,7 @@ def init_app(app: Flask) -> None:
 
 
 def answer(error: Exception) -> Response:
-    """Return the answer to whatever was raised; `g.refusal` is what it has become."""
+    """Return the answer to whatever was raised; `g.error` is what it has become."""
     g.error = error = _refusal_of(error)
     body = current_app.json.dumps(error.body(), separators=(",", ":"))
     return Response(body, error.status, error.headers(), mimetype="application/json")

@@ -58,7 +58,7 @@ class RequestCounter:
         route = asked.url_rule.rule if asked.url_rule else UNMATCHED
         kind = (route, asked.method, status)
         (self._series.get(kind) or self._find(*kind)).observe(seconds)
-        error: ServiceError | None = g.get("refusal") if status >= "400" else None
+        error: ServiceError | None = g.get("error") if status >= "400" else None
         if error is not None:
             _count_refusal(self._metrics, error)
         if asked.method == "POST" and route in TRIED:

@@ -1,6 +1,7 @@
 """The tables, a file a family."""
 
 from project.models.audit_event import AuditEvent
+from project.models.outbox import Outbox, Outcome
 from project.models.secret_fingerprint import SecretFingerprint
 from project.models.session import Revocation, Session
 from project.models.signing_key import SigningKey
@@ -10,6 +11,8 @@ from project.models.user import User
 __all__ = [
     "AuditEvent",
     "KnownNetwork",
+    "Outbox",
+    "Outcome",
     "Revocation",
     "SecretFingerprint",
     "Session",

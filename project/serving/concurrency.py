@@ -5,7 +5,7 @@ have a thread for every connection that they accept; so clients that withhold bo
 which are many, and never places, which are few.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,20 +43,27 @@ class ConcurrencyLimiter:
 
 
 class Admission:
-    """The app behind its places; the first request to a server also starts the watch."""
+    """The app behind its places; the first request to a server also starts its threads."""
 
     def __init__(
-        self, app: WSGIApplication, places: ConcurrencyLimiter, watch: IdleConnectionReaper
+        self,
+        app: WSGIApplication,
+        places: ConcurrencyLimiter,
+        watch: IdleConnectionReaper,
+        starting: list[Callable[[], None]],
     ) -> None:
         self._app = app
         self._places = places
         self._watch = watch
+        self._starting = starting
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request as soon as there is a place for it."""
         # Where a process has one thread, nobody else waits; a test's client is such a place.
         if not self._watch.started and environ["wsgi.multithread"]:
             self._watch.start()
+            for start in self._starting:
+                start()
         if unread_body.may_be_left(environ):
             return self._answer_with_body(environ, start_response)
         with self._places:
@@ -76,7 +83,9 @@ def init_app(app: Flask) -> None:
     """Put the app behind its places."""
     places = app.extensions["places"] = ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS)
     watch = app.extensions["watch"] = IdleConnectionReaper(app.config["CLIENT_TIMEOUT_SECONDS"])
-    app.wsgi_app = Admission(app.wsgi_app, places, watch)  # type: ignore[method-assign]
+    starting: list[Callable[[], None]] = app.extensions.setdefault("on_first_request", [])
+    admission = Admission(app.wsgi_app, places, watch, starting)
+    app.wsgi_app = admission  # type: ignore[method-assign]
 
 
 def places() -> ConcurrencyLimiter:

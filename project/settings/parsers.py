@@ -31,9 +31,9 @@ def string(value: str) -> str:
 
 def boolean(value: str) -> bool:
     """Read a yes or a no."""
-    responds = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     try:
-        return responds[value.lower()]
+        return values[value.lower()]
     except KeyError:
         raise ValueError("must be true or false") from None
 

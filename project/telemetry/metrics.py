@@ -104,11 +104,17 @@ class Metrics:
         self.hashing_active.dec()
         self.hashing_seconds.observe(seconds)
 
-    def exposition(self, facts: "Facts") -> bytes:
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where metrics of other subjects are registered."""
+        return self._registry
+
+    def exposition(self, *facts: Collector) -> bytes:
         """Return everything in Prometheus' text format, version 0.0.4."""
         told = CollectorRegistry()
         told.register(self._counts())
-        told.register(facts)
+        for collector in facts:
+            told.register(collector)
         return generate_latest(told)
 
     def _counts(self) -> Collector:

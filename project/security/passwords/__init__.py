@@ -24,7 +24,7 @@ class Weakness(StrEnum):
 class Policy:
     """What is asked of a new password."""
 
-    format_duration: int
+    min_length: int
     """Characters: code points of the one form that is hashed."""
     service_name: str
     breaches_file: str | None
@@ -38,7 +38,7 @@ class Policy:
         seen = "".join(filter(identifiers.is_visible, normalized))
         names = (username, email, email.rpartition("@")[0], self.service_name)
         found = {
-            Weakness.TOO_SHORT: len(normalized) < self.format_duration,
+            Weakness.TOO_SHORT: len(normalized) < self.min_length,
             Weakness.COMMON: common_passwords.contain(seen),
             Weakness.BREACHED: self._is_breached(password),
             Weakness.RESEMBLES_USER: resemblance.resembles(seen, names),

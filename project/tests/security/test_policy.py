@@ -24,9 +24,9 @@ NAMES = (*MICHAEL, "users")
 class TestPolicy(TestCase):
     """The rules by themselves."""
 
-    def weaknesses(self, password: str, format_duration: int = 8) -> list[Weakness]:
+    def weaknesses(self, password: str, min_length: int = 8) -> list[Weakness]:
         """Return what speaks against Michael's password."""
-        return Policy(format_duration, "users", None).weaknesses(password, *MICHAEL)
+        return Policy(min_length, "users", None).weaknesses(password, *MICHAEL)
 
     def test_good_passwords_of_any_characters(self) -> None:
         for password in (
