@@ -25,6 +25,7 @@ from project.extensions import autocommit, db, transaction
 from project.models import (
     AuditEvent,
     KnownNetwork,
+    OneTimeToken,
     Outbox,
     Outcome,
     Revocation,
@@ -87,6 +88,7 @@ RETENTION_RULES = (
     ),
     RetentionRule("audit events", AuditEvent, AuditEvent.at, retention),
     RetentionRule("messages", Outbox, Outbox.done_at, lambda: KEPT_WHEN_DONE, HAS_NOT_FAILED),
+    RetentionRule("one-time tokens", OneTimeToken, OneTimeToken.expires_at),
     RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: KEPT_WHEN_FAILED),
 )
 PRIVATE_KEYS = "private keys"

@@ -7,6 +7,7 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── BadRequest              400 bad_request
     ├── UserExists              400 user_exists
     │   └── EmailExists         400 email_exists
+    ├── CodeInvalid             400 code_invalid
     ├── Unauthorized            401, with the challenge of RFC 6750
     │   ├── TokenMissing        401 token_missing
     │   │   └── LogoutTokenMissing  403 token_missing
@@ -17,6 +18,8 @@ The family; each member has a status, a code and a message, and is raised where 
     │   ├── TokenExpired        401 token_expired
     │   ├── UserInactive        401 user_inactive
     │   └── NotPermitted        401 not_permitted
+    ├── PasswordWrong           403 password_wrong
+    ├── EmailUnverified         403 email_unverified
     ├── InvalidCredentials      404 invalid_credentials
     ├── UserNotFound            404 user_not_found
     ├── SessionNotFound         404 session_not_found
@@ -33,7 +36,10 @@ The family; each member has a status, a code and a message, and is raised where 
 """
 
 from project.errors.accounts import (
+    CodeInvalid,
     EmailExists,
+    EmailUnverified,
+    PasswordWrong,
     RefreshSuperseded,
     SessionNotFound,
     UserExists,
@@ -87,8 +93,10 @@ __all__ = [
     "REALM",
     "BadRequest",
     "ClientSecretInvalid",
+    "CodeInvalid",
     "Draining",
     "EmailExists",
+    "EmailUnverified",
     "FieldError",
     "FormExpected",
     "InternalError",
@@ -100,6 +108,7 @@ __all__ = [
     "NotPermitted",
     "NotReady",
     "Overloaded",
+    "PasswordWrong",
     "PayloadTooLarge",
     "RefreshReused",
     "RefreshSuperseded",

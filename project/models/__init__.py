@@ -1,6 +1,7 @@
 """The tables, a file a family."""
 
 from project.models.audit_event import AuditEvent
+from project.models.one_time_token import OneTimeToken
 from project.models.outbox import Outbox, Outcome
 from project.models.secret_fingerprint import SecretFingerprint
 from project.models.session import Revocation, Session
@@ -11,6 +12,7 @@ from project.models.user import User
 __all__ = [
     "AuditEvent",
     "KnownNetwork",
+    "OneTimeToken",
     "Outbox",
     "Outcome",
     "Revocation",

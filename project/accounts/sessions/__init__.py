@@ -146,6 +146,7 @@ def _new_row(user_id: int, actor: Actor) -> dict[str, Any]:
         "id": uuid4(),
         "user_id": user_id,
         "created_at": now,
+        "authenticated_at": now,
         "refreshed_at": now,
         "refreshed_network": actor.network,
         "last_seen_at": now,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 from flask import current_app
 
@@ -84,7 +85,8 @@ class Policy:
     name: str
     """As it is in responses, metrics, the audit trail and the table."""
     subject: Callable[[Subjects], str | None]
-    setting: str
+    setting: str | Limit
+    """The setting that holds the limit, or a limit that is fixed."""
     success: Success = Success.REFUNDED
     has_backoff: bool = True
     """Whether waits double beyond the limit; else the subject waits until the time is over."""
@@ -95,6 +97,8 @@ class Policy:
     @property
     def limit(self) -> Limit:
         """The limit as it is set."""
+        if isinstance(self.setting, Limit):
+            return self.setting
         limit: Limit = current_app.config[self.setting]
         return Limit(int(limit.quota * self.scale), limit.window)
 
@@ -129,6 +133,25 @@ REGISTRATION_48 = Policy(
 )
 WRITE = Policy("write", Subjects.user, "THROTTLE_WRITES", Success.COUNTS, has_backoff=False)
 
+
+# Hard bounds and no settings: a wait lasts for the rest of the window.
+_bound = partial(Policy, success=Success.COUNTS, has_backoff=False)
+MAIL_MINUTE = _bound("mail-minute", Subjects.account_network, Limit(1, timedelta(minutes=1)))
+MAIL_HOUR = _bound("mail-hour", Subjects.account_network, Limit(5, timedelta(hours=1)))
+MAIL_NETWORK = _bound("mail-network", Subjects.network, Limit(30, timedelta(minutes=15)))
+MAIL_REGISTRATION = _bound("mail-registration", Subjects.network, Limit(30, timedelta(minutes=15)))
+MAIL_DAY = _bound(
+    "mail-day", Subjects.account, Limit(10, timedelta(days=1)), exempts_known_networks=True
+)
+CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
+CODE_STRANGER = Policy(
+    "code-stranger",
+    Subjects.account,
+    Limit(20, timedelta(days=1)),
+    has_backoff=False,
+    exempts_known_networks=True,
+)
+
 Group = tuple[Policy, ...]
 """What an operation counts: under all of them or, where one limit rejects the attempt, none."""
 
@@ -136,7 +159,20 @@ BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
 BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
 REGISTERING: Group = (REGISTRATION, REGISTRATION_48)
 WRITING: Group = (WRITE,)
-POLICIES: Group = (*BY_DEVICE, *BY_NETWORK, *REGISTERING, *WRITING)
+MAIL_REQUEST: Group = (MAIL_MINUTE, MAIL_HOUR, MAIL_NETWORK)
+MAIL_DELIVERY: Group = (MAIL_DAY,)
+REGISTRATION_MAIL: Group = (MAIL_REGISTRATION,)
+CODE_ENTRY: Group = (CODE, CODE_STRANGER)
+POLICIES: Group = (
+    *BY_DEVICE,
+    *BY_NETWORK,
+    *REGISTERING,
+    *WRITING,
+    *MAIL_REQUEST,
+    *MAIL_DELIVERY,
+    *REGISTRATION_MAIL,
+    *CODE_ENTRY,
+)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
 """How often a success may clear the failures of its network at an account."""
