@@ -7,7 +7,7 @@ from flask import Flask
 from project import config, delivery
 from project.accounts.sessions import last_seen
 from project.accounts.signing_keys import source
-from project.api import docs, metrics
+from project.api import docs, features, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -55,6 +55,7 @@ def create_app(settings: str | type[BaseConfig] | None = None, **overrides: obje
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     docs.init_app(app)
+    features.init_app(app)
     if app.config["STRICT"] and not app.config["THROTTLE_ENABLED"]:
         logger.warning("THROTTLE_ENABLED is off: rate limiting is disabled")
     for name, nearest in app.config["MISSPELT_SETTINGS"].items():

@@ -1,26 +1,33 @@
 """Logging in."""
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Row, and_, bindparam, select
 
-from project.accounts import audit, devices, passwords, sessions, throttle
+from project.accounts import audit, devices, email, passwords, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
+from project.accounts.email import Addressee
 from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle import Attempt
 from project.accounts.throttle.policies import BY_DEVICE, BY_NETWORK, Subjects
 from project.database.compiled import CompiledQuery
-from project.errors import InvalidCredentials
+from project.errors import InvalidCredentials, PasswordReplaced
 from project.extensions import autocommit, transaction
 from project.models import KnownNetwork, User
 from project.security import identifiers
 
 BY_EMAIL = CompiledQuery(
-    select(User.id, User.password, KnownNetwork.last_login_at)
+    select(
+        User.id,
+        User.password,
+        User.email,
+        User.language,
+        User.email_verified_at,
+        KnownNetwork.last_login_at,
+    )
     .outerjoin(
         KnownNetwork,
         and_(KnownNetwork.user_id == User.id, KnownNetwork.network == bindparam("network")),
@@ -30,14 +37,31 @@ BY_EMAIL = CompiledQuery(
 """With when the network that asks has logged in to the account, if it ever has."""
 
 
-def login(email: str, password: str, actor: Actor, device_token: str | None = None) -> LoginTokens:
+Account = Row[*tuple[Any, ...]]
+
+
+def login(
+    address: str, password: str, actor: Actor, device_token: str | None = None
+) -> LoginTokens:
     """Open a session where the password is the account's.
 
-    Raises InvalidCredentials, TooManyAttempts or Overloaded. An unknown address counts and costs
-    what a known one does, and the database's connection is given back before hashing begins.
+    Raises InvalidCredentials, TooManyAttempts or Overloaded. Where the password is changed or
+    hashed again at the same time, it is checked again, once.
+    """
+    try:
+        return _login(address, password, actor, device_token)
+    except PasswordReplaced:
+        return _login(address, password, actor, device_token)
+
+
+def _login(address: str, password: str, actor: Actor, device_token: str | None) -> LoginTokens:
+    """Open a session, by one check of the password.
+
+    An unknown address counts and costs what a known one does, and the database's connection is
+    given back before hashing begins.
     """
     User.refuse_if_overloaded(actor.site)
-    email_key = identifiers.email_key(email)
+    email_key = identifiers.email_key(address)
     found = autocommit.fetch_one(BY_EMAIL, email_key=email_key, network=actor.network)
     device = found and devices.recognize(device_token, found.id, found.password)
     last_login_at = found and found.last_login_at
@@ -49,16 +73,24 @@ def login(email: str, password: str, actor: Actor, device_token: str | None = No
             attempt.failed()
             _refuse(found.id if found else None, actor)
         kept_hash = passwords.renew(found.id, found.password, password, actor.site)
-        grant = _open_session(found.id, actor, attempt, last_login_at)
+        grant = _open_session(found, actor, attempt, kept_hash)
     return LoginTokens(**asdict(grant), device_token=devices.issue(found.id, kept_hash, device))
 
 
-def _open_session(
-    user_id: int, actor: Actor, attempt: Attempt, last_login_at: datetime | None
-) -> IssuedTokens:
+def _open_session(account: Account, actor: Actor, attempt: Attempt, kept_hash: str) -> IssuedTokens:
     key = source.current().signing_key()
     with transaction(InvalidCredentials):
-        grant = sessions.start(user_id, actor, Event.LOGIN_SUCCEEDED, key, last_login_at)
+        grant = sessions.start(
+            account.id,
+            actor,
+            Event.LOGIN_SUCCEEDED,
+            key,
+            account.last_login_at,
+            kept_hash=kept_hash,
+        )
+        if account.last_login_at is None and account.email_verified_at is not None:
+            addressee = Addressee(account.id, account.email, account.language)
+            email.notify("new_sign_in", addressee, actor)
         attempt.succeeded()
         return grant
 

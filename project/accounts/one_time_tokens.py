@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 
 from project.accounts import throttle
 from project.accounts.actors import Actor
+from project.accounts.messages import KINDS
 from project.accounts.throttle import Attempt
 from project.accounts.throttle.policies import CODE_ENTRY, Subjects
 from project.clock import utcnow
@@ -55,23 +56,23 @@ def issue(
     lifetime: timedelta,
     *,
     user_id: int | None = None,
-    session_id: UUID | None = None,
 ) -> UUID:
     """Insert a token within the caller's transaction; return its id."""
-    now = utcnow()
-    row: dict[str, Any] = {
-        "id": uuid4(),
-        "purpose": purpose,
-        "user_id": user_id,
-        "address_key": address_key,
-        "session_id": session_id,
-        "created_at": now,
-        "expires_at": now + lifetime,
-        "attempts": 0,
-    }
+    row = _new_row(purpose, address_key, lifetime, user_id)
     write_connection().execute(INSERTING, row)
     token_id: UUID = row["id"]
     return token_id
+
+
+def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUID, UUID]:
+    """Insert a token and the one that disowns its mail, by one statement; return their ids."""
+    lifetimes = {purpose: KINDS[purpose].lifetime, DISOWN_PREFIX + purpose: DISOWN_LIFETIME}
+    token, disown = (
+        _new_row(name, address_key, lifetime, user_id=user_id)
+        for name, lifetime in lifetimes.items()
+    )
+    write_connection().execute(INSERTING.values([token, disown]))
+    return token["id"], disown["id"]
 
 
 def issue_disown(kind: str, address_key: str, user_id: int) -> UUID:
@@ -163,6 +164,21 @@ def invalidate(user_id: int, address_key: str) -> None:
 def find(token_id: UUID) -> Token | None:
     """Return a token that can still be used, or None."""
     return autocommit.first(select(TABLE).where(TABLE.c.id == token_id, *_is_usable()))
+
+
+def _new_row(
+    purpose: str, address_key: str, lifetime: timedelta, user_id: int | None
+) -> dict[str, Any]:
+    now = utcnow()
+    return {
+        "id": uuid4(),
+        "purpose": purpose,
+        "user_id": user_id,
+        "address_key": address_key,
+        "created_at": now,
+        "expires_at": now + lifetime,
+        "attempts": 0,
+    }
 
 
 def _compared(

@@ -5,7 +5,7 @@ They are rows of the throttle's table, which `purge` deletes when they have expi
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from project.accounts import audit
 from project.accounts.actors import SERVICE
@@ -14,7 +14,7 @@ from project.accounts.messages import Claimed, Recipient, Skipped
 from project.clock import utcnow
 from project.database.writes import insert_or_update
 from project.extensions import autocommit, db, transaction, write_connection
-from project.models import Throttle
+from project.models import Throttle, User
 from project.security import identifiers
 
 SCOPE = "mail-suppressed"
@@ -59,6 +59,9 @@ class StoredRecipients:
         """Suppress the address and record it in the audit log."""
         with transaction():
             suppress(recipient.address)
+            if recipient.user_id is not None:
+                refused = update(User).where(User.id == recipient.user_id)
+                db.session.execute(refused.values(mail_refused_at=utcnow()))
             audit.record(
                 Event.MAIL_FAILED,
                 SERVICE,

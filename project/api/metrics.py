@@ -31,7 +31,7 @@ from project.version import VERSION
 CENSUS_INTERVAL = timedelta(minutes=1)
 
 
-STARTS = {Event.LOGIN_SUCCEEDED, Event.USER_REGISTERED}
+STARTS = {Event.LOGIN_SUCCEEDED, Event.USER_REGISTERED, Event.PASSWORD_CHANGED}
 """The events that start a session."""
 
 
@@ -39,6 +39,7 @@ ENDINGS = {
     Event.SESSION_ENDED: None,
     Event.REFRESH_TOKEN_REUSED: None,
     Event.SESSIONS_ENDED: "count",
+    Event.PASSWORD_RESET: "sessions_ended",
     Event.USER_DEACTIVATED: "sessions_ended",
     Event.USER_DELETED: "sessions_ended",
 }

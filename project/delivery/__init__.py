@@ -8,8 +8,8 @@ from types import ModuleType
 
 from flask import Flask
 
+from project.accounts.email.recipients import AccountRecipients
 from project.accounts.one_time_tokens import DerivedTokens
-from project.accounts.suppression import StoredRecipients
 
 
 def module(name: str) -> ModuleType:
@@ -19,7 +19,7 @@ def module(name: str) -> ModuleType:
 
 def init_app(app: Flask) -> None:
     """Have the first request to a server start a thread that delivers, where the workers do."""
-    app.extensions.setdefault("mail_recipients", StoredRecipients())
+    app.extensions.setdefault("mail_recipients", AccountRecipients())
     app.extensions.setdefault("one_time_tokens", DerivedTokens())
     is_on = not app.config["MAIL_URL"].is_off and app.config["MAIL_DELIVERY"] == "workers"
     if is_on and not app.testing:

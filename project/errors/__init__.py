@@ -21,6 +21,7 @@ The family; each member has a status, a code and a message, and is raised where 
     ├── PasswordWrong           403 password_wrong
     ├── EmailUnverified         403 email_unverified
     ├── InvalidCredentials      404 invalid_credentials
+    │   └── PasswordReplaced    404 invalid_credentials: changed while it was checked
     ├── UserNotFound            404 user_not_found
     ├── SessionNotFound         404 session_not_found
     ├── NotFound                404 not_found
@@ -49,6 +50,7 @@ from project.errors.authentication import (
     InvalidCredentials,
     LogoutTokenMissing,
     NotPermitted,
+    PasswordReplaced,
     RefreshReused,
     SessionEnded,
     TokenBlank,
@@ -108,6 +110,7 @@ __all__ = [
     "NotPermitted",
     "NotReady",
     "Overloaded",
+    "PasswordReplaced",
     "PasswordWrong",
     "PayloadTooLarge",
     "RefreshReused",

@@ -87,6 +87,10 @@ class InvalidCredentials(ServiceError):
     message = "User does not exist."
 
 
+class PasswordReplaced(InvalidCredentials):
+    """The password was right, and was changed or hashed again before the session started."""
+
+
 class TooManyAttempts(ServiceError):
     """Too many attempts were made; of what kind they were is told, and not whether anybody exists.
 

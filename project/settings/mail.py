@@ -25,6 +25,9 @@ MAIL = (
         "others is written to the mail folder."),
     Setting("MAIL_DELIVERY", choice("workers", "command"), "workers",
         "Who delivers mail: the server's `workers`, or only the `command` `manage.py deliver`."),
+    Setting("EMAIL_VERIFICATION", choice("off", "optional", "required"), "optional",
+        "Whether a registration sends a mail to verify the address; `required`: and "
+        "`/auth/forward` rejects an unverified account."),
     Setting("DEFAULT_LANGUAGE", mail_parsers.language, "en",
         "The language of mail to those whose language is not known."),
     Setting("FRONTEND_URL", mail_parsers.frontend_url, None,

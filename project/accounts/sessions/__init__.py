@@ -24,12 +24,14 @@ from project.accounts import audit, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.sessions import last_seen, tokens
+from project.accounts.sessions.principal import Principal as Principal
 from project.accounts.sessions.tokens import IssuedTokens
 from project.clock import utcnow
 from project.database.base import table_of
 from project.database.compiled import Columns, CompiledQuery
 from project.errors import (
     InvalidCredentials,
+    PasswordReplaced,
     SessionEnded,
     SessionNotFound,
     TokenInvalid,
@@ -39,23 +41,6 @@ from project.extensions import autocommit, db, transaction, write_connection
 from project.models import Revocation, Session, SigningKey, User
 from project.security.signing_keys import Key
 from project.security.tokens import Claims
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a token shows: an active user in a session that is open now."""
-
-    session_id: UUID
-    id: int
-    username: str
-    email: str
-    active: bool
-    admin: bool
-    created_at: datetime
-    issued_at: datetime
-    expires_at: datetime
-    """When the token was issued and when it expires."""
-
 
 # Of the key that signed the token, by bindparam("key_id").
 KEY_RETIRED = (
@@ -70,7 +55,7 @@ KEY_RETIRED = (
 SHOWN_BY_SESSION = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
-        User.created_at, KEY_RETIRED,
+        User.created_at, User.email_verified_at, KEY_RETIRED,
     )
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"))
@@ -82,7 +67,11 @@ SHOWN_TO_USER = (
 
 # Held until the transaction ends, so that meanwhile nobody deletes or deactivates the user, and no
 # other login of the same user counts the sessions. (SQLite lets in one transaction at a time.)
-ACTIVE = select(User.active).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+ACTIVE = (
+    select(User.active, User.password)
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True)
+)
 
 OTHER = aliased(Session)
 NUMBER_OF_OTHERS = (
@@ -101,24 +90,28 @@ INSERTING = insert(table_of(Session)).returning(NUMBER_OF_OTHERS)
 another login, and would not see its session."""
 
 
-def start(
+def start(  # noqa: PLR0913  # each is a fact of the login
     user_id: int,
     actor: Actor,
     event: Event,
     key: Key,
     last_login_at: datetime | None = None,
+    *,
+    kept_hash: str | None = None,
 ) -> IssuedTokens:
     """Start a session of a user within the operation's transaction; return its tokens.
 
     The one way into a session, whatever the user has shown. It is recorded as this event, and its
     tokens are signed by this key. `last_login_at` is when the client's network last logged in to
     the account. The session of an inactive user has ended when it starts, so that its tokens open
-    nothing, also where others verify them.
+    nothing, also where others verify them. `kept_hash` is the hash of the password that the user
+    has shown.
 
     Raises InvalidCredentials where the user was deleted meanwhile: recorded, to be committed.
+    Raises PasswordReplaced where the account has another password by now.
     """
     # A user who was registered in this transaction is active, and is seen by nobody else yet.
-    is_active = event is Event.USER_REGISTERED or _is_active(user_id, actor)
+    is_active = event is Event.USER_REGISTERED or _is_active(user_id, actor, kept_hash)
     session = _new_row(user_id, actor)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
     others = write_connection().execute(INSERTING, session | counted).scalar_one()
@@ -131,12 +124,15 @@ def start(
     return tokens.make(user_id, session["id"], 0, session["expires_at"], key)
 
 
-def _is_active(user_id: int, actor: Actor) -> bool:
+def _is_active(user_id: int, actor: Actor, kept_hash: str | None) -> bool:
     """Hold a user until the transaction ends; return whether the account is active."""
-    is_active: bool | None = write_connection().execute(ACTIVE, {"user_id": user_id}).scalar()
-    if is_active is None:
+    held = write_connection().execute(ACTIVE, {"user_id": user_id}).first()
+    if held is None:
         audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials
+    if kept_hash not in (None, held.password):
+        raise PasswordReplaced
+    is_active: bool = held.active
     return is_active
 
 
@@ -176,6 +172,7 @@ def identify(token: str) -> Principal:
         created_at=row.created_at,
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
+        email_verified=row.email_verified_at is not None,
     )
 
 
@@ -258,6 +255,11 @@ def end_all(user_id: int, actor: Actor, but: UUID | None = None) -> int:
 def end_every(user_id: int, but: UUID | None = None) -> int:
     """End every session of a user, but one where that is named, within the operation."""
     return _end(Session.user_id == user_id, Session.id != but if but else true())
+
+
+def end_for_password(user_id: int, actor: Actor) -> None:
+    """End every session of a user whose password is changed, within the operation."""
+    _record_endings(user_id, actor, "password", end_every(user_id))
 
 
 def _end(*which: ColumnElement[bool]) -> int:

@@ -174,6 +174,8 @@ def _admit(made: Attempt, groups: tuple[Group, ...], subjects: Subjects) -> None
 
 def _count(named: dict[Policy, str], now: datetime) -> list[Count]:
     """Count an attempt under each policy: one statement, and no transaction around it."""
+    if not named:
+        return []
     rules = tuple(policy.rule for policy in named)
     parameters = {f"subject_{position}": each for position, each in enumerate(named.values())}
     rows = autocommit.all(

@@ -8,6 +8,7 @@ from flask import Flask
 
 from project.accounts import messages, outbox
 from project.accounts.messages import KINDS, PREFIX
+from project.accounts.suppression import StoredRecipients
 from project.clock import utcnow
 from project.delivery import mail
 from project.delivery.loop import Deliverer
@@ -56,6 +57,7 @@ class DeliveryCase(BaseTestCase):
         }
         app = databases.bare_app(url, **(mail_settings | overrides))
         app.extensions["one_time_tokens"] = Tokens()
+        app.extensions["mail_recipients"] = StoredRecipients()
         self.addCleanup(self.dispose, app)
         return app
 
