@@ -49,7 +49,7 @@ class Event(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_RETIRED = "key.retired"
     PASSWORD_CHANGED = "password.changed"
-    PASSWORD_RESET = "password.reset"
+    PASSWORD_RESET_CONFIRMED = "password_reset.confirmed"
     PASSWORD_REJECTED = "password.rejected"
     ACCOUNT_CLAIMED = "account.claimed"
     EMAIL_VERIFIED = "email.verified"

@@ -39,7 +39,7 @@ ENDINGS = {
     Event.SESSION_ENDED: None,
     Event.REFRESH_TOKEN_REUSED: None,
     Event.SESSIONS_ENDED: "count",
-    Event.PASSWORD_RESET: "sessions_ended",
+    Event.PASSWORD_RESET_CONFIRMED: "sessions_ended",
     Event.USER_DEACTIVATED: "sessions_ended",
     Event.USER_DELETED: "sessions_ended",
 }

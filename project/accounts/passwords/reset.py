@@ -68,7 +68,7 @@ def _claim(token: Token, new_hash: str, actor: Actor) -> None:
     ended = sessions.end_every(account.id)
     one_time_tokens.invalidate(account.id, account.email_key)
     db.session.execute(delete(KnownNetwork).where(KnownNetwork.user_id == account.id))
-    audit.record(Event.PASSWORD_RESET, actor, user_id=account.id, sessions_ended=ended)
+    audit.record(Event.PASSWORD_RESET_CONFIRMED, actor, user_id=account.id, sessions_ended=ended)
     if account.email_verified_at is None:
         audit.record(Event.ACCOUNT_CLAIMED, actor, user_id=account.id)
     addressee = Addressee(account.id, account.email, account.language)

@@ -202,7 +202,7 @@ class TestReset(MailboxCase):
             user = db.session.scalars(select(User)).one()
             self.assertIsNotNone(user.email_verified_at)
             events = set(db.session.scalars(select(AuditEvent.event)))
-        self.assertLessEqual({"password.reset", "account.claimed"}, events)
+        self.assertLessEqual({"password_reset.confirmed", "account.claimed"}, events)
         token = self.caller.login(password=NEW).body["auth_token"]
         self.assertTrue(self.caller.status(token).body["data"]["email_verified"])
 
@@ -265,7 +265,7 @@ class TestReset(MailboxCase):
         self.assertLessEqual(set(statuses), {200, 400, 503})
         with self.app.app_context():
             events = db.session.scalars(select(AuditEvent.event)).all()
-        self.assertEqual(events.count("password.reset"), 1)
+        self.assertEqual(events.count("password_reset.confirmed"), 1)
         kinds = [mail["kind"] for mail in self.mails()]
         self.assertEqual(kinds.count("password_changed"), 1)
 

@@ -21,7 +21,13 @@ from project.tests.support.postgres import free_port
 from project.tests.utils import PASSWORD, OverHTTP, Reply
 
 PAGE = "other-services.md"
-FIELDS = ("X-Auth-User-Id", "X-Auth-Username", "X-Auth-Email", "X-Auth-Admin")
+FIELDS = (
+    "X-Auth-User-Id",
+    "X-Auth-Username",
+    "X-Auth-Email",
+    "X-Auth-Email-Verified",
+    "X-Auth-Admin",
+)
 SPELLINGS: tuple[Callable[[str], str], ...] = (
     str.lower,
     str.upper,
@@ -85,7 +91,7 @@ class ForwardAuthCase(BaseTestCase):
         raise AssertionError("every kind has its own")
 
     def assert_identified(self, response: Reply) -> None:
-        """Hold what reached the upstream to the four fields of the service, each once."""
+        """Hold what reached the upstream to the fields of the service, each once."""
         self.assertEqual(response.status, 200)
         self.assertEqual(
             {name: value for name, value in response.body.items() if "auth" in name},
@@ -93,6 +99,7 @@ class ForwardAuthCase(BaseTestCase):
                 "x-auth-user-id": [str(self.user_id)],
                 "x-auth-username": ["%E5%90%8D"],
                 "x-auth-email": ["ada@example.com"],
+                "x-auth-email-verified": ["false"],
                 "x-auth-admin": ["false"],
             },
         )
