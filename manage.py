@@ -11,6 +11,8 @@ from project.commands import (
     database,
     doctor,
     keys,
+    mail,
+    outbox,
     purge,
     serving,
     suite,
@@ -40,6 +42,13 @@ manager.command(doctor.doctor)
 manager.command(purge.purge)
 manager.command(backup.backup)
 manager.command(backup.restore)
+manager.command(outbox.deliver)
+manager.command(outbox.outbox)
+manager.add_command("outbox_retry", outbox.OutboxRetry())
+manager.command(outbox.outbox_cancel)
+manager.command(outbox.unsuppress)
+manager.command(mail.mail_test)
+manager.command(mail.mail_preview)
 manager.command(serving.serve)
 manager.command(suite.test)
 manager.command(suite.cov)

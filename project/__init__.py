@@ -4,10 +4,10 @@ import logging
 
 from flask import Flask
 
-from project import config
+from project import config, delivery
 from project.accounts.sessions import last_seen
 from project.accounts.signing_keys import source
-from project.api import docs, metrics
+from project.api import docs, features, metrics
 from project.api.auth import auth_blueprint
 from project.api.health import health_blueprint
 from project.api.services import services_blueprint
@@ -87,7 +87,9 @@ def _register_routes(app: Flask) -> None:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     docs.init_app(app)
+    features.init_app(app)
     metrics.init_app(app)
+    delivery.init_app(app)
 
 
 def _warn_of_settings(app: Flask) -> None:

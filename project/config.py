@@ -14,7 +14,7 @@ from project.database.connections import build_engine_options
 from project.instance import DamagedSecret
 from project.security.secret_strength import find_weakness
 from project.serving.cores import available_cores
-from project.settings import SETTINGS, Setting
+from project.settings import SETTINGS, Setting, mail_parsers
 from project.settings.environment import find_misspelt, read_secret_files
 
 MIN_PUBLICATION_LEAD = timedelta(seconds=10)
@@ -49,6 +49,9 @@ class DevelopmentConfig(BaseConfig):
 
     DEBUG = True
     BCRYPT_LOG_ROUNDS = 4
+    MAIL_URL = mail_parsers.FOLDER
+    MAIL_FROM = mail_parsers.mailbox("users@localhost")
+    FRONTEND_URL = "http://localhost:3000"
 
 
 class TestingConfig(BaseConfig):
@@ -59,6 +62,9 @@ class TestingConfig(BaseConfig):
     DATABASE_SETTING = "DATABASE_TEST_URL"
     DATABASE_FILE = "users_test.sqlite"
     DRAIN_SECONDS = 0
+    MAIL_URL = mail_parsers.FOLDER
+    MAIL_FROM = mail_parsers.mailbox("users@localhost")
+    FRONTEND_URL = "http://localhost:3000"
     BCRYPT_LOG_ROUNDS = 4
     TOKEN_EXPIRATION_DAYS = 0
     TOKEN_EXPIRATION_SECONDS = 3
@@ -181,6 +187,7 @@ def _check(config: Mapping[str, Any]) -> dict[str, str]:
             "KEY_PUBLICATION_LEAD must be 10s or longer: a key must reach every process before "
             "it signs."
         )
+    errors |= mail_parsers.check(config)
     return errors | (_check_strict(config) if config["STRICT"] else {})
 
 

@@ -44,6 +44,12 @@ def get_component(kind: type[Component], app: Flask | None = None) -> Component:
     return component
 
 
+def find_component(kind: type[Component], app: Flask) -> Component | None:
+    """Return the app's component of this class, or None."""
+    component: Component | None = app.extensions.get(COMPONENTS, {}).get(kind)
+    return component
+
+
 def write_connection() -> Connection:
     """Return the connection of the current transaction, for statements that bypass the ORM."""
     return db.session.connection()

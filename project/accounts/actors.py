@@ -14,6 +14,8 @@ class Actor:
     address: str
     user_agent: str
     user_id: int | None = None
+    language: str = ""
+    """The language that the client prefers, where it names one."""
 
     @property
     def network(self) -> str:

@@ -48,6 +48,13 @@ class Event(StrEnum):
     USER_DELETED = "user.deleted"
     KEY_ROTATED = "key.rotated"
     KEY_RETIRED = "key.retired"
+    PASSWORD_CHANGED = "password.changed"
+    PASSWORD_RESET_CONFIRMED = "password_reset.confirmed"
+    PASSWORD_REJECTED = "password.rejected"
+    ACCOUNT_CLAIMED = "account.claimed"
+    EMAIL_VERIFIED = "email.verified"
+    NOTICE_DISOWNED = "notice.disowned"
+    MAIL_FAILED = "mail.failed"
 
 
 Observer = Callable[[Event, Mapping[str, Any]], None]

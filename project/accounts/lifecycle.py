@@ -2,12 +2,13 @@
 
 from sqlalchemy import delete, select, update
 
-from project.accounts import audit, directory, sessions
+from project.accounts import audit, directory, one_time_tokens, sessions
 from project.accounts.actors import COMMAND, Actor
 from project.accounts.audit import Event
 from project.errors import UserNotFound
 from project.extensions import db, transaction
 from project.models import User
+from project.security import identifiers
 
 
 def deactivate(email: str, actor: Actor = COMMAND) -> int:
@@ -16,6 +17,7 @@ def deactivate(email: str, actor: Actor = COMMAND) -> int:
     with transaction():
         changed = _set_active(user_id, active=False)
         ended = sessions.mark_all_ended(user_id)
+        one_time_tokens.invalidate(user_id, identifiers.email_key(email))
         if changed or ended:
             audit.record(Event.USER_DEACTIVATED, actor, user_id=user_id, sessions_ended=ended)
     return ended

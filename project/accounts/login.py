@@ -1,26 +1,33 @@
 """Login with e-mail address and password."""
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Row, and_, bindparam, select
 
-from project.accounts import audit, devices, passwords, sessions, throttle
+from project.accounts import audit, devices, email, passwords, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
+from project.accounts.email import Addressee
 from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle import Attempt
 from project.accounts.throttle.policies import LOGIN_BY_DEVICE, LOGIN_BY_NETWORK, Subjects
 from project.database.compiled import CompiledQuery
-from project.errors import InvalidCredentials
+from project.errors import InvalidCredentials, PasswordReplaced
 from project.extensions import autocommit, transaction
 from project.models import KnownNetwork, User
 from project.security import identifiers
 
 USER_BY_EMAIL = CompiledQuery(
-    select(User.id, User.password, KnownNetwork.last_login_at)
+    select(
+        User.id,
+        User.password,
+        User.email,
+        User.language,
+        User.email_verified_at,
+        KnownNetwork.last_login_at,
+    )
     .outerjoin(
         KnownNetwork,
         and_(KnownNetwork.user_id == User.id, KnownNetwork.network == bindparam("network")),
@@ -30,15 +37,31 @@ USER_BY_EMAIL = CompiledQuery(
 """Selects a user, and the time of the last login from the caller's network or NULL."""
 
 
-def login(email: str, password: str, actor: Actor, device_token: str | None = None) -> LoginTokens:
+Account = Row[*tuple[Any, ...]]
+
+
+def login(
+    address: str, password: str, actor: Actor, device_token: str | None = None
+) -> LoginTokens:
     """Check the password and start a session.
 
-    Raises InvalidCredentials, TooManyAttempts or Overloaded. An e-mail address without an account
-    has the same rate limits and response time as one with an account. The database connection is
-    released before the password is hashed.
+    Raises InvalidCredentials, TooManyAttempts or Overloaded. If the password hash is replaced
+    during the check, the password is checked once more.
+    """
+    try:
+        return _login(address, password, actor, device_token)
+    except PasswordReplaced:
+        return _login(address, password, actor, device_token)
+
+
+def _login(address: str, password: str, actor: Actor, device_token: str | None) -> LoginTokens:
+    """Check the password once.
+
+    An e-mail address without an account has the same rate limits and response time as one with an
+    account. The database connection is released before the password is hashed.
     """
     User.check_capacity(actor.site)
-    email_key = identifiers.email_key(email)
+    email_key = identifiers.email_key(address)
     found = autocommit.fetch_one(USER_BY_EMAIL, email_key=email_key, network=actor.network)
     device = found and devices.recognize(device_token, found.id, found.password)
     last_login_at = found and found.last_login_at
@@ -50,18 +73,28 @@ def login(email: str, password: str, actor: Actor, device_token: str | None = No
             attempt.fail()
             _reject(found.id if found else None, actor)
         password_hash = passwords.rehash_if_outdated(found.id, found.password, password, actor.site)
-        issued = _start_session(found.id, actor, attempt, last_login_at)
+        issued = _start_session(found, actor, attempt, password_hash)
     return LoginTokens(
         **asdict(issued), device_token=devices.issue(found.id, password_hash, device)
     )
 
 
 def _start_session(
-    user_id: int, actor: Actor, attempt: Attempt, last_login_at: datetime | None
+    account: Account, actor: Actor, attempt: Attempt, password_hash: str
 ) -> IssuedTokens:
     key = source.current().signing_key()
     with transaction(InvalidCredentials):
-        issued = sessions.start(user_id, actor, Event.LOGIN_SUCCEEDED, key, last_login_at)
+        issued = sessions.start(
+            account.id,
+            actor,
+            Event.LOGIN_SUCCEEDED,
+            key,
+            account.last_login_at,
+            password_hash=password_hash,
+        )
+        if account.last_login_at is None and account.email_verified_at is not None:
+            addressee = Addressee(account.id, account.email, account.language)
+            email.notify("new_sign_in", addressee, actor)
         attempt.succeed()
         return issued
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from project.accounts import audit, devices, directory, passwords, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
+from project.accounts.email import verification
 from project.accounts.sessions.tokens import LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle.policies import REGISTERING, Subjects
@@ -31,6 +32,7 @@ def register(username: str, email: str, password: str, actor: Actor) -> LoginTok
         if user_id is None:
             raise UserExists
         issued = sessions.start(user_id, actor, Event.USER_REGISTERED, key)
+        verification.queue_for_registration(user_id, email, actor)
     return LoginTokens(**asdict(issued), device_token=devices.issue(user_id, row["password"]))
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from flask import current_app
-from sqlalchemy import delete, exc, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, exc, func, select, true, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
@@ -25,6 +25,9 @@ from project.extensions import autocommit, db, transaction
 from project.models import (
     AuditEvent,
     KnownNetwork,
+    OneTimeToken,
+    Outbox,
+    Outcome,
     Revocation,
     Session,
     SigningKey,
@@ -43,6 +46,9 @@ MARGIN = timedelta(days=1)
 """Extra retention of expired rows, for differing clocks and requests in progress."""
 
 
+ALL = true()
+
+
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
     """Delete the rows of a table once the time in `column` is `period` ago.
@@ -54,10 +60,16 @@ class RetentionRule:
     table: type[Base]
     column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
     period: Callable[[], timedelta] = timedelta
+    condition: ColumnElement[bool] = ALL
 
 
 KNOWN_NETWORK_RETENTION = timedelta(days=365)
 """How long a network stays exempt from an account's rate limit after its last login."""
+
+
+DONE_MESSAGE_RETENTION = timedelta(days=7)
+FAILED_MESSAGE_RETENTION = timedelta(days=90)
+HAS_NOT_FAILED = Outbox.outcome != Outcome.FAILED
 
 
 def audit_retention() -> timedelta:
@@ -74,6 +86,11 @@ RETENTION_RULES = (
         "networks", KnownNetwork, KnownNetwork.last_login_at, lambda: KNOWN_NETWORK_RETENTION
     ),
     RetentionRule("audit events", AuditEvent, AuditEvent.at, audit_retention),
+    RetentionRule(
+        "messages", Outbox, Outbox.done_at, lambda: DONE_MESSAGE_RETENTION, HAS_NOT_FAILED
+    ),
+    RetentionRule("one-time tokens", OneTimeToken, OneTimeToken.expires_at),
+    RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: FAILED_MESSAGE_RETENTION),
 )
 PRIVATE_KEYS = "private keys"
 NAMES = (*(rule.name for rule in RETENTION_RULES), PRIVATE_KEYS)
@@ -103,7 +120,8 @@ def count_due_batches() -> int:
     batches = 1
     for rule in RETENTION_RULES:
         rows = select(func.count()).select_from(rule.table)
-        counted = autocommit.first(rows.where(rule.column <= _cutoff(rule)))
+        due = rows.where(rule.column <= _cutoff(rule), rule.condition)
+        counted = autocommit.first(due)
         batches += 1 + (counted[0] if counted else 0) // BATCH_SIZE
     return batches
 
@@ -132,7 +150,7 @@ def _build_batch(
     key = list(rule.table.__table__.primary_key)
     oldest = (
         select(*key)
-        .where(rule.column.between(start, cutoff))
+        .where(rule.column.between(start, cutoff), rule.condition)
         .order_by(rule.column)
         .limit(BATCH_SIZE)
         .with_for_update(skip_locked=True)

@@ -7,7 +7,9 @@ from flask import Blueprint
 from project.accounts import login, registration, sessions, throttle
 from project.accounts.sessions import Principal, refresh
 from project.api.actor import actor, set_user
+from project.api.features import features_blueprint
 from project.api.guard import TOKEN_ERRORS, authenticate
+from project.api.passwords import passwords_blueprint
 from project.api.schemas import (
     LoginRequest,
     LoginResponse,
@@ -17,8 +19,8 @@ from project.api.schemas import (
     RefreshResponse,
     RegisterRequest,
     RegisterResponse,
+    StatusData,
     StatusResponse,
-    UserData,
 )
 from project.api.sessions import sessions_blueprint
 from project.errors import (
@@ -35,6 +37,8 @@ from project.http.contract import accepts, accepts_optional, responds
 
 auth_blueprint = Blueprint("auth", __name__)
 auth_blueprint.register_blueprint(sessions_blueprint)
+auth_blueprint.register_blueprint(passwords_blueprint)
+auth_blueprint.register_blueprint(features_blueprint)
 
 
 @auth_blueprint.post("/auth/register")
@@ -101,4 +105,4 @@ def logout_sessions(principal: Principal, payload: LogoutRequest) -> LogoutRespo
 @authenticate()
 def get_user_status(principal: Principal) -> StatusResponse:
     """Return the authenticated user."""
-    return StatusResponse(admin=principal.admin, data=UserData.model_validate(principal))
+    return StatusResponse(admin=principal.admin, data=StatusData.model_validate(principal))

@@ -46,6 +46,17 @@ def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View],
     return decorate
 
 
+def authenticate_if_sent(view: View) -> View:
+    """Pass the caller's principal to the view, or None where there is no Authorization header."""
+
+    @wraps(view)
+    def admitted(*args: Any, **kwargs: Any) -> Any:
+        caller = _authenticate() if "Authorization" in request.headers else None
+        return view(caller, *args, **kwargs)
+
+    return describe(admitted, (TokenMissing, *TOKEN_ERRORS), security_schemes=("auth_token",))
+
+
 def require_admin(view: View) -> View:
     """Allow only administrators to call the view."""
 

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.accounts import audit, sessions
+from project.accounts import audit, outbox, sessions
 from project.accounts.audit import Event
+from project.accounts.messages import KINDS, PREFIX
 from project.accounts.throttle.policies import POLICIES
 from project.api.guard import authenticate_scraper
 from project.clock import utcnow
@@ -24,17 +25,19 @@ from project.http.contract import serves
 from project.http.openapi import iter_error_classes
 from project.serving.hashing_pool import HashingPool
 from project.telemetry.metrics import ConnectionSampler, Facts, Metrics
+from project.telemetry.outbox_metrics import OutboxFacts, OutboxMetrics
 from project.version import VERSION
 
 COUNT_INTERVAL = timedelta(minutes=1)
 
-STARTS = {Event.LOGIN_SUCCEEDED, Event.USER_REGISTERED}
+STARTS = {Event.LOGIN_SUCCEEDED, Event.USER_REGISTERED, Event.PASSWORD_CHANGED}
 """The events that start a session."""
 
 ENDINGS = {
     Event.SESSION_ENDED: None,
     Event.REFRESH_TOKEN_REUSED: None,
     Event.SESSIONS_ENDED: "count",
+    Event.PASSWORD_RESET_CONFIRMED: "sessions_ended",
     Event.USER_DEACTIVATED: "sessions_ended",
     Event.USER_DELETED: "sessions_ended",
 }
@@ -77,7 +80,7 @@ def get_metrics() -> Response:
     """Return the metrics of all processes of the service, for Prometheus."""
     get_component(ConnectionSampler).sample()
     facts = Facts(VERSION, get_component(OpenSessionCount).number())
-    body = get_component(Metrics).exposition(facts)
+    body = get_component(Metrics).exposition(facts, *_outbox_facts())
     return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -93,11 +96,29 @@ def init_app(app: Flask) -> None:
     add_component(app, OpenSessionCount())
     add_component(app, _connection_sampler(app, metrics))
     _create_series(metrics)
+    if not app.config["MAIL_URL"].is_off:
+        add_component(app, OutboxMetrics(metrics.registry, _mail_kinds()))
     pool = get_component(HashingPool, app)
     pool.observer = metrics  # type: ignore[assignment]  # has the methods; telemetry is below serving
     metrics.hashing_threads.set(pool.size)
     audit.observe(app, make_session_counter(metrics))
     app.register_blueprint(metrics_blueprint)
+
+
+def _mail_kinds() -> list[str]:
+    return [PREFIX + name for name in KINDS]
+
+
+def _outbox_facts() -> list[OutboxFacts]:
+    """Return the waiting messages; nothing without mail or without a database."""
+    if current_app.config["MAIL_URL"].is_off:
+        return []
+    try:
+        waiting = dict.fromkeys(_mail_kinds(), 0) | outbox.pending()
+        return [OutboxFacts(waiting, outbox.overdue().total_seconds())]
+    except SQLAlchemyError as error:
+        logger.warning("cannot count the waiting messages: %s", type(error).__name__)
+        return []
 
 
 def _connection_sampler(app: Flask, metrics: Metrics) -> ConnectionSampler:

@@ -3,6 +3,7 @@
 from flask import Blueprint, current_app, request
 
 from project.accounts import sessions, signing_keys
+from project.accounts.email import verification
 from project.accounts.sessions import Principal, revocations
 from project.accounts.signing_keys import source
 from project.api.guard import accepts_from_service, authenticate, authenticate_service
@@ -17,7 +18,7 @@ from project.api.schemas import (
     RevocationListResponse,
     ServerMetadata,
 )
-from project.errors import NotFound, Unauthorized, Unavailable
+from project.errors import EmailUnverified, NotFound, Unauthorized, Unavailable
 from project.http.contract import accepts_query, responds
 from project.security import identifiers
 
@@ -43,6 +44,7 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
         sub=str(principal.id),
         username=principal.username,
         email=principal.email,
+        email_verified=principal.email_verified,
         admin=principal.admin,
         iss=current_app.config["TOKEN_ISSUER"],
         sid=principal.session_id,
@@ -53,19 +55,23 @@ def introspect_token(payload: IntrospectionRequest) -> IntrospectionResponse:
 
 
 @services_blueprint.get("/auth/forward")
-@responds(ForwardResponse)
+@responds(ForwardResponse, EmailUnverified)
 @authenticate()
 def forward_request(principal: Principal) -> tuple[ForwardResponse, dict[str, str]]:
     """Authenticate a request for a proxy, and return its user in header fields.
 
     For `auth_request` of nginx, `ForwardAuth` of Traefik and `forward_auth` of Caddy. The header
-    fields are `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email` and `X-Auth-Admin`; non-ASCII
-    characters are percent-encoded UTF-8.
+    fields are `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email`, `X-Auth-Email-Verified` and
+    `X-Auth-Admin`; non-ASCII characters are percent-encoded UTF-8. If EMAIL_VERIFICATION is
+    `required`, a user without a verified address gets 403.
     """
+    if verification.is_required() and not principal.email_verified:
+        raise EmailUnverified
     fields = {
         "X-Auth-User-Id": str(principal.id),
         "X-Auth-Username": identifiers.encode_header_value(principal.username),
         "X-Auth-Email": identifiers.encode_header_value(principal.email),
+        "X-Auth-Email-Verified": str(principal.email_verified).lower(),
         "X-Auth-Admin": str(principal.admin).lower(),
     }
     return ForwardResponse(), fields

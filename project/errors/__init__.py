@@ -7,6 +7,7 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
     ├── BadRequest                  400 bad_request
     ├── UserExists                  400 user_exists
     │   └── EmailExists             400 email_exists
+    ├── CodeInvalid                 400 code_invalid
     ├── Unauthorized                401, with a challenge in `WWW-Authenticate`
     │   ├── TokenMissing            401 token_missing
     │   │   └── LogoutTokenMissing  403 token_missing
@@ -19,7 +20,10 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
     │   ├── NotPermitted            401 not_permitted
     │   └── ServiceTokenInvalid     401 service_token_invalid
     │       └── ClientSecretInvalid 401 service_token_invalid
+    ├── PasswordWrong               403 password_wrong
+    ├── EmailUnverified             403 email_unverified
     ├── InvalidCredentials          404 invalid_credentials
+    │   └── PasswordReplaced        404 invalid_credentials
     ├── UserNotFound                404 user_not_found
     ├── SessionNotFound             404 session_not_found
     ├── NotFound                    404 not_found
@@ -40,7 +44,10 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
 """
 
 from project.errors.accounts import (
+    CodeInvalid,
     EmailExists,
+    EmailUnverified,
+    PasswordWrong,
     RefreshSuperseded,
     SessionNotFound,
     UserExists,
@@ -50,6 +57,7 @@ from project.errors.authentication import (
     InvalidCredentials,
     LogoutTokenMissing,
     NotPermitted,
+    PasswordReplaced,
     RefreshReused,
     SessionEnded,
     TokenBlank,
@@ -95,8 +103,10 @@ __all__ = [
     "REALM",
     "BadRequest",
     "ClientSecretInvalid",
+    "CodeInvalid",
     "Draining",
     "EmailExists",
+    "EmailUnverified",
     "FieldError",
     "FormExpected",
     "InternalError",
@@ -108,6 +118,8 @@ __all__ = [
     "NotPermitted",
     "NotReady",
     "Overloaded",
+    "PasswordReplaced",
+    "PasswordWrong",
     "PayloadTooLarge",
     "RefreshReused",
     "RefreshSuperseded",

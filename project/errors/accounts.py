@@ -40,3 +40,27 @@ class RefreshSuperseded(ServiceError):
     status = 409
     code = "refresh_superseded"
     message = "This refresh token was replaced. Use the current one."
+
+
+class CodeInvalid(ServiceError):
+    """A one-time code or link is wrong, used, expired or exhausted; which of these is not told."""
+
+    status = 400
+    code = "code_invalid"
+    message = "That code is wrong or has expired."
+
+
+class PasswordWrong(ServiceError):
+    """The current password of the account is another one."""
+
+    status = 403
+    code = "password_wrong"
+    message = "The current password is wrong."
+
+
+class EmailUnverified(ServiceError):
+    """The operation requires a verified address."""
+
+    status = 403
+    code = "email_unverified"
+    message = "Verify your e-mail address first."

@@ -87,6 +87,10 @@ class InvalidCredentials(ServiceError):
     message = "User does not exist."
 
 
+class PasswordReplaced(InvalidCredentials):
+    """The password was right, and was changed or hashed again before the session started."""
+
+
 class TooManyAttempts(ServiceError):
     """The caller has exceeded a rate limit; the response does not disclose whether a user exists.
 

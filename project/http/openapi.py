@@ -29,6 +29,8 @@ its message. Any path may also respond with 404 `not_found` and 405 `method_not_
 LICENSE = {"name": "MIT", "identifier": "MIT"}
 TAGS = {
     "auth": "Registration, login, tokens and sessions.",
+    "mail": "Password resets, verification of addresses, and notices.",
+    "dev_mail": "The mail folder, for development.",
     "users": "User accounts.",
     "services": "Routes for other services and for proxies.",
     "health": "Health checks for orchestrators and load balancers.",

@@ -17,7 +17,7 @@ class Session(Base):
 
     `generation` counts the refreshes; `refreshed_at` and `refreshed_network` are the time and the
     network of the last one. `grace_responses` counts how often the refresh token of the previous
-    generation has been accepted since.
+    generation has been accepted since. `authenticated_at` is when the user last authenticated.
     """
 
     __tablename__ = "sessions"
@@ -40,6 +40,7 @@ class Session(Base):
     address: Mapped[str] = mapped_column(String(45))
     user_agent: Mapped[str] = mapped_column(String(200))
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    authenticated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Revocation(Base):

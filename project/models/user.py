@@ -41,6 +41,10 @@ class User(Base):
     active: Mapped[bool] = mapped_column(default=True)
     admin: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    mail_refused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    language: Mapped[str | None] = mapped_column(String(8))
+    deletion_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     query = db.session.query_property()
     """SQLAlchemy's legacy query interface, as in `User.query.filter_by(active=True)`."""

@@ -43,21 +43,43 @@ class ConcurrencyLimiter:
             self._free.get()
 
 
+class StartHooks:
+    """Functions that start threads of this process; the first request to a server calls them."""
+
+    def __init__(self) -> None:
+        self._functions: list[Callable[[], None]] = []
+
+    def add(self, function: Callable[[], None]) -> None:
+        """Add a function."""
+        self._functions.append(function)
+
+    def call(self) -> None:
+        """Call every function."""
+        for function in self._functions:
+            function()
+
+
 class ConcurrencyMiddleware:
-    """WSGI middleware that gives each request a slot. The first request starts the reaper."""
+    """WSGI middleware that gives each request a slot. The first request starts the threads."""
 
     def __init__(
-        self, app: WSGIApplication, limiter: ConcurrencyLimiter, reaper: IdleConnectionReaper
+        self,
+        app: WSGIApplication,
+        limiter: ConcurrencyLimiter,
+        reaper: IdleConnectionReaper,
+        hooks: StartHooks,
     ) -> None:
         self._app = app
         self._limiter = limiter
         self._reaper = reaper
+        self._hooks = hooks
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle the request as soon as a slot is free."""
         # With a single thread no other request can wait; a test client has one.
         if not self._reaper.started and environ["wsgi.multithread"]:
             self._reaper.start()
+            self._hooks.call()
         if unread_body.has_body(environ):
             return self._handle_with_body(environ, start_response)
         with self._limiter:
@@ -74,12 +96,17 @@ class ConcurrencyMiddleware:
 
 
 def init_app(app: Flask) -> None:
-    """Add the limiter and the reaper to the app."""
+    """Add the limiter, the reaper and the hooks to the app."""
+    add_component(app, StartHooks())
     add_component(app, ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS))
     add_component(app, IdleConnectionReaper(app.config["CLIENT_TIMEOUT_SECONDS"]))
 
 
 def limit(app: Flask) -> ConcurrencyMiddleware:
     """Return the app's WSGI callable behind its limiter."""
-    limiter = get_component(ConcurrencyLimiter, app)
-    return ConcurrencyMiddleware(app.wsgi_app, limiter, get_component(IdleConnectionReaper, app))
+    return ConcurrencyMiddleware(
+        app.wsgi_app,
+        get_component(ConcurrencyLimiter, app),
+        get_component(IdleConnectionReaper, app),
+        get_component(StartHooks, app),
+    )

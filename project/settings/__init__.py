@@ -2,6 +2,7 @@
 
 from project.settings.access import ACCESS
 from project.settings.limits import LIMITS
+from project.settings.mail import MAIL
 from project.settings.passwords import PASSWORDS
 from project.settings.setting import Setting
 from project.settings.storage import STORAGE
@@ -9,4 +10,4 @@ from project.settings.tokens import TOKENS
 
 __all__ = ["SETTINGS", "Setting"]
 
-SETTINGS = (*STORAGE, *TOKENS, *PASSWORDS, *LIMITS, *ACCESS)
+SETTINGS = (*STORAGE, *TOKENS, *PASSWORDS, *LIMITS, *ACCESS, *MAIL)

@@ -104,11 +104,16 @@ class Metrics:
         self.hashing_active.dec()
         self.hashing_seconds.observe(seconds)
 
-    def exposition(self, facts: "Facts") -> bytes:
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The registry, for metrics of other subjects."""
+        return self._registry
+
+    def exposition(self, *facts: Collector) -> bytes:
         """Return all metrics in Prometheus' text format, version 0.0.4."""
         exposed = CollectorRegistry()
-        exposed.register(self._collector())
-        exposed.register(facts)
+        for collector in (self._collector(), *facts):
+            exposed.register(collector)
         return generate_latest(exposed)
 
     def _collector(self) -> Collector:

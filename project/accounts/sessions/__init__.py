@@ -24,12 +24,14 @@ from project.accounts import audit, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.sessions import last_seen, tokens
+from project.accounts.sessions.principal import Principal as Principal
 from project.accounts.sessions.tokens import IssuedTokens
 from project.clock import utcnow
 from project.database.base import table_of
 from project.database.compiled import Columns, CompiledQuery
 from project.errors import (
     InvalidCredentials,
+    PasswordReplaced,
     SessionEnded,
     SessionNotFound,
     TokenInvalid,
@@ -39,24 +41,6 @@ from project.extensions import autocommit, db, transaction, write_connection
 from project.models import Revocation, Session, SigningKey, User
 from project.security.signing_keys import Key
 from project.security.tokens import Claims
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The active user and the open session of an authenticated request."""
-
-    session_id: UUID
-    id: int
-    username: str
-    email: str
-    active: bool
-    admin: bool
-    created_at: datetime
-    issued_at: datetime
-    """When the token was issued."""
-    expires_at: datetime
-    """When the token expires."""
-
 
 # Whether the key `key_id`, which signed the token, is retired.
 KEY_RETIRED = (
@@ -71,7 +55,7 @@ KEY_RETIRED = (
 SESSION_WITH_USER = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
-        User.created_at, KEY_RETIRED,
+        User.created_at, User.email_verified_at, KEY_RETIRED,
     )
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"))
@@ -84,7 +68,9 @@ LISTED_COLUMNS = (
 # Locks the user until the transaction ends. Deletion, deactivation and other logins of the user
 # wait for the lock. (SQLite runs one writing transaction at a time.)
 LOCK_USER = (
-    select(User.active).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+    select(User.active, User.password)
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True)
 )
 
 OTHER = aliased(Session)
@@ -104,24 +90,28 @@ INSERT_SESSION = insert(table_of(Session)).returning(OTHER_OPEN_SESSIONS)
 for another login, its snapshot lacks the session of that login."""
 
 
-def start(
+def start(  # noqa: PLR0913  # each is a fact of the login
     user_id: int,
     actor: Actor,
     event: Event,
     key: Key,
     last_login_at: datetime | None = None,
+    *,
+    password_hash: str | None = None,
 ) -> IssuedTokens:
     """Start a session within the caller's transaction; return its tokens.
 
     Every kind of login starts its session here. `event` is recorded in the audit log, and `key`
     signs the tokens. `last_login_at` is the last login to the account from the client's network.
     The session of an inactive user is ended at once, so that its tokens are rejected, also by
-    services that verify tokens themselves.
+    services that verify tokens themselves. `password_hash` is the hash that the password was
+    checked against.
 
     Raises InvalidCredentials if the user has been deleted; the caller then commits the audit event.
+    Raises PasswordReplaced if the account has another password hash by now.
     """
     # A user registered in this transaction is active. Others cannot see it, so it needs no lock.
-    is_active = event is Event.USER_REGISTERED or _lock_user(user_id, actor)
+    is_active = event is Event.USER_REGISTERED or _lock_user(user_id, actor, password_hash)
     session = _new_row(user_id, actor)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
     others = write_connection().execute(INSERT_SESSION, session | counted).scalar_one()
@@ -134,12 +124,15 @@ def start(
     return tokens.issue(user_id, session["id"], 0, session["expires_at"], key)
 
 
-def _lock_user(user_id: int, actor: Actor) -> bool:
+def _lock_user(user_id: int, actor: Actor, password_hash: str | None) -> bool:
     """Lock a user until the transaction ends; return whether the account is active."""
-    is_active: bool | None = write_connection().execute(LOCK_USER, {"user_id": user_id}).scalar()
-    if is_active is None:
+    locked = write_connection().execute(LOCK_USER, {"user_id": user_id}).first()
+    if locked is None:
         audit.record(Event.LOGIN_FAILED, actor, user_id=user_id)
         raise InvalidCredentials
+    if password_hash not in (None, locked.password):
+        raise PasswordReplaced
+    is_active: bool = locked.active
     return is_active
 
 
@@ -149,6 +142,7 @@ def _new_row(user_id: int, actor: Actor) -> dict[str, Any]:
         "id": uuid4(),
         "user_id": user_id,
         "created_at": now,
+        "authenticated_at": now,
         "refreshed_at": now,
         "refreshed_network": actor.network,
         "last_seen_at": now,
@@ -178,6 +172,7 @@ def identify(token: str) -> Principal:
         created_at=row.created_at,
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
+        email_verified=row.email_verified_at is not None,
     )
 
 
@@ -259,6 +254,11 @@ def end_all(user_id: int, actor: Actor, keep: UUID | None = None) -> int:
 def mark_all_ended(user_id: int, keep: UUID | None = None) -> int:
     """End all sessions of a user, except `keep`, within the caller's transaction."""
     return _mark_ended(Session.user_id == user_id, Session.id != keep if keep else true())
+
+
+def end_for_password(user_id: int, actor: Actor) -> None:
+    """End all sessions of a user whose password changes, within the caller's transaction."""
+    _record_endings(user_id, actor, "password", mark_all_ended(user_id))
 
 
 def _mark_ended(*conditions: ColumnElement[bool]) -> int:

@@ -178,6 +178,8 @@ def _count_in_first_group(made: Attempt, groups: tuple[Group, ...], subjects: Su
 
 def _increment(named: dict[Policy, str], now: datetime) -> list[Count]:
     """Count an attempt under each policy with one statement, without a transaction."""
+    if not named:
+        return []
     rules = tuple(policy.rule for policy in named)
     parameters = {f"subject_{position}": each for position, each in enumerate(named.values())}
     rows = autocommit.all(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 from flask import current_app
 
@@ -84,7 +85,8 @@ class Policy:
     name: str
     """The name in responses, metrics, audit events and the column `scope`."""
     subject: Callable[[Subjects], str | None]
-    setting: str
+    setting: str | Limit
+    """The setting that holds the limit, or a fixed limit."""
     on_success: OnSuccess = OnSuccess.REFUND
     has_backoff: bool = True
     """Whether a block is a backoff; otherwise it lasts until the window ends."""
@@ -94,7 +96,9 @@ class Policy:
 
     @property
     def limit(self) -> Limit:
-        """The limit from the settings, scaled."""
+        """The fixed limit, or that of the setting, scaled."""
+        if isinstance(self.setting, Limit):
+            return self.setting
         limit: Limit = current_app.config[self.setting]
         return Limit(int(limit.quota * self.scale), limit.window)
 
@@ -134,6 +138,25 @@ REGISTRATION_48 = Policy(
 )
 WRITE = Policy("write", Subjects.user, "THROTTLE_WRITES", OnSuccess.KEEP, has_backoff=False)
 
+
+# Fixed limits: a block lasts until the window ends.
+_bound = partial(Policy, on_success=OnSuccess.KEEP, has_backoff=False)
+MAIL_MINUTE = _bound("mail-minute", Subjects.account_network, Limit(1, timedelta(minutes=1)))
+MAIL_HOUR = _bound("mail-hour", Subjects.account_network, Limit(5, timedelta(hours=1)))
+MAIL_NETWORK = _bound("mail-network", Subjects.network, Limit(30, timedelta(minutes=15)))
+MAIL_REGISTRATION = _bound("mail-registration", Subjects.network, Limit(30, timedelta(minutes=15)))
+MAIL_DAY = _bound(
+    "mail-day", Subjects.account, Limit(10, timedelta(days=1)), exempts_known_networks=True
+)
+CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
+CODE_STRANGER = Policy(
+    "code-stranger",
+    Subjects.account,
+    Limit(20, timedelta(days=1)),
+    has_backoff=False,
+    exempts_known_networks=True,
+)
+
 Group = tuple[Policy, ...]
 """Policies that count an attempt together: all of them, or none if one rejects it."""
 
@@ -141,7 +164,20 @@ LOGIN_BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
 LOGIN_BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
 REGISTERING: Group = (REGISTRATION, REGISTRATION_48)
 WRITING: Group = (WRITE,)
-POLICIES: Group = (*LOGIN_BY_DEVICE, *LOGIN_BY_NETWORK, *REGISTERING, *WRITING)
+MAIL_REQUEST: Group = (MAIL_MINUTE, MAIL_HOUR, MAIL_NETWORK)
+MAIL_DELIVERY: Group = (MAIL_DAY,)
+REGISTRATION_MAIL: Group = (MAIL_REGISTRATION,)
+CODE_ENTRY: Group = (CODE, CODE_STRANGER)
+POLICIES: Group = (
+    *LOGIN_BY_DEVICE,
+    *LOGIN_BY_NETWORK,
+    *REGISTERING,
+    *WRITING,
+    *MAIL_REQUEST,
+    *MAIL_DELIVERY,
+    *REGISTRATION_MAIL,
+    *CODE_ENTRY,
+)
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
 """How often successful logins may clear one `device` or `account-network` counter."""

@@ -79,6 +79,7 @@ class IntrospectionResponse(BaseModel):
     sub: Annotated[str | None, Field(description="The user's id.", examples=["1"])] = None
     username: Annotated[str | None, Field(examples=["grace"])] = None
     email: Annotated[str | None, Field(examples=["grace@example.com"])] = None
+    email_verified: Annotated[bool | None, Field(examples=[True])] = None
     admin: Annotated[bool | None, Field(examples=[False])] = None
     iss: Annotated[str | None, Field(description="TOKEN_ISSUER, if it is set.")] = None
     sid: SessionId | None = None

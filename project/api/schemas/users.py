@@ -1,6 +1,6 @@
 """User accounts and the ping."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -59,11 +59,23 @@ class UserData(BaseModel):
     created_at: Timestamp
 
 
+class StatusData(UserData):
+    """The account of the caller."""
+
+    email_verified: Annotated[bool, Field(examples=[True])]
+
+    @classmethod
+    def of(cls, account: object, *, email_verified: bool) -> Self:
+        """Return an account, with whether its address is verified."""
+        known = UserData.model_validate(account).model_dump()
+        return cls(**known, email_verified=email_verified)
+
+
 class StatusResponse(SuccessResponse):
     """The authenticated user; for older clients, `admin` is repeated at the top level."""
 
     admin: Annotated[bool, Field(examples=[False])]
-    data: UserData
+    data: StatusData
 
 
 class UserResponse(SuccessResponse):

@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.commands.doctor import checks, database_checks
+from project.commands.doctor import checks, database_checks, mail_checks
 from project.commands.doctor.findings import Finding, Level, error
 from project.database import failures
 
@@ -27,6 +27,12 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "cors_origins": checks.cors_origins,
     "users_public": checks.users_public,
     "instance_folder": checks.instance_folder,
+    "mail": mail_checks.mail,
+    "mail_folder": mail_checks.mail_folder,
+    "mail_server": mail_checks.mail_server,
+    "mail_domain": mail_checks.mail_domain,
+    "mail_templates": mail_checks.mail_templates,
+    "outbox": mail_checks.outbox,
 }
 
 

@@ -59,6 +59,7 @@ class TestIntrospection(BaseTestCase):
                 "sub": str(user_id),
                 "username": "michael",
                 "email": "michael@example.com",
+                "email_verified": False,
                 "admin": True,
                 "token_type": "Bearer",
             },
@@ -358,6 +359,7 @@ class TestForwardAuth(BaseTestCase):
                 "X-Auth-User-Id": str(user_id),
                 "X-Auth-Username": "michael",
                 "X-Auth-Email": "michael@example.com",
+                "X-Auth-Email-Verified": "false",
                 "X-Auth-Admin": "false",
             },
         )

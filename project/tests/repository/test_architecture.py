@@ -24,6 +24,7 @@ LAYERS = (
     {"serving"},
     {"config", "models"},
     {"accounts", "http"},
+    {"delivery"},
     {"api"},
     {"__init__"},
     {"commands"},

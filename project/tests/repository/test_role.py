@@ -10,6 +10,7 @@ import flask_migrate
 import psycopg2
 import pytest
 
+from project.extensions import db
 from project.tests.support import databases, postgres
 from project.tests.support.paths import ROOT
 from project.tests.utils import add_user
@@ -46,6 +47,7 @@ class TestRole(TestCase):
         app = databases.bare_app(self.url("users"))
         with app.app_context():
             self.assertEqual(add_user("ada", "ada@example.com").id, 2)
+            db.session.rollback()  # or the migration waits for what was read
             flask_migrate.downgrade(revision="-1")
             flask_migrate.upgrade()
 

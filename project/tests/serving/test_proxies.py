@@ -24,7 +24,13 @@ pytestmark = pytest.mark.processes
 
 
 PAGE = "other-services.md"
-FIELDS = ("X-Auth-User-Id", "X-Auth-Username", "X-Auth-Email", "X-Auth-Admin")
+FIELDS = (
+    "X-Auth-User-Id",
+    "X-Auth-Username",
+    "X-Auth-Email",
+    "X-Auth-Email-Verified",
+    "X-Auth-Admin",
+)
 SPELLINGS: tuple[Callable[[str], str], ...] = (
     str.lower,
     str.upper,
@@ -96,6 +102,7 @@ class ForwardAuthCase(BaseTestCase):
                 "x-auth-user-id": [str(self.user_id)],
                 "x-auth-username": ["%E5%90%8D"],
                 "x-auth-email": ["ada@example.com"],
+                "x-auth-email-verified": ["false"],
                 "x-auth-admin": ["false"],
             },
         )

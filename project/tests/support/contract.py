@@ -122,6 +122,7 @@ class AuthContract(BaseTestCase):
                     "username": "michael",
                     "email": "michael@example.com",
                     "active": True,
+                    "email_verified": False,
                     "admin": False,
                 },
             },

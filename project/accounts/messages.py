@@ -1,0 +1,134 @@
+"""The kinds of mail, and what a subject of `accounts/` provides so that they can be delivered.
+
+An operation queues a kind with its facts; the delivery asks for everything else when it sends.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+PREFIX = "mail."
+"""Begins the `kind` of every message in the outbox that is a mail."""
+
+NOTICE_LIFETIME = timedelta(days=3)
+DISOWN_PAGE = "not-me"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of mail: what it contains, and how long it is worth delivering.
+
+    `page` is the page of the front end that the link opens. Where there is one, the purpose of the
+    one-time token is the name of the kind.
+    """
+
+    name: str
+    lifetime: timedelta = NOTICE_LIFETIME
+    page: str = ""
+    has_code: bool = False
+    has_disown_link: bool = False
+
+    @property
+    def disown_purpose(self) -> str:
+        """The purpose of the one-time token in the link "This was not me"."""
+        return f"disown_{self.name}"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("email_verification", timedelta(hours=24), "verify-email", True, True),
+        Kind("password_reset", timedelta(minutes=30), "reset-password", True),
+        Kind("password_changed", has_disown_link=True),
+        Kind("email_change", timedelta(hours=24), "confirm-email", True),
+        Kind("email_change_requested", has_disown_link=True),
+        Kind("email_changed", has_disown_link=True),
+        Kind("email_change_attempted"),
+        Kind("email_login", timedelta(minutes=10), "login", True),
+        Kind("new_sign_in", has_disown_link=True),
+        Kind("username_changed", has_disown_link=True),
+        Kind("account_deleted", has_disown_link=True),
+        Kind("invitation", timedelta(days=7), "invitation"),
+    )
+}
+
+
+def facts(
+    *,
+    at: datetime,
+    address: str = "",
+    token: UUID | None = None,
+    disown: UUID | None = None,
+    final_at: datetime | None = None,
+) -> dict[str, str]:
+    """Return the payload of a mail.
+
+    `at` is when the operation ran and `address` the caller's IP address; `token` and `disown` are
+    the ids of one-time tokens; `final_at` is when a deleted account ceases to exist.
+    """
+    known = {
+        "at": at.isoformat(),
+        "address": address,
+        "token": token.hex if token else None,
+        "disown": disown.hex if disown else None,
+        "final_at": final_at.isoformat() if final_at else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that this process has claimed; `was_due_at` is its place in the order."""
+
+    id: UUID
+    kind: str
+    recipient: str
+    user_id: int | None
+    language: str
+    payload: dict[str, str]
+    created_at: datetime
+    expires_at: datetime
+    attempts: int
+    deferrals: int
+    lease: UUID
+    was_due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The mailbox that a message goes to; the language is the account's, where it has one."""
+
+    address: str
+    user_id: int | None = None
+    language: str = ""
+
+
+class Skipped(Exception):
+    """The message is not to be sent; the text says why, without an address."""
+
+
+class Recipients(Protocol):
+    """Finds the recipient when a message is sent, and learns of mailboxes that do not exist.
+
+    A component of the app.
+    """
+
+    def resolve(self, message: Claimed) -> Recipient:
+        """Return the recipient of a message. Raises Skipped."""
+
+    def refused(self, message: Claimed, recipient: Recipient, reason: str) -> None:
+        """Record that the mail server permanently rejected this address (5.1.x), and commit."""
+
+
+class OneTimeTokens(Protocol):
+    """Derives codes and links from the ids of one-time tokens.
+
+    A component of the app.
+    """
+
+    def code_of(self, token_id: UUID, purpose: str) -> str:
+        """Return the one-time code, as it is displayed."""
+
+    def link_of(self, token_id: UUID, purpose: str, page: str) -> str:
+        """Return the link to a page of the front end."""

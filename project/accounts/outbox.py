@@ -1,0 +1,129 @@
+"""The outbox: messages that are sent if, and only if, the operation that queued them is committed.
+
+`queue` and `cancel` are steps: they belong to the caller's transaction. What delivers runs later,
+in `project/delivery/`, and is woken up by the commit.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, event, func, insert, select, update
+from sqlalchemy.orm import Session as DatabaseSession
+
+from project.clock import utcnow
+from project.database.base import table_of
+from project.extensions import autocommit, db, transaction, write_connection
+from project.models import Outbox, Outcome
+
+QUEUED = "outbox.queued"
+TABLE = table_of(Outbox)
+INSERTING = insert(TABLE)
+
+on_commit: list[Callable[[], None]] = []
+"""Called after each commit of a transaction that has queued a message."""
+
+
+def queue(  # noqa: PLR0913  # each is a column
+    kind: str,
+    *,
+    recipient: str,
+    language: str,
+    payload: dict[str, str],
+    expires_at: datetime,
+    user_id: int | None = None,
+    delay: timedelta = timedelta(0),
+) -> UUID:
+    """Insert a message into the caller's transaction; return its id.
+
+    `kind` has its prefix, like `mail.password_reset`. It is not sent after `expires_at`.
+    """
+    now = utcnow()
+    row = {
+        "id": uuid4(),
+        "kind": kind,
+        "recipient": recipient,
+        "user_id": user_id,
+        "language": language,
+        "payload": payload,
+        "created_at": now,
+        "due_at": now + delay,
+        "expires_at": expires_at,
+        "attempts": 0,
+        "deferrals": 0,
+    }
+    write_connection().execute(INSERTING, row)
+    db.session.info[QUEUED] = True
+    return row["id"]  # type: ignore[return-value]  # the row has values of many types
+
+
+def cancel(*which: ColumnElement[bool], reason: str = "") -> int:
+    """Cancel waiting messages within the caller's transaction; return how many there were.
+
+    For example `cancel(Outbox.user_id == user_id, Outbox.kind != "mail.account_deleted")`.
+    """
+    cancelling = (
+        update(TABLE)
+        .where(Outbox.done_at.is_(None), *which)
+        .values(
+            done_at=utcnow(),
+            outcome=Outcome.CANCELLED,
+            reason=reason or None,
+            recipient=None,
+            lease=None,
+        )
+    )
+    return write_connection().execute(cancelling).rowcount
+
+
+def cancel_all(*which: ColumnElement[bool], reason: str) -> int:
+    """Cancel waiting messages and commit; return how many there were."""
+    with transaction():
+        return cancel(*which, reason=reason)
+
+
+def retry(*which: ColumnElement[bool]) -> int:
+    """Make failed messages that have not expired due again; return how many there were."""
+    now = utcnow()
+    retrying = (
+        update(TABLE)
+        .where(Outbox.outcome == Outcome.FAILED, Outbox.recipient.is_not(None), *which)
+        .where(Outbox.expires_at > now)
+        .values(done_at=None, outcome=None, reason=None, due_at=now, attempts=0, deferrals=0)
+    )
+    with transaction():
+        db.session.info[QUEUED] = True
+        return write_connection().execute(retrying).rowcount
+
+
+def listed(*which: ColumnElement[bool], limit: int) -> Sequence[Outbox]:
+    """Return messages, the oldest first."""
+    return db.session.scalars(
+        select(Outbox).where(*which).order_by(Outbox.created_at, Outbox.id).limit(limit)
+    ).all()
+
+
+def pending() -> dict[str, int]:
+    """Return how many messages of each kind wait."""
+    waiting = select(Outbox.kind, func.count()).where(Outbox.done_at.is_(None))
+    return dict(autocommit.all(waiting.group_by(Outbox.kind)))
+
+
+def overdue() -> timedelta:
+    """Return for how long the oldest message that is due has been waiting."""
+    now = utcnow()
+    oldest = select(func.min(Outbox.due_at)).where(Outbox.done_at.is_(None), Outbox.due_at <= now)
+    row = autocommit.first(oldest)
+    return now - row[0] if row and row[0] else timedelta(0)
+
+
+@event.listens_for(db.session, "after_commit")
+def _wake(session: DatabaseSession) -> None:
+    if session.info.pop(QUEUED, False):
+        for wake in on_commit:
+            wake()
+
+
+@event.listens_for(db.session, "after_rollback")
+def _forget(session: DatabaseSession) -> None:
+    session.info.pop(QUEUED, None)

@@ -1,0 +1,52 @@
+"""Checking the current password of a user who is known: it counts as a login does."""
+
+from typing import Any, NoReturn
+
+from sqlalchemy import Row, and_, bindparam, select
+
+from project.accounts import audit, throttle
+from project.accounts.actors import Actor
+from project.accounts.audit import Event
+from project.accounts.throttle.policies import LOGIN_BY_NETWORK, Subjects
+from project.errors import PasswordWrong, SessionEnded
+from project.extensions import autocommit, transaction
+from project.models import KnownNetwork, User
+
+BY_ID = (
+    select(
+        User.id, User.username, User.email, User.email_key, User.password, User.active,
+        User.language, KnownNetwork.last_login_at,
+    )
+    .outerjoin(
+        KnownNetwork,
+        and_(KnownNetwork.user_id == User.id, KnownNetwork.network == bindparam("network")),
+    )
+    .where(User.id == bindparam("user_id"))
+)  # fmt: skip
+
+Account = Row[*tuple[Any, ...]]
+
+
+def check(user_id: int, password: str, actor: Actor) -> Account:
+    """Return the account of a user whose current password this is.
+
+    Raises PasswordWrong, TooManyAttempts, Overloaded, or SessionEnded where the user was deleted.
+    """
+    User.check_capacity(actor.site)
+    account = autocommit.first(BY_ID, user_id=user_id, network=actor.network)
+    if account is None:
+        raise SessionEnded
+    subjects = Subjects(actor, account.email_key, account.last_login_at is not None)
+    with throttle.attempt(LOGIN_BY_NETWORK, subjects=subjects) as attempt:
+        if not User.check_password(account.password, password, actor.site):
+            attempt.fail()
+            _reject(user_id, actor)
+        with transaction():
+            attempt.succeed()
+    return account
+
+
+def _reject(user_id: int, actor: Actor) -> NoReturn:
+    with transaction(PasswordWrong):
+        audit.record(Event.PASSWORD_REJECTED, actor, user_id=user_id)
+        raise PasswordWrong

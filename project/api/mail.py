@@ -1,0 +1,111 @@
+"""What takes mail: resets, verification and notices. Not registered where MAIL_URL is `none:`."""
+
+from dataclasses import asdict
+
+from flask import Blueprint
+
+from project.accounts import directory
+from project.accounts.email import disown, verification
+from project.accounts.passwords import reset
+from project.accounts.sessions import Principal
+from project.api.actor import actor
+from project.api.guard import authenticate, authenticate_if_sent
+from project.api.schemas import (
+    ConfirmResetRequest,
+    ConfirmResetResponse,
+    ConfirmVerificationRequest,
+    ConfirmVerificationResponse,
+    DisownRequest,
+    DisownResponse,
+    MailRequested,
+    MailRequestedResponse,
+    ResetPasswordRequest,
+    StatusData,
+    VerificationResponse,
+)
+from project.errors import (
+    CodeInvalid,
+    Overloaded,
+    PasswordWrong,
+    TokenMissing,
+    TooManyAttempts,
+    Unavailable,
+)
+from project.http.contract import accepts, responds
+
+mail_blueprint = Blueprint("mail", __name__)
+
+
+@mail_blueprint.post("/auth/password/reset")
+@responds(MailRequestedResponse, TooManyAttempts, Unavailable, status=202)
+@accepts(ResetPasswordRequest)
+def request_password_reset(payload: ResetPasswordRequest) -> MailRequestedResponse:
+    """Send a mail to choose a new password.
+
+    The response is the same whether or not an account has this address.
+    """
+    requested = reset.request(payload.email, actor())
+    return MailRequestedResponse(data=MailRequested(**asdict(requested)))
+
+
+@mail_blueprint.post("/auth/password/reset/confirm")
+@responds(ConfirmResetResponse, CodeInvalid, Overloaded, Unavailable)
+@accepts(ConfirmResetRequest)
+def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse:
+    """Choose a new password by the link or the code of the mail.
+
+    All sessions end, and the address is verified. A weak password does not consume the code.
+    """
+    if payload.token is not None:
+        reset.confirm_by_link(payload.token, payload.password, actor())
+    else:
+        asked, code = payload.request_id or "", payload.code or ""
+        reset.confirm_by_code(asked, code, payload.password, actor())
+    return ConfirmResetResponse()
+
+
+@mail_blueprint.post("/auth/email/verification")
+@responds(VerificationResponse, TooManyAttempts, status=202)
+@authenticate()
+def request_email_verification(principal: Principal) -> VerificationResponse:
+    """Send the mail that verifies the user's address again."""
+    requested = verification.request(principal, actor())
+    if requested is None:
+        return VerificationResponse(message="Your address is verified.", data=None)
+    data = MailRequested(**asdict(requested))
+    return VerificationResponse(message="A mail is on its way.", data=data)
+
+
+@mail_blueprint.post("/auth/email/verification/confirm")
+@responds(ConfirmVerificationResponse, CodeInvalid, PasswordWrong, TooManyAttempts, Overloaded)
+@authenticate_if_sent
+@accepts(ConfirmVerificationRequest)
+def confirm_email_verification(
+    principal: Principal | None, payload: ConfirmVerificationRequest
+) -> ConfirmVerificationResponse:
+    """Verify the address, by the code with a session, or by the link's token with the password.
+
+    The mail alone verifies nothing, so nobody verifies the account of somebody else.
+    """
+    if payload.token is not None and payload.password is not None:
+        user_id = verification.confirm_by_link(payload.token, payload.password, actor())
+    elif principal is None:
+        raise TokenMissing
+    else:
+        user_id = principal.id
+        verification.confirm_by_code(user_id, payload.code or "", actor())
+    account = directory.get(user_id)
+    return ConfirmVerificationResponse(data=StatusData.of(account, email_verified=True))
+
+
+@mail_blueprint.post("/auth/disown")
+@responds(DisownResponse, CodeInvalid, Unavailable)
+@accepts(DisownRequest)
+def disown_notice(payload: DisownRequest) -> DisownResponse:
+    """Undo what a notice was about, by its link "This was not me".
+
+    After a changed password or a new login, all sessions end and the password is rejected until it
+    is reset by a mail that is sent. A registration that is still unverified is deleted.
+    """
+    disown.disown(payload.token, actor())
+    return DisownResponse()

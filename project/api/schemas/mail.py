@@ -1,0 +1,155 @@
+"""Password changes and resets, verification of addresses, and notices."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from project.api.schemas.auth import DeviceTokenResponse
+from project.api.schemas.fields import Email, NewPassword, Text
+from project.api.schemas.users import StatusData
+from project.http.envelope import QueryRequest, Request, SuccessResponse
+
+LinkToken = Annotated[Text, Field(description="The `token` of the link in the mail.")]
+Code = Annotated[Text, Field(description="The code in the mail.", examples=["WDJB-MJHT"])]
+Password = Annotated[Text, Field(examples=["correct horse battery staple"])]
+
+
+class ChangePasswordRequest(Request):
+    """The current password and a new one."""
+
+    current_password: Password
+    password: NewPassword
+
+
+class ChangePasswordResponse(DeviceTokenResponse):
+    """The password was changed; all sessions have ended, and this is a new one."""
+
+    message: Literal["Password changed."] = "Password changed."
+
+
+class ResetPasswordRequest(Request):
+    """The address of an account."""
+
+    email: Email
+
+
+class MailRequested(BaseModel):
+    """A request for mail."""
+
+    request_id: Annotated[str, Field(description="Send it with the code that is in the mail.")]
+    expires_in: Annotated[int, Field(description="Seconds.", examples=[1800])]
+    resend_in: Annotated[int, Field(description="Seconds.", examples=[60])]
+
+
+class MailRequestedResponse(SuccessResponse):
+    """The same for every address."""
+
+    message: Literal["If an account has this address, a mail is on its way."] = (
+        "If an account has this address, a mail is on its way."
+    )
+    data: MailRequested
+
+
+class VerificationResponse(SuccessResponse):
+    """The mail is on its way; `data` is null where the address is verified already."""
+
+    message: Literal["A mail is on its way.", "Your address is verified."]
+    data: MailRequested | None
+
+
+class ConfirmResetRequest(Request):
+    """A new password, with the link's token or with the code and its `request_id`."""
+
+    token: LinkToken | None = None
+    request_id: Text | None = None
+    code: Code | None = None
+    password: NewPassword
+
+    @model_validator(mode="after")
+    def _has_proof(self) -> Self:
+        if self.token is None and None in (self.request_id, self.code):
+            raise PydanticCustomError(
+                "proof_missing", "This needs `token`, or `request_id` and `code`."
+            )
+        return self
+
+
+class ConfirmResetResponse(SuccessResponse):
+    """The password was changed, and all sessions have ended."""
+
+    message: Literal["Password changed. Please log in."] = "Password changed. Please log in."
+
+
+class ConfirmVerificationRequest(Request):
+    """The code, with a session; or the link's token and the account's password."""
+
+    code: Code | None = None
+    token: LinkToken | None = None
+    password: Password | None = None
+
+    @model_validator(mode="after")
+    def _has_proof(self) -> Self:
+        if self.code is None and None in (self.token, self.password):
+            raise PydanticCustomError(
+                "proof_missing", "This needs `code`, or `token` and `password`."
+            )
+        return self
+
+
+class ConfirmVerificationResponse(SuccessResponse):
+    """The account, whose address is verified."""
+
+    data: StatusData
+
+
+class DisownRequest(Request):
+    """The token of a link "This was not me"."""
+
+    token: LinkToken
+
+
+class DisownResponse(SuccessResponse):
+    """The operation that the notice was about has been undone."""
+
+    message: Literal["Done."] = "Done."
+
+
+class FeaturesData(BaseModel):
+    """What a front end must know to draw its forms."""
+
+    registration: Literal["open"] = "open"
+    mail: Annotated[bool, Field(description="Whether the service sends mail.")]
+    email_login: bool = False
+    languages: Annotated[list[str], Field(examples=[["de", "en"]])]
+    password_min_length: Annotated[int, Field(examples=[8])]
+
+
+class FeaturesResponse(SuccessResponse):
+    """The features of this installation."""
+
+    data: FeaturesData
+
+
+class DevMailRequest(QueryRequest):
+    """Whose mail."""
+
+    to: Annotated[str | None, Field(description="An e-mail address; otherwise all.")] = None
+
+
+class DevMail(BaseModel):
+    """A mail in the mail folder."""
+
+    id: str
+    to: str
+    kind: Annotated[str, Field(examples=["password_reset"])]
+    subject: str
+    text: str
+    code: Annotated[str | None, Field(examples=["WDJB-MJHT"])]
+    link: str | None
+
+
+class DevMailResponse(SuccessResponse):
+    """Mails, newest first."""
+
+    data: list[DevMail]

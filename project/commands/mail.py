@@ -1,0 +1,39 @@
+"""Commands that try mail out."""
+
+from typing import Annotated
+
+from flask import current_app
+
+from project import delivery
+from project.accounts.messages import KINDS
+from project.commands.console import CommandFailed
+
+
+def mail_test(address: Annotated[str, "E-mail address to send to."]) -> None:
+    """Send a test mail at once; where that fails, name the stage that failed."""
+    if current_app.config["MAIL_URL"].is_off:
+        raise CommandFailed("MAIL_URL is none: set it first; docs/mail.md shows how.")
+    try:
+        where = delivery.module("trial").send(current_app, address)
+    except delivery.module("outcomes").DeliveryError as error:
+        raise CommandFailed(
+            f"the mail was not sent. Stage {error.stage}: {error.reason}."
+        ) from None
+    print(f"Sent: {where}.")
+
+
+def mail_preview(
+    kind: Annotated[str, "Kind of mail, such as password_reset."],
+    language: Annotated[str, "Language, such as de; otherwise DEFAULT_LANGUAGE."] = "",
+) -> None:
+    """Print a mail as it would be sent, with samples for what it says."""
+    if kind not in KINDS:
+        raise CommandFailed(f"{kind!a} is no kind of mail; these are: {', '.join(KINDS)}.")
+    trial = delivery.module("trial")
+    try:
+        rendered = trial.rendered(
+            current_app, kind, language or current_app.config["DEFAULT_LANGUAGE"]
+        )
+    except trial.BROKEN as error:
+        raise CommandFailed(f"the template is broken ({type(error).__name__}: {error}).") from None
+    print(f"Subject: {rendered.subject}\n\n{rendered.text}")

@@ -1,0 +1,29 @@
+"""Delivers what the outbox holds. Nothing of it is imported until the first message needs it.
+
+`init_app` is all that an app without mail ever runs.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+from flask import Flask
+
+from project.accounts.email.recipients import AccountRecipients
+from project.accounts.messages import OneTimeTokens, Recipients
+from project.accounts.one_time_tokens import DerivedTokens
+from project.extensions import add_component, get_component
+from project.serving.concurrency import StartHooks
+
+
+def module(name: str) -> ModuleType:
+    """Return a module of this package, imported when it is first asked for."""
+    return import_module(f"{__name__}.{name}")
+
+
+def init_app(app: Flask) -> None:
+    """Let the first request to a server start the delivery thread, if MAIL_DELIVERY is `workers`."""
+    add_component(app, AccountRecipients(), Recipients)
+    add_component(app, DerivedTokens(), OneTimeTokens)
+    is_on = not app.config["MAIL_URL"].is_off and app.config["MAIL_DELIVERY"] == "workers"
+    if is_on and not app.testing:
+        get_component(StartHooks, app).add(lambda: module("thread").start(app))

@@ -1,0 +1,234 @@
+"""Verifying an address, notices, and what is served with and without mail; through HTTP."""
+
+from functools import partial
+from typing import Any
+from unittest import mock
+
+from flask import Flask
+
+from project.accounts.throttle import policies
+from project.api import features
+from project.clock import utcnow
+from project.extensions import db
+from project.models import OneTimeToken, Outbox, User
+from project.security.rate_limit import Limit
+from project.settings.mail_parsers import FOLDER, NO_MAIL
+from project.tests.base import BaseTestCase
+from project.tests.support import databases
+from project.tests.support.mailbox import MailboxCase
+from project.tests.utils import PASSWORD, InProcess, Reply
+
+EMAIL = "michael@example.com"
+CONFIRM = "/auth/email/verification/confirm"
+CODE_INVALID = (400, "That code is wrong or has expired.", "code_invalid")
+ROUTES = (
+    "/auth/password/reset",
+    "/auth/password/reset/confirm",
+    "/auth/email/verification",
+    CONFIRM,
+    "/auth/disown",
+)
+
+
+class TestVerification(MailboxCase):
+    """POST /auth/email/verification and /confirm."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.token = self.caller.register("michael", EMAIL, PASSWORD).body["auth_token"]
+
+    def confirm(self, session: str | None = None, **proof: str) -> Reply:
+        """Confirm with a code or a link's token."""
+        return self.caller.post(CONFIRM, proof, session)
+
+    def is_verified(self) -> bool:
+        """Return what /auth/status says."""
+        verified: bool = self.caller.status(self.token).body["data"]["email_verified"]
+        return verified
+
+    def test_the_code_with_the_session_verifies_and_sessions_continue(self) -> None:
+        code = self.mail("email_verification")["code"]
+        self.assertFalse(self.is_verified())
+        body = self.assert_success(self.confirm(self.token, code=code.lower()), 200)
+        self.assertTrue(body["data"]["email_verified"])
+        self.assertTrue(self.is_verified())
+        again = self.caller.post("/auth/email/verification", token=self.token)
+        self.assertIsNone(self.assert_success(again, 202, "Your address is verified.")["data"])
+
+    def test_the_link_takes_the_password(self) -> None:
+        token = self.token_of(self.mail("email_verification")["link"])
+        reply = self.confirm(token=token, password="wrong")
+        self.assert_error(reply, 403, "The current password is wrong.", "password_wrong")
+        self.assert_field_errors(self.confirm(token=token), ("", "proof_missing"))
+        self.assertFalse(self.is_verified())
+        self.assertEqual(self.confirm(token=token, password=PASSWORD).status, 200)
+        self.assertTrue(self.is_verified())
+
+    def test_a_code_verifies_nothing_without_its_own_session(self) -> None:
+        code = self.mail("email_verification")["code"]
+        reply = self.confirm(code=code)
+        self.assert_error(reply, 401, "Provide a valid auth token.", "token_missing")
+        other = self.caller.register("other", "other@example.com", PASSWORD).body["auth_token"]
+        self.assert_error(self.confirm(other, code=code), *CODE_INVALID)
+        self.assertFalse(self.is_verified())
+
+    def test_it_can_be_requested_again_once_a_minute(self) -> None:
+        reply = self.caller.post("/auth/email/verification", token=self.token)
+        body = self.assert_success(reply, 202, "A mail is on its way.")
+        self.assertEqual(body["data"]["expires_in"], 86400)
+        mails = [mail for mail in self.mails() if mail["kind"] == "email_verification"]
+        self.assertEqual(len(mails), 2)
+        again = self.caller.post("/auth/email/verification", token=self.token)
+        self.assertEqual(again.status, 429)
+        self.assert_error(self.confirm(self.token, code=mails[1]["code"]), *CODE_INVALID)
+        self.assertEqual(self.confirm(self.token, code=mails[0]["code"]).status, 200)
+
+    def test_disowning_a_registration_frees_the_address(self) -> None:
+        disown = {"token": self.disown_token(self.mail("email_verification"))}
+        self.assertEqual(self.caller.post("/auth/disown", disown).status, 200)
+        self.assertEqual(self.caller.status(self.token).status, 401)
+        self.assertEqual(self.caller.register("owner", EMAIL, PASSWORD).status, 201)
+
+    def test_a_verified_account_is_not_deleted_by_that_link(self) -> None:
+        mail = self.mail("email_verification")
+        self.confirm(self.token, code=mail["code"])
+        reply = self.caller.post("/auth/disown", {"token": self.disown_token(mail)})
+        self.assert_error(reply, *CODE_INVALID)
+        self.assertTrue(self.is_verified())
+
+    def test_a_mail_names_no_username(self) -> None:
+        self.caller.register("EVIL http://evil.example", "victim@example.com", PASSWORD)
+        self.assertNotIn("evil", str(self.mail("email_verification", "victim@example.com")).lower())
+
+    def test_registrations_of_one_network_send_few_mails_and_all_succeed(self) -> None:
+        few = mock.patch.object(
+            policies.Policy, "limit", property(lambda policy: Limit(2, policy.setting.window))
+        )
+        statuses = [
+            self.caller.register(f"user{n}", f"user{n}@example.com", PASSWORD).status
+            for n in range(4)
+        ]
+        self.assertEqual(statuses, [201] * 4)
+        with few, mock.patch.dict(self.app.config, THROTTLE_ENABLED=True):
+            self.deliver()
+        self.assertEqual(len(self.caller.get("/auth/dev/mail").body["data"]), 2)
+
+    def test_other_services_see_it(self) -> None:
+        forward = self.caller.get("/auth/forward", self.token)
+        self.assertEqual(forward.headers["X-Auth-Email-Verified"], "false")
+        with mock.patch.dict(self.app.config, EMAIL_VERIFICATION="required"):
+            reply = self.caller.get("/auth/forward", self.token)
+            message = "Verify your e-mail address first."
+            self.assert_error(reply, 403, message, "email_unverified")
+            self.assertEqual(self.caller.status(self.token).status, 200)
+            self.confirm(self.token, code=self.mail("email_verification")["code"])
+            forward = self.caller.get("/auth/forward", self.token)
+        self.assertEqual((forward.status, forward.headers["X-Auth-Email-Verified"]), (200, "true"))
+
+    def test_it_can_be_switched_off(self) -> None:
+        with mock.patch.dict(self.app.config, EMAIL_VERIFICATION="off"):
+            self.caller.register("other", "other@example.com", PASSWORD)
+        self.assertEqual(self.mails("other@example.com"), [])
+
+    def test_a_registration_that_is_rejected_sends_nothing(self) -> None:
+        self.assertEqual(self.caller.register("other", EMAIL, PASSWORD).status, 400)
+        with self.app.app_context():
+            self.assertEqual(db.session.query(Outbox).count(), 1)
+
+    def test_a_registration_sends_two_statements_more(self) -> None:
+        statements = []
+        for number, mode in enumerate(("off", "optional")):
+            with mock.patch.dict(self.app.config, EMAIL_VERIFICATION=mode):
+                username = f"user{number}"
+                register = partial(self.caller.register, username, f"{username}@example.com")
+                statements.append(len(self.statements_of(register, 201)))
+        self.assertEqual(statements[1] - statements[0], 2)
+
+
+class TestNotices(MailboxCase):
+    """A login from a network that is new to the account."""
+
+    def test_a_new_network_of_a_verified_account_is_a_notice(self) -> None:
+        user_id = self.add_user(email_verified_at=utcnow())
+        self.caller.login()
+        self.caller.login()
+        mails = self.mails()
+        self.assertEqual([mail["kind"] for mail in mails], ["new_sign_in"])
+        self.assertIn("127.0.0.1", mails[0]["text"])
+        disown = {"token": self.disown_token(mails[0])}
+        self.assertEqual(self.caller.post("/auth/disown", disown).status, 200)
+        self.assertEqual(self.caller.login().status, 404)
+        self.assertEqual(self.mail("password_reset")["to"], EMAIL)
+        with self.app.app_context():
+            self.assertEqual(db.session.get_one(User, user_id).password, "!")
+
+    def test_an_unverified_address_gets_none(self) -> None:
+        self.add_user()
+        self.caller.login()
+        self.assertEqual(self.mails(), [])
+
+    def test_languages_follow_the_request(self) -> None:
+        self.add_user()
+        payload = {"email": EMAIL}
+        fields = {"Accept-Language": "de-AT, en;q=0.5"}
+        self.caller.call("POST", "/auth/password/reset", payload, **fields)
+        self.assertIn("Passwort", self.mail("password_reset")["subject"])
+
+
+class TestFeatures(MailboxCase):
+    """GET /auth/features and /auth/dev/mail."""
+
+    def test_features(self) -> None:
+        expected = {
+            "registration": "open",
+            "mail": True,
+            "email_login": False,
+            "languages": ["de", "en"],
+            "password_min_length": 1,
+        }
+        reply = self.caller.get("/auth/features")
+        self.assertEqual(self.assert_success(reply, 200)["data"], expected)
+
+    def test_the_mail_folder_is_a_page_for_browsers(self) -> None:
+        self.add_user()
+        self.caller.post("/auth/password/reset", {"email": EMAIL})
+        self.deliver()
+        page = self.caller.get("/auth/dev/mail", Accept="text/html")
+        self.assertEqual(page.headers["Content-Type"], "text/html; charset=utf-8")
+        self.assertIn(b"/reset-password?token=", page.raw)
+
+
+class TestWithoutMail(BaseTestCase):
+    """MAIL_URL is `none:`."""
+
+    def bare(self, **overrides: Any) -> Flask:
+        """Return an app of its own on this test's database."""
+        url = self.app.config["SQLALCHEMY_DATABASE_URI"]
+        app = databases.bare_app(url, **overrides)
+        self.addCleanup(self.close, app)
+        return app
+
+    def close(self, app: Flask) -> None:
+        """Close an app's connections."""
+        with app.app_context():
+            db.engine.dispose()
+
+    def test_nothing_of_mail_is_served(self) -> None:
+        caller = InProcess(self.bare(MAIL_URL=NO_MAIL).test_client())
+        for path in ROUTES:
+            self.assert_error(caller.post(path, {}), 404, "Not found.", "not_found")
+        self.assertEqual(caller.get("/auth/dev/mail").status, 404)
+        self.assertFalse(caller.get("/auth/features").body["data"]["mail"])
+        self.assertEqual(caller.register("michael", EMAIL, PASSWORD).status, 201)
+        with self.app.app_context():
+            self.assertEqual(db.session.query(OneTimeToken).count(), 0)
+            self.assertEqual(db.session.query(Outbox).count(), 0)
+
+    def test_the_mail_folder_is_never_served_in_production(self) -> None:
+        for is_strict in (False, True):
+            app = Flask("project")
+            app.config.update(MAIL_URL=FOLDER, STRICT=is_strict)
+            features.init_app(app)
+            paths = {rule.rule for rule in app.url_map.iter_rules()}
+            self.assertEqual("/auth/dev/mail" in paths, not is_strict)
+            self.assertIn("/auth/password/reset", paths)

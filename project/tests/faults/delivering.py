@@ -1,0 +1,45 @@
+"""Processes that deliver, each replaced as soon as it is killed.
+
+`python -m project.tests.faults.delivering`. They are forked from one that has loaded everything,
+since a process that lives for 0.2 s would never get to its first message.
+"""
+
+import os
+from datetime import timedelta
+
+from project.accounts.messages import OneTimeTokens, Recipients
+from project.extensions import add_component
+from project import create_app
+from project.delivery import claims, mail
+from project.extensions import autocommit, db
+from project.tests.delivery.case import Tokens
+
+PROCESSES = 2
+LEASE = timedelta(seconds=3)
+"""Shorter than in earnest, so that what a killed process has claimed is soon due again."""
+
+
+def main() -> None:
+    """Keep the processes running until the whole group is killed."""
+    claims.LEASE = LEASE
+    app = create_app()
+    add_component(app, Tokens(), OneTimeTokens)
+    deliverer = mail.deliverer(app)
+    while not deliverer.deliver_due():  # the first message, which loads what the others need
+        pass
+    deliverer.sender.close()
+    with app.app_context():
+        db.engine.dispose()
+        autocommit.engine.dispose()
+    running = 0
+    while True:
+        while running < PROCESSES:
+            if not os.fork():
+                deliverer.run()
+            running += 1
+        os.wait()
+        running -= 1
+
+
+if __name__ == "__main__":
+    main()
