@@ -21,7 +21,7 @@ def module(name: str) -> ModuleType:
 
 
 def init_app(app: Flask) -> None:
-    """Let the first request to a server start the delivery thread, if MAIL_DELIVERY is `workers`."""
+    """Start the delivery thread with the first request, if MAIL_DELIVERY is `workers`."""
     add_component(app, AccountRecipients(), Recipients)
     add_component(app, DerivedTokens(), OneTimeTokens)
     is_on = not app.config["MAIL_URL"].is_off and app.config["MAIL_DELIVERY"] == "workers"

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from flask import Config, Flask
 
-from project.accounts.messages import PREFIX, Claimed, Recipient, Recipients, Skipped
+from project.accounts.messages import PREFIX, Claimed, OneTimeTokens, Recipient, Recipients, Skipped
 from project.delivery import mime, rendering
 from project.delivery.folder import Folder
 from project.delivery.loop import Deliverer
 from project.delivery.mime import Mail
 from project.delivery.outcomes import Rejected
 from project.delivery.smtp import SMTPTransport
-from project.extensions import end_transaction
+from project.extensions import end_transaction, find_component, get_component
+from project.telemetry.outbox_metrics import OutboxMetrics
 
 RESERVED = (".test", ".example", ".invalid", ".localhost")
 """Top-level names that no mail server can have (RFC 2606, section 2)."""

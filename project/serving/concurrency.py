@@ -5,7 +5,7 @@ that it accepts, so clients that withhold a body occupy threads, which are many,
 which are few.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

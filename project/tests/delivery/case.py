@@ -6,15 +6,13 @@ from uuid import UUID, uuid4
 
 from flask import Flask
 
-from project.accounts.messages import OneTimeTokens, Recipients
-from project.extensions import add_component
 from project.accounts import messages, outbox
-from project.accounts.messages import KINDS, PREFIX
+from project.accounts.messages import KINDS, PREFIX, OneTimeTokens, Recipients
 from project.accounts.suppression import StoredRecipients
 from project.clock import utcnow
 from project.delivery import mail
 from project.delivery.loop import Deliverer
-from project.extensions import autocommit, db
+from project.extensions import add_component, autocommit, db
 from project.models import Outbox
 from project.settings.mail_parsers import mail_url, mailbox
 from project.tests.base import BaseTestCase

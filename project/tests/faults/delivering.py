@@ -7,11 +7,10 @@ since a process that lives for 0.2 s would never get to its first message.
 import os
 from datetime import timedelta
 
-from project.accounts.messages import OneTimeTokens, Recipients
-from project.extensions import add_component
 from project import create_app
+from project.accounts.messages import OneTimeTokens
 from project.delivery import claims, mail
-from project.extensions import autocommit, db
+from project.extensions import add_component, autocommit, db
 from project.tests.delivery.case import Tokens
 
 PROCESSES = 2

@@ -21,11 +21,10 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
-from project.accounts.messages import OneTimeTokens, Recipients
-from project.extensions import add_component
 from project.accounts import outbox
+from project.accounts.messages import OneTimeTokens
 from project.clock import utcnow
-from project.extensions import db
+from project.extensions import add_component, db
 from project.models import Outbox, Outcome
 from project.settings.mail_parsers import mail_url
 from project.tests.delivery.case import FRONTEND, SENDER, Tokens, payload
