@@ -1,6 +1,7 @@
-"""The kinds of mail, and what a subject of `accounts/` provides so that they can be delivered.
+"""The kinds of mail, and the interfaces that `accounts/` implements for the delivery.
 
-An operation queues a kind with its facts; the delivery asks for everything else when it sends.
+An operation queues a kind with its payload; the delivery gets everything else through `Recipients`
+and `OneTimeTokens` when it sends the mail.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 PREFIX = "mail."
-"""Begins the `kind` of every message in the outbox that is a mail."""
+"""The prefix of `kind` for every mail in the outbox."""
 
 NOTICE_LIFETIME = timedelta(days=3)
 DISOWN_PAGE = "not-me"
@@ -17,10 +18,10 @@ DISOWN_PAGE = "not-me"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of mail: what it contains, and how long it is worth delivering.
+    """A kind of mail: its contents, and its lifetime in the outbox.
 
-    `page` is the page of the front end that the link opens. Where there is one, the purpose of the
-    one-time token is the name of the kind.
+    `page` is the page of the front end that the link leads to. If it is set, the one-time token has
+    the name of the kind as its purpose.
     """
 
     name: str
@@ -64,8 +65,8 @@ def facts(
 ) -> dict[str, str]:
     """Return the payload of a mail.
 
-    `at` is when the operation ran and `address` the caller's IP address; `token` and `disown` are
-    the ids of one-time tokens; `final_at` is when a deleted account ceases to exist.
+    `at` is the time of the operation and `address` the caller's IP address; `token` and `disown`
+    are ids of one-time tokens; `final_at` is the time at which a deleted account is erased.
     """
     known = {
         "at": at.isoformat(),
@@ -79,7 +80,7 @@ def facts(
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this process has claimed; `was_due_at` is its place in the order."""
+    """A message that this process has claimed; `was_due_at` is its due time before the claim."""
 
     id: UUID
     kind: str
@@ -97,7 +98,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The mailbox that a message goes to; the language is the account's, where it has one."""
+    """The recipient of a message; `language` is the account's, or empty."""
 
     address: str
     user_id: int | None = None
@@ -105,11 +106,11 @@ class Recipient:
 
 
 class Skipped(Exception):
-    """The message is not to be sent; the text says why, without an address."""
+    """The message should not be sent; the text is the reason, without an address."""
 
 
 class Recipients(Protocol):
-    """Finds the recipient when a message is sent, and learns of mailboxes that do not exist.
+    """Finds the recipient when a message is sent, and records mailboxes that do not exist.
 
     A component of the app.
     """
@@ -128,7 +129,7 @@ class OneTimeTokens(Protocol):
     """
 
     def code_of(self, token_id: UUID, purpose: str) -> str:
-        """Return the one-time code, as it is displayed."""
+        """Return the one-time code in display form."""
 
     def link_of(self, token_id: UUID, purpose: str, page: str) -> str:
-        """Return the link to a page of the front end."""
+        """Return a link to a page of the front end, with the token."""

@@ -1,9 +1,9 @@
-"""One-time tokens: the codes and links in mails, each of which confirms one operation once.
+"""One-time tokens: the codes and links in mails. Each token confirms one operation, once.
 
-A request holds the token's `request_id`, the mail its code and its link. A code is accepted only
-with the request id, or for the user of a session whose newest token it belongs to; its attempts are
-counted before it is compared. A link is accepted alone, since nobody can guess it. Neither is
-consumed before `consume`, which an operation calls in its transaction.
+The caller of the request receives the token's `request_id`; the mail contains its code and link.
+A code is accepted only with the request id, or in a session if it belongs to the user's newest
+token. Each attempt is counted before the code is compared. A link is accepted alone, since it
+cannot be guessed. An operation consumes the token by calling `consume` in its transaction.
 """
 
 from collections.abc import Sequence
@@ -34,18 +34,18 @@ TABLE = table_of(OneTimeToken)
 INSERTING = insert(TABLE)
 
 Token = Row[*tuple[Any, ...]]
-"""A row of the table."""
+"""A row of the table of one-time tokens."""
 
 
 class DerivedTokens:
-    """The codes and links of mails, derived when they are sent."""
+    """Derives the codes and links of mails at delivery."""
 
     def code_of(self, token_id: UUID, purpose: str) -> str:
-        """Return the one-time code, as it is displayed."""
+        """Return the one-time code in display form."""
         return one_time_codes.code(_secrets()[0], purpose, token_id)
 
     def link_of(self, token_id: UUID, purpose: str, page: str) -> str:
-        """Return the link to a page of the front end."""
+        """Return a link to a page of the front end, with the token."""
         token = one_time_codes.link_token(_secrets()[0], purpose, token_id)
         return f"{current_app.config['FRONTEND_URL']}/{page}?token={token}"
 
@@ -65,7 +65,7 @@ def issue(
 
 
 def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUID, UUID]:
-    """Insert a token and the one that disowns its mail, by one statement; return their ids."""
+    """Insert a token and a disown token for its mail in one statement; return their ids."""
     lifetimes = {purpose: KINDS[purpose].lifetime, DISOWN_PREFIX + purpose: DISOWN_LIFETIME}
     token, disown = (
         _new_row(name, address_key, lifetime, user_id=user_id)
@@ -76,17 +76,17 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
 
 
 def issue_disown(kind: str, address_key: str, user_id: int) -> UUID:
-    """Insert the token of a link "This was not me", within the caller's transaction."""
+    """Insert the token of a "This was not me" link, within the caller's transaction."""
     return issue(DISOWN_PREFIX + kind, address_key, DISOWN_LIFETIME, user_id=user_id)
 
 
 def request_id(token_id: UUID, purpose: str) -> str:
-    """Return the id by which the caller confirms with the code."""
+    """Return the request id, which the caller sends with the code."""
     return one_time_codes.request_id(_secrets()[0], purpose, token_id)
 
 
 def by_link(text: str, purpose: str) -> Token:
-    """Return the token of a link. Raises CodeInvalid."""
+    """Look up a token by its link. Raises CodeInvalid."""
     token_id = one_time_codes.id_of(text)
     if token_id is None or not one_time_codes.is_link_token(text, _secrets(), purpose, token_id):
         raise CodeInvalid
@@ -94,10 +94,7 @@ def by_link(text: str, purpose: str) -> Token:
 
 
 def by_disown_link(text: str) -> Token:
-    """Return the token of a link "This was not me", whichever notice it was in.
-
-    Raises CodeInvalid.
-    """
+    """Look up a token by its "This was not me" link, of any notice. Raises CodeInvalid."""
     token_id = one_time_codes.id_of(text)
     if token_id is None:
         raise CodeInvalid
@@ -108,7 +105,7 @@ def by_disown_link(text: str) -> Token:
 
 
 def by_request(text: str, code: str, purpose: str, actor: Actor) -> Token:
-    """Return the token of a request whose code this is. Raises CodeInvalid."""
+    """Look up a token by its request id and check the code. Raises CodeInvalid."""
     token_id = one_time_codes.id_of(text)
     if token_id is None or not one_time_codes.is_request_id(text, _secrets(), purpose, token_id):
         raise CodeInvalid
@@ -116,10 +113,7 @@ def by_request(text: str, code: str, purpose: str, actor: Actor) -> Token:
 
 
 def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
-    """Return the newest token of a user who is logged in, whose code this is.
-
-    Raises CodeInvalid.
-    """
+    """Look up the newest token of a logged-in user and check the code. Raises CodeInvalid."""
     newest = (
         select(TABLE.c.id)
         .where(TABLE.c.user_id == user_id, TABLE.c.purpose == purpose, *_is_usable())
@@ -133,7 +127,7 @@ def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
 
 
 def consume(token: Token) -> None:
-    """Consume a token within the caller's transaction. Raises CodeInvalid where another did."""
+    """Consume a token within the caller's transaction. Raises CodeInvalid if it is not usable."""
     consuming = (
         update(TABLE)
         .where(TABLE.c.id == token.id, *_is_usable())
@@ -145,14 +139,14 @@ def consume(token: Token) -> None:
 
 
 def assign(token_id: UUID, user_id: int) -> None:
-    """Set the account of a token, within the caller's transaction: its mail was delivered."""
+    """Assign a token to an account at delivery, within the caller's transaction."""
     write_connection().execute(update(TABLE).where(TABLE.c.id == token_id).values(user_id=user_id))
 
 
 def invalidate(user_id: int, address_key: str) -> None:
-    """Invalidate every token of an account within the caller's transaction, but disown tokens.
+    """Invalidate an account's tokens except disown tokens, within the caller's transaction.
 
-    With those, an intruder could take the owner's remedy away.
+    If disown tokens were invalidated too, an intruder could disable the owner's links.
     """
     whose = or_(TABLE.c.user_id == user_id, TABLE.c.address_key == address_key)
     kept = TABLE.c.purpose.startswith(DISOWN_PREFIX)
@@ -162,7 +156,7 @@ def invalidate(user_id: int, address_key: str) -> None:
 
 
 def find(token_id: UUID) -> Token | None:
-    """Return a token that can still be used, or None."""
+    """Return a token that is neither consumed nor expired, or None."""
     return autocommit.first(select(TABLE).where(TABLE.c.id == token_id, *_is_usable()))
 
 
@@ -184,7 +178,7 @@ def _new_row(
 def _compared(
     token_id: UUID, code: str, purpose: str, actor: Actor, *, is_own_session: bool = False
 ) -> Token:
-    """Count an attempt, compare the code, and refund the attempt where it is right."""
+    """Count an attempt, compare the code, and refund the attempt if the code is correct."""
     token = _count_attempt(token_id)
     subjects = Subjects(
         actor,
@@ -205,7 +199,7 @@ def _compared(
 
 
 def _count_attempt(token_id: UUID) -> Token:
-    """Count an attempt by one statement, outside of any transaction. Raises CodeInvalid."""
+    """Count an attempt in one autocommit statement. Raises CodeInvalid."""
     counting = (
         update(TABLE)
         .where(TABLE.c.id == token_id, TABLE.c.attempts < MAX_ATTEMPTS, *_is_usable())
@@ -226,7 +220,7 @@ def _refund(token_id: UUID, attempt: Attempt) -> None:
 
 
 def _is_known(user_id: int | None, network: str) -> bool:
-    """Return whether this network has logged in to the account."""
+    """Return whether the account has a login from this network."""
     known = (KnownNetwork.user_id == (user_id or 0), KnownNetwork.network == network)
     return autocommit.first(select(KnownNetwork.user_id).where(*known)) is not None
 

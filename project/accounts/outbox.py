@@ -1,7 +1,7 @@
 """The outbox: messages that are sent if, and only if, the operation that queued them is committed.
 
-`queue` and `cancel` are steps: they belong to the caller's transaction. What delivers runs later,
-in `project/delivery/`, and is woken up by the commit.
+`queue` and `cancel` run in the caller's transaction. The commit wakes the delivery loop in
+`project/delivery/`, which sends the messages.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ TABLE = table_of(Outbox)
 INSERTING = insert(TABLE)
 
 on_commit: list[Callable[[], None]] = []
-"""Called after each commit of a transaction that has queued a message."""
+"""Callbacks that run after the commit of a transaction that queued a message."""
 
 
 def queue(  # noqa: PLR0913  # each is a column
@@ -36,7 +36,8 @@ def queue(  # noqa: PLR0913  # each is a column
 ) -> UUID:
     """Insert a message into the caller's transaction; return its id.
 
-    `kind` has its prefix, like `mail.password_reset`. It is not sent after `expires_at`.
+    `kind` includes its prefix, as in `mail.password_reset`. The message is not sent after
+    `expires_at`.
     """
     now = utcnow()
     row = {
@@ -58,7 +59,7 @@ def queue(  # noqa: PLR0913  # each is a column
 
 
 def cancel(*which: ColumnElement[bool], reason: str = "") -> int:
-    """Cancel waiting messages within the caller's transaction; return how many there were.
+    """Cancel waiting messages within the caller's transaction; return their number.
 
     For example `cancel(Outbox.user_id == user_id, Outbox.kind != "mail.account_deleted")`.
     """
@@ -77,13 +78,13 @@ def cancel(*which: ColumnElement[bool], reason: str = "") -> int:
 
 
 def cancel_all(*which: ColumnElement[bool], reason: str) -> int:
-    """Cancel waiting messages and commit; return how many there were."""
+    """Cancel waiting messages and commit; return their number."""
     with transaction():
         return cancel(*which, reason=reason)
 
 
 def retry(*which: ColumnElement[bool]) -> int:
-    """Make failed messages that have not expired due again; return how many there were."""
+    """Make failed messages due again unless they have expired; return their number."""
     now = utcnow()
     retrying = (
         update(TABLE)
@@ -97,20 +98,20 @@ def retry(*which: ColumnElement[bool]) -> int:
 
 
 def listed(*which: ColumnElement[bool], limit: int) -> Sequence[Outbox]:
-    """Return messages, the oldest first."""
+    """Return messages, oldest first."""
     return db.session.scalars(
         select(Outbox).where(*which).order_by(Outbox.created_at, Outbox.id).limit(limit)
     ).all()
 
 
 def pending() -> dict[str, int]:
-    """Return how many messages of each kind wait."""
+    """Return the number of waiting messages by kind."""
     waiting = select(Outbox.kind, func.count()).where(Outbox.done_at.is_(None))
     return dict(autocommit.all(waiting.group_by(Outbox.kind)))
 
 
 def overdue() -> timedelta:
-    """Return for how long the oldest message that is due has been waiting."""
+    """Return how long the oldest due message has been due."""
     now = utcnow()
     oldest = select(func.min(Outbox.due_at)).where(Outbox.done_at.is_(None), Outbox.due_at <= now)
     row = autocommit.first(oldest)

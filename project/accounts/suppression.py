@@ -1,6 +1,6 @@
-"""Addresses that get no mail for a while, since a mail server has said that they do not exist.
+"""Suppressed addresses: they receive no mail after a mail server reports that they do not exist.
 
-They are rows of the throttle's table, which `purge` deletes when they have expired.
+They are stored in the throttle's table; `purge` deletes the expired rows.
 """
 
 from datetime import timedelta
@@ -22,7 +22,7 @@ SUPPRESSION = timedelta(days=30)
 
 
 def suppress(address: str) -> None:
-    """Send no mail to this address for 30 days; within the caller's transaction."""
+    """Suppress an address for 30 days, within the caller's transaction."""
     until = utcnow() + SUPPRESSION
     row = {"scope": SCOPE, "subject": identifiers.email_key(address), "count": 1}
     times = {"blocked_until": until, "expires_at": until}
@@ -31,14 +31,14 @@ def suppress(address: str) -> None:
 
 
 def is_suppressed(address: str) -> bool:
-    """Return whether the address gets no mail now."""
+    """Return whether the address is suppressed."""
     key = identifiers.email_key(address)
     found = select(Throttle.count).where(Throttle.scope == SCOPE, Throttle.subject == key)
     return autocommit.first(found.where(Throttle.expires_at > utcnow())) is not None
 
 
 def unsuppress(address: str) -> bool:
-    """Let an address get mail again; return whether it was suppressed."""
+    """End the suppression of an address; return whether it was suppressed."""
     key = identifiers.email_key(address)
     these = (Throttle.scope == SCOPE, Throttle.subject == key)
     with transaction():
@@ -47,7 +47,7 @@ def unsuppress(address: str) -> bool:
 
 
 class StoredRecipients:
-    """Sends to the recipient that the message was queued for, unless that address is suppressed."""
+    """Returns the recipient stored with the message, unless that address is suppressed."""
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""

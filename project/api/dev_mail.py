@@ -1,4 +1,4 @@
-"""The mail folder over HTTP, for development and end-to-end tests; never in production."""
+"""Serves the mail folder over HTTP, for development and end-to-end tests only."""
 
 import email
 import re
@@ -37,9 +37,9 @@ dev_mail_blueprint = Blueprint("dev_mail", __name__)
 @serves(MEDIA_TYPE, "text/html")
 @accepts_query(DevMailRequest)
 def list_dev_mail(query: DevMailRequest) -> Response:
-    """List the mail in the mail folder, newest first; as a page for browsers.
+    """List the mail in the mail folder, newest first.
 
-    Only where MAIL_URL is `folder:`, and never in production.
+    Browsers receive an HTML page. Available only if MAIL_URL is `folder:`, never in production.
     """
     mails = list(_mails(query.to))
     if request.accept_mimetypes.best_match((MEDIA_TYPE, "text/html")) == "text/html":

@@ -1,6 +1,6 @@
-"""What a front end must know to draw its forms; and, for development, the mail folder.
+"""The features of this installation, for front ends.
 
-Registers the routes that take mail where there is a transport.
+Also registers the mail routes if a mail transport is set up, and the mail folder in development.
 """
 
 from importlib import import_module
@@ -15,7 +15,7 @@ features_blueprint = Blueprint("features", __name__)
 
 
 def init_app(app: Flask) -> None:
-    """Serve what the settings of mail allow; without mail its modules are not even imported."""
+    """Register the mail routes that the settings enable; without mail, import none of them."""
     url = app.config["MAIL_URL"]
     if not url.is_off:
         app.register_blueprint(import_module("project.api.mail").mail_blueprint)
@@ -26,7 +26,7 @@ def init_app(app: Flask) -> None:
 @features_blueprint.get("/auth/features")
 @responds(FeaturesResponse)
 def get_features() -> FeaturesResponse:
-    """Return what this installation offers."""
+    """Return the features of this installation."""
     config = current_app.config
     has_mail = not config["MAIL_URL"].is_off
     return FeaturesResponse(
@@ -39,7 +39,7 @@ def get_features() -> FeaturesResponse:
 
 
 def _languages() -> list[str]:
-    """Return the languages of mail, which are looked up once."""
+    """Return the languages of the mail templates; cached after the first call."""
     known = current_app.extensions
     if "mail_languages" not in known:
         renderer = delivery.module("rendering").Renderer(current_app.config)

@@ -1,4 +1,4 @@
-"""What takes mail: resets, verification and notices. Not registered where MAIL_URL is `none:`."""
+"""The mail routes: resets, verification and notices. Not registered if MAIL_URL is `none:`."""
 
 from dataclasses import asdict
 
@@ -40,7 +40,7 @@ mail_blueprint = Blueprint("mail", __name__)
 @responds(MailRequestedResponse, TooManyAttempts, Unavailable, status=202)
 @accepts(ResetPasswordRequest)
 def request_password_reset(payload: ResetPasswordRequest) -> MailRequestedResponse:
-    """Send a mail to choose a new password.
+    """Send a mail to reset the password.
 
     The response is the same whether or not an account has this address.
     """
@@ -52,9 +52,9 @@ def request_password_reset(payload: ResetPasswordRequest) -> MailRequestedRespon
 @responds(ConfirmResetResponse, CodeInvalid, Overloaded, Unavailable)
 @accepts(ConfirmResetRequest)
 def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse:
-    """Choose a new password by the link or the code of the mail.
+    """Set a new password with the link or the code from the mail.
 
-    All sessions end, and the address is verified. A weak password does not consume the code.
+    Ends all sessions and verifies the address. A weak password does not consume the code.
     """
     if payload.token is not None:
         reset.confirm_by_link(payload.token, payload.password, actor())
@@ -68,7 +68,7 @@ def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse
 @responds(VerificationResponse, TooManyAttempts, status=202)
 @authenticate()
 def request_email_verification(principal: Principal) -> VerificationResponse:
-    """Send the mail that verifies the user's address again."""
+    """Send the verification mail again."""
     requested = verification.request(principal, actor())
     if requested is None:
         return VerificationResponse(message="Your address is verified.", data=None)
@@ -83,9 +83,9 @@ def request_email_verification(principal: Principal) -> VerificationResponse:
 def confirm_email_verification(
     principal: Principal | None, payload: ConfirmVerificationRequest
 ) -> ConfirmVerificationResponse:
-    """Verify the address, by the code with a session, or by the link's token with the password.
+    """Verify the address, with the code in a session, or with the link's token and the password.
 
-    The mail alone verifies nothing, so nobody verifies the account of somebody else.
+    The mail alone is not sufficient: verification also requires access to the account.
     """
     if payload.token is not None and payload.password is not None:
         user_id = verification.confirm_by_link(payload.token, payload.password, actor())
@@ -102,10 +102,10 @@ def confirm_email_verification(
 @responds(DisownResponse, CodeInvalid, Unavailable)
 @accepts(DisownRequest)
 def disown_notice(payload: DisownRequest) -> DisownResponse:
-    """Undo what a notice was about, by its link "This was not me".
+    """Disown a notice with the token from its "This was not me" link.
 
-    After a changed password or a new login, all sessions end and the password is rejected until it
-    is reset by a mail that is sent. A registration that is still unverified is deleted.
+    For a password change or a new login, ends all sessions, disables the password and sends a mail
+    to reset it. For a registration, deletes the account if its address is still unverified.
     """
     disown.disown(payload.token, actor())
     return DisownResponse()

@@ -1,4 +1,4 @@
-"""Changing one's password."""
+"""The route to change the password."""
 
 from dataclasses import asdict
 
@@ -22,7 +22,7 @@ passwords_blueprint = Blueprint("passwords", __name__)
 def change_password(principal: Principal, payload: ChangePasswordRequest) -> ChangePasswordResponse:
     """Change the password.
 
-    All sessions of the user end, this one included; the response has a new one.
+    Ends all sessions of the user, including this one, and returns the tokens of a new session.
     """
     grant = change.change(principal.id, payload.current_password, payload.password, actor())
     return ChangePasswordResponse(**asdict(grant))

@@ -1,4 +1,4 @@
-"""Commands about messages that are to be delivered."""
+"""Commands to deliver, list, retry and cancel messages, and to unsuppress addresses."""
 
 import signal
 from typing import Annotated
@@ -65,7 +65,7 @@ class OutboxRetry(Command):  # type: ignore[misc]  # the library has no types
     )
 
     def run(self, id: str | None, failed: bool, kind: str | None) -> None:  # noqa: A002  # as typed
-        """Make the messages due."""
+        """Make failed messages due again."""
         if bool(id) == failed:
             raise CommandFailed("give the id of a message, or --failed.")
         which = [Outbox.id == _uuid(id)] if id else []

@@ -1,6 +1,6 @@
-"""Delivers what the outbox holds. Nothing of it is imported until the first message needs it.
+"""Delivers the messages of the outbox.
 
-`init_app` is all that an app without mail ever runs.
+The modules of this package are imported on first use, so an app without mail runs only `init_app`.
 """
 
 from importlib import import_module
@@ -16,12 +16,12 @@ from project.serving.concurrency import StartHooks
 
 
 def module(name: str) -> ModuleType:
-    """Return a module of this package, imported when it is first asked for."""
+    """Import a module of this package and return it."""
     return import_module(f"{__name__}.{name}")
 
 
 def init_app(app: Flask) -> None:
-    """Start the delivery thread with the first request, if MAIL_DELIVERY is `workers`."""
+    """Start the delivery thread at the first request if MAIL_DELIVERY is `workers`."""
     add_component(app, AccountRecipients(), Recipients)
     add_component(app, DerivedTokens(), OneTimeTokens)
     is_on = not app.config["MAIL_URL"].is_off and app.config["MAIL_DELIVERY"] == "workers"

@@ -1,6 +1,6 @@
-"""The statements by which a process claims a message and records what became of it.
+"""The SQL statements that claim a message and record its outcome.
 
-Each stands alone, outside of any transaction, and no statement runs while a message is sent.
+Each statement runs on an autocommit connection, and none runs while a message is being sent.
 """
 
 from datetime import datetime, timedelta
@@ -17,19 +17,19 @@ from project.extensions import autocommit
 from project.models import Outbox, Outcome
 
 LEASE = timedelta(seconds=120)
-"""How long a claim lasts: twice as long as sending may take."""
+"""The duration of a claim: twice the time limit for sending a message."""
 
 PATIENCE = 20
-"""How often a statement waits for its turn to write to SQLite."""
+"""How many times a statement is retried while another connection writes to SQLite."""
 
 WAITS = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300, 900, 1800, 3600))
-"""How long a deferred message waits, by the number of times it was deferred."""
+"""The wait before a deferred message is retried, by its number of deferrals."""
 
 TABLE = table_of(Outbox)
 
 
 def claim(prefix: str) -> Claimed | None:
-    """Claim the message that has been due the longest, of the kinds with this prefix."""
+    """Claim the longest-due message of the kinds with this prefix."""
     now = utcnow()
     waiting = (
         select(TABLE.c.id, TABLE.c.due_at)
@@ -37,7 +37,7 @@ def claim(prefix: str) -> Claimed | None:
         .order_by(TABLE.c.due_at)
         .limit(1)
     )
-    if autocommit.first(waiting) is None:  # on SQLite a claim locks the database, also one in vain
+    if autocommit.first(waiting) is None:  # on SQLite, even an empty claim locks the database
         return None
     due = waiting.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
     lease = uuid4()
@@ -52,7 +52,7 @@ def claim(prefix: str) -> Claimed | None:
 
 
 def finish(message: Claimed, outcome: Outcome, reason: str = "") -> bool:
-    """Record how a message ended; return False where the lease is another process's by now."""
+    """Record the outcome of a message; return False if this process has lost the lease."""
     values: dict[str, Any] = {"done_at": utcnow(), "outcome": outcome, "reason": reason or None}
     if outcome is not Outcome.FAILED:
         values["recipient"] = None
@@ -60,12 +60,12 @@ def finish(message: Claimed, outcome: Outcome, reason: str = "") -> bool:
 
 
 def release(message: Claimed) -> bool:
-    """Give a message back as if it had not been claimed: its place and its attempt."""
+    """Undo a claim: restore the due time and the number of attempts."""
     return _update(message, due_at=message.was_due_at, attempts=message.attempts - 1, lease=None)
 
 
 def defer(message: Claimed, reason: str) -> bool:
-    """Have a message tried again later, each time after a longer wait."""
+    """Schedule a retry; the wait grows with each deferral."""
     wait = WAITS[min(message.deferrals, len(WAITS) - 1)]
     return _update(
         message,
@@ -77,7 +77,7 @@ def defer(message: Claimed, reason: str) -> bool:
 
 
 def next_due_at(prefix: str) -> datetime | None:
-    """Return when the next message is due, or was."""
+    """Return the due time of the next message, which may be in the past."""
     of_kinds = TABLE.c.kind.startswith(prefix)
     waiting = select(TABLE.c.due_at).where(TABLE.c.done_at.is_(None), of_kinds)
     row = autocommit.first(waiting.order_by(TABLE.c.due_at).limit(1))
@@ -96,7 +96,7 @@ def _update(message: Claimed, **values: Any) -> bool:
 
 
 def _first_in_turn(statement: TypedReturnsRows[*tuple[Any, ...]]) -> Row[*tuple[Any, ...]] | None:
-    """Return the statement's first row; where somebody else writes to SQLite, wait for it."""
+    """Return the statement's first row; retry while another connection writes to SQLite."""
     for _ in range(PATIENCE):
         try:
             return autocommit.first(statement)

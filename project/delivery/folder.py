@@ -1,4 +1,4 @@
-"""The transport that writes mail into files, so that development and tests need no server."""
+"""The transport that writes mail to files, for development and tests without a mail server."""
 
 import logging
 import os
@@ -12,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 class Folder:
-    """The folder `mail/` of the instance folder: one `.eml` file a message."""
+    """The folder `mail/` in the instance folder, with one `.eml` file per message."""
 
     def __init__(self, instance: Path) -> None:
         self.path = instance / NAME
 
     def send(self, mail: Mail) -> None:
-        """Write a message whole under its name; one that is written again replaces itself."""
+        """Write a message to its file atomically; a repeated message replaces its file."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self.path / f"{mail.created_at:%Y%m%dT%H%M%S.%f}-{mail.id.hex}.eml"
         draft = file.with_suffix(f".{os.getpid()}")

@@ -1,7 +1,7 @@
-"""The loop that delivers: claim a message, send it, record what became of it.
+"""The delivery loop: claim a message, send it, record its outcome.
 
-Nothing is ever "in progress": a claim only moves the moment at which the message is due, so that
-a process that is killed loses no message, and nobody has to look after what it left behind.
+Messages have no "in progress" state. A claim postpones the time at which the message is due, so
+if the process is killed, the message becomes due again without any cleanup.
 """
 
 import logging
@@ -22,16 +22,16 @@ from project.delivery.outcomes import Deferred, DeliveryError, Rejected, Transpo
 from project.models import Outcome
 
 MAX_CLAIMS = 20
-"""Claims without any outcome, after which a message is taken for what kills its process."""
+"""Claims without an outcome before a message fails, since it may be crashing the process."""
 
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 30, 60, 120, 300))
-"""How long a process rests after each failure of its transport, until a message goes through."""
+"""Pauses after consecutive failures of the transport; a sent message resets them."""
 
 SPREAD = 0.2
-"""The part by which a wait is made longer or shorter, so that processes do not try together."""
+"""The random variation of a wait, as a fraction, so that processes do not retry in step."""
 
 POLL = timedelta(seconds=15)
-"""How often the loop looks for what is due; the process's own commits wake it up at once."""
+"""The polling interval; a commit in the same process wakes the loop immediately."""
 
 NO_OUTCOME = f"claimed {MAX_CLAIMS} times without an outcome"
 
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Sender(Protocol):
-    """Sends one kind of messages, such as mail."""
+    """Sends messages of one type, such as mail."""
 
     prefix: str
 
@@ -47,23 +47,23 @@ class Sender(Protocol):
         """Send a message. Raises Skipped or a DeliveryError."""
 
     def rest(self) -> None:
-        """Close connections that are not needed for now; called when nothing is due."""
+        """Close idle connections; called when no message is due."""
 
     def close(self) -> None:
         """Close all connections."""
 
 
 class Observer(Protocol):
-    """Counts what is delivered; the metrics are one."""
+    """Receives the events of the delivery, for metrics."""
 
     def attempted(self, stage: str, code_class: str) -> None:
-        """Note an attempt: the stage at which it ended, and the class of the response."""
+        """Record an attempt: its last stage and the class of the response."""
 
     def finished(self, kind: str, outcome: str, seconds: float) -> None:
-        """Note that a message is done, so long after it was queued."""
+        """Record the outcome of a message and the seconds since it was queued."""
 
     def transport(self, is_down: bool) -> None:
-        """Note whether the transport fails."""
+        """Record whether the transport is down."""
 
 
 class Deliverer:
@@ -80,7 +80,7 @@ class Deliverer:
         self._chance = random.SystemRandom()
 
     def deliver_due(self) -> int:
-        """Deliver what is due now, until nothing is or the transport fails; return the number."""
+        """Deliver all due messages, or until the transport fails; return how many are done."""
         finished = 0
         with self.app.app_context():
             while not self._stopping.is_set() and self._backoff() <= timedelta(0):
@@ -91,7 +91,7 @@ class Deliverer:
         return finished
 
     def run(self) -> None:
-        """Deliver until `stop` is called; the message in progress is finished first."""
+        """Deliver messages until `stop` is called; the current message is finished first."""
         outbox.on_commit.append(self._wake.set)
         try:
             while not self._stopping.is_set():
@@ -102,12 +102,12 @@ class Deliverer:
             self.sender.close()
 
     def stop(self) -> None:
-        """End the loop; called by another thread or a signal."""
+        """Stop the loop; called from another thread or a signal handler."""
         self._stopping.set()
         self._wake.set()
 
     def _cycle(self) -> timedelta:
-        """Deliver what is due; return how long to wait for more."""
+        """Deliver the due messages; return the time to wait before the next cycle."""
         try:
             self.deliver_due()
             self.sender.rest()
@@ -120,7 +120,7 @@ class Deliverer:
         return max(self._backoff(), min(until_due, self._spread(POLL)))
 
     def _deliver(self, message: Claimed) -> bool:
-        """Deliver one message; return whether it is done."""
+        """Attempt one message; return whether it is done."""
         if message.attempts - message.deferrals > MAX_CLAIMS:
             return self._finish(message, Outcome.FAILED, NO_OUTCOME)
         if message.expires_at <= utcnow():
@@ -140,7 +140,7 @@ class Deliverer:
             self.sender.send(message)
         except (Skipped, DeliveryError, SQLAlchemyError):
             raise
-        except Exception as error:  # no fault in one message may stop all others
+        except Exception as error:  # one broken message must not stop the others
             logger.exception("a message cannot be made", extra={"kind": message.kind})
             raise Deferred("make", type(error).__name__) from error
 
@@ -166,7 +166,7 @@ class Deliverer:
         return is_mine
 
     def _fail(self, reason: str) -> None:
-        """Rest for a while: the cause is not the message. Logged once, until one goes through."""
+        """Start a backoff after a failure of the transport or the database; log only the first."""
         wait = self._spread(BACKOFF[min(self.failures, len(BACKOFF) - 1)])
         self.resumes_at = utcnow() + wait
         self.failures += 1
@@ -181,7 +181,7 @@ class Deliverer:
             self._transport(is_down=False)
 
     def _backoff(self) -> timedelta:
-        """Return how long this process still rests; a clock that is set back changes nothing."""
+        """Return the remaining backoff; zero if it is implausibly long: the clock was set back."""
         left = self.resumes_at - utcnow() if self.resumes_at else timedelta(0)
         return left if left <= BACKOFF[-1] * (1 + SPREAD) else timedelta(0)
 

@@ -1,4 +1,4 @@
-"""Sends the mails of the outbox: finds the recipient, renders, and hands to a transport."""
+"""Sends the mails of the outbox: finds the recipient, renders the mail, calls a transport."""
 
 import logging
 from pathlib import Path
@@ -16,13 +16,13 @@ from project.extensions import end_transaction, find_component, get_component
 from project.telemetry.outbox_metrics import OutboxMetrics
 
 RESERVED = (".test", ".example", ".invalid", ".localhost")
-"""Top-level names that no mail server can have (RFC 2606, section 2)."""
+"""Reserved top-level names, which have no mail servers (RFC 2606, section 2)."""
 
 logger = logging.getLogger(__name__)
 
 
 class MailSender:
-    """The sender of the kinds that begin with `mail.`."""
+    """Sends the kinds of messages that begin with `mail.`."""
 
     prefix = PREFIX
 
@@ -40,7 +40,7 @@ class MailSender:
         try:
             recipient = recipients.resolve(message)
         finally:
-            end_transaction()  # none may be open while the server is waited for
+            end_transaction()  # no transaction may be open during SMTP
         mail = self._made(message, recipient)
         if self._smtp is None:
             self._folder.send(mail)
@@ -58,12 +58,12 @@ class MailSender:
             raise
 
     def rest(self) -> None:
-        """Close a connection that has been idle for long."""
+        """Close the SMTP connection if it has been idle for too long."""
         if self._smtp:
             self._smtp.rest()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the SMTP connection."""
         if self._smtp:
             self._smtp.close()
 
@@ -86,5 +86,5 @@ class MailSender:
 
 
 def deliverer(app: Flask) -> Deliverer:
-    """Return what delivers the mail of this app: a new one, with a connection of its own."""
+    """Return a new Deliverer for the mail of this app, with its own SMTP connection."""
     return Deliverer(app, MailSender(app), find_component(OutboxMetrics, app))

@@ -1,6 +1,6 @@
-"""The message itself: header fields, text part and HTML part (RFC 5322, RFC 2045).
+"""Builds the message: header fields, text part and HTML part (RFC 5322, RFC 2045).
 
-The same row always makes the same bytes, so that a duplicate is recognised as one.
+The same row always produces the same bytes, so that duplicates can be recognised.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from project.settings.mail_parsers import Mailbox
 
 
 class AddressInvalid(Exception):
-    """A text that cannot be the address of one mailbox."""
+    """The text is not the address of a single mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A message that is ready to be sent, with its envelope."""
+    """A complete message with its envelope."""
 
     id: UUID
     kind: str
@@ -37,12 +37,12 @@ class Mail:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Whether the recipient's local part is beyond ASCII (RFC 6531)."""
+        """Whether the recipient's local part has non-ASCII characters (RFC 6531)."""
         return not self.recipient.isascii()
 
 
 def build(config: Mapping[str, Any], message: Claimed, recipient: str, rendered: Rendered) -> Mail:
-    """Return the mail of a claimed row. Raises AddressInvalid."""
+    """Build the mail of a claimed message. Raises AddressInvalid."""
     to = address(recipient)
     sender: Mailbox = config["MAIL_FROM"]
     form = policy.SMTP if to.addr_spec.isascii() else policy.SMTPUTF8
@@ -69,7 +69,7 @@ def build(config: Mapping[str, Any], message: Claimed, recipient: str, rendered:
 
 
 def address(written: str) -> Address:
-    """Return a single address whose domain is in ASCII. Raises AddressInvalid."""
+    """Parse a single address and convert its domain to ASCII. Raises AddressInvalid."""
     local, _, domain = written.rpartition("@")
     domain = ascii_domain(domain)
     try:
@@ -83,7 +83,7 @@ def address(written: str) -> Address:
 
 
 def ascii_domain(domain: str) -> str:
-    """Return a domain with A-labels (RFC 5890). Raises AddressInvalid."""
+    """Convert a domain to A-labels (RFC 5890). Raises AddressInvalid."""
     if domain.isascii():
         return domain
     try:

@@ -1,16 +1,16 @@
-"""What can become of an attempt to deliver a message; sending one without raising is success.
+"""The errors of a delivery attempt; an attempt that raises none has succeeded.
 
     DeliveryError
-    ├── TransportDown   nothing can be sent now: the message waits as if it had not been tried
-    ├── Deferred        this message cannot be sent now: it is tried again later
+    ├── TransportDown   no message can be sent now: the attempt is not counted
+    ├── Deferred        this message cannot be sent now: it is retried later
     └── Rejected        this message can never be sent
 
-`accounts.messages.Skipped` belongs to them: the message is not to be sent.
+`accounts.messages.Skipped` is the fourth case: the message should not be sent.
 """
 
 
 class DeliveryError(Exception):
-    """A message was not delivered; the text is the stage and the code, and holds no address."""
+    """A message was not delivered; the text has the stage and the code, but no address."""
 
     def __init__(self, stage: str, reason: str, code: int = 0) -> None:
         super().__init__(f"{stage} {reason}")
@@ -20,15 +20,15 @@ class DeliveryError(Exception):
 
 
 class TransportDown(DeliveryError):
-    """The transport failed before it came to the recipient."""
+    """The transport failed before the recipient was sent to the server."""
 
 
 class Deferred(DeliveryError):
-    """The recipient's server asks to try again later, or its response is unknown."""
+    """The server temporarily rejected the message, or its response is unknown."""
 
 
 class Rejected(DeliveryError):
-    """The recipient's server will never accept this message."""
+    """The server permanently rejected the message."""
 
     def __init__(self, stage: str, reason: str, code: int = 0, enhanced: str = "") -> None:
         super().__init__(stage, reason, code)
@@ -36,5 +36,5 @@ class Rejected(DeliveryError):
 
 
 BAD_MAILBOX = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
-"""The codes that are about the recipient's address (RFC 3463, section 3.2; RFC 7505); 5.1.7 and
-5.1.8 are about the sender's."""
+"""Status codes for a bad recipient address (RFC 3463, section 3.2; RFC 7505); 5.1.7 and 5.1.8
+concern the sender's address."""

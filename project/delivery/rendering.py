@@ -1,4 +1,4 @@
-"""The text of mails: templates, by language and kind, and the variables that they receive."""
+"""Renders mails from templates, which are chosen by language and kind."""
 
 import logging
 import re
@@ -34,14 +34,14 @@ BROKEN = (
     TypeError,
     ValueError,
 )
-"""What a template that somebody else wrote may raise."""
+"""The exceptions that an operator's template may raise."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail's words."""
+    """A rendered mail."""
 
     subject: str
     text: str
@@ -49,7 +49,7 @@ class Rendered:
 
 
 class Renderer:
-    """Renders kinds of mail; the operator's templates come before the service's own."""
+    """Renders mails; the operator's templates take precedence over the built-in ones."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._default_language: str = config["DEFAULT_LANGUAGE"]
@@ -59,7 +59,7 @@ class Renderer:
         self._reported: set[str] = set()
 
     def render(self, kind: str, language: str, variables: Mapping[str, object]) -> Rendered:
-        """Return the mail's words; a broken template of the operator's is replaced by ours."""
+        """Render a mail; fall back to the built-in template if the operator's is broken."""
         if self._theirs:
             try:
                 return self._render(self._theirs, kind, language, variables)
@@ -70,11 +70,11 @@ class Renderer:
     def render_strictly(
         self, kind: str, language: str, variables: Mapping[str, object]
     ) -> Rendered:
-        """Return the mail's words; raises one of BROKEN where the operator's template is."""
+        """Render a mail without a fallback. Raises one of BROKEN if the template is broken."""
         return self._render(self._theirs or self._ours, kind, language, variables)
 
     def languages(self) -> list[str]:
-        """Return the languages for which there are templates, the operator's included."""
+        """Return the languages of all templates, the operator's included."""
         names = (self._theirs or self._ours).list_templates(["txt"])
         return sorted({name.partition("/")[0] for name in names if name.count("/") == 1})
 
@@ -98,7 +98,7 @@ class Renderer:
         return Rendered(subject, f"{body}\n", page.render(**variables, **given).strip() + "\n")
 
     def _chain(self, language: str) -> list[str]:
-        """Return the languages to look for, in order: `de-AT`, `de`, DEFAULT_LANGUAGE, `en`."""
+        """Return the languages to try, in order: `de-AT`, `de`, DEFAULT_LANGUAGE, `en`."""
         default = self._default_language
         general = (one.partition("-")[0] for one in (language, default))
         first, second = general
@@ -117,7 +117,7 @@ class Renderer:
 def variables(
     config: Mapping[str, Any], message: Claimed, tokens: OneTimeTokens | None
 ) -> dict[str, object]:
-    """Return what the template of a claimed mail receives; codes and links are derived here."""
+    """Return the template variables of a claimed mail; codes and links are derived here."""
     kind = KINDS[message.kind.removeprefix(PREFIX)]
     payload = message.payload
     given: dict[str, object] = {
@@ -144,7 +144,7 @@ def variables(
 
 
 def written(moment: datetime) -> str:
-    """Return a point in time as mails have it: `2026-11-22 21:34 UTC`."""
+    """Format a point in time for a mail: `2026-11-22 21:34 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -159,7 +159,7 @@ def _environment(*folders: Path) -> SandboxedEnvironment:
 
 
 def _block(paragraph: str, variables: Mapping[str, object]) -> tuple[str, str]:
-    """Return what a paragraph is in HTML, `code`, `link` or `text`, and its words."""
+    """Return the HTML block type of a paragraph, `code`, `link` or `text`, and its text."""
     words = " ".join(paragraph.split())
     if words == variables.get("code"):
         return "code", words

@@ -1,8 +1,8 @@
-"""The transport that speaks SMTP (RFC 5321), over TLS that is verified (RFC 8314).
+"""The SMTP transport (RFC 5321), with verified TLS (RFC 8314).
 
-A failure is told apart by its stage. Up to MAIL FROM it concerns every message alike; at RCPT and
-DATA it concerns one. `smtplib` by itself verifies no certificate at STARTTLS and looks up the
-machine's name; both are given here.
+Failures are classified by stage: up to MAIL FROM they affect every message, at RCPT and DATA only
+one. By default, `smtplib` does not verify the certificate at STARTTLS and looks up the machine's
+host name; this module passes a verifying SSL context and the host name.
 """
 
 import re
@@ -20,26 +20,26 @@ from project.delivery.outcomes import Deferred, DeliveryError, Rejected, Transpo
 from project.settings.mail_parsers import MailURL, smtp_password
 
 SOCKET_TIMEOUT = 10.0
-"""Seconds for each response."""
+"""Seconds to wait for each response."""
 
 SEND_TIMEOUT = 60.0
-"""Seconds for a message in all: half of its lease."""
+"""Seconds to send a whole message: half of its lease."""
 
 MAX_MESSAGES = 100
-"""Messages on one connection, after which many servers want a new one."""
+"""Messages per connection; many servers limit them."""
 
 MAX_IDLE = 30.0
-"""Seconds that a connection stays open without work."""
+"""Seconds before an idle connection is closed."""
 
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
-"""An enhanced status code at the beginning of a response (RFC 3463)."""
+"""An enhanced status code at the start of a response (RFC 3463)."""
 
 FAILURES = (OSError, smtplib.SMTPException, ValueError)
-"""What `smtplib` raises; ValueError for what cannot be written in ASCII."""
+"""The exceptions of `smtplib`; ValueError is raised for text that is not ASCII."""
 
 
 class SMTPTransport:
-    """Sends mail over one connection, which is used again while there is work."""
+    """Sends mail over one connection, which is reused until it is idle."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
@@ -65,7 +65,7 @@ class SMTPTransport:
         self._used_at = time.monotonic()
 
     def connect(self) -> smtplib.SMTP:
-        """Open a connection: TLS, EHLO and AUTH. Raises TransportDown with the stage."""
+        """Open a connection, with TLS, EHLO and AUTH. Raises TransportDown with the stage."""
         connection = self._opened(self._url)
         try:
             self._introduce(connection)
@@ -75,7 +75,7 @@ class SMTPTransport:
         return connection
 
     def rest(self) -> None:
-        """Close a connection that has been idle for long."""
+        """Close the connection if it has been idle for MAX_IDLE."""
         if time.monotonic() - self._used_at > MAX_IDLE:
             self.close()
 
@@ -86,12 +86,12 @@ class SMTPTransport:
             close(connection)
 
     def _ready(self) -> smtplib.SMTP:
-        """Return a connection on which a message can begin."""
+        """Return a connection that is ready for a message; reconnect if necessary."""
         self.rest()
         if self._sent >= MAX_MESSAGES:
             self.close()
         if self._connection:
-            # The server may have closed it, which says nothing about whether it works.
+            # A server may close an idle connection; that is not a failure of the transport.
             with suppress(*FAILURES), _at_most(SOCKET_TIMEOUT, self._connection):
                 _expect(self._connection.rset())
                 return self._connection
@@ -132,7 +132,7 @@ class SMTPTransport:
             with _before_rcpt("mail"):
                 _expect(connection.mail(mail.sender))
         elif connection.has_extn("smtputf8"):
-            with _one_message("mail"):  # for no other message would these options be given
+            with _one_message("mail"):  # other messages do not need these options
                 _expect(connection.mail(mail.sender, ["SMTPUTF8", "BODY=8BITMIME"]))
         else:
             raise Rejected("rcpt", "the mail server lacks SMTPUTF8")
@@ -143,14 +143,14 @@ class SMTPTransport:
 
 
 def try_sender(connection: smtplib.SMTP, sender: str) -> None:
-    """Send MAIL FROM and take it back. Raises TransportDown."""
+    """Send MAIL FROM, then RSET. Raises TransportDown."""
     with _before_rcpt("mail"):
         _expect(connection.mail(sender))
         _expect(connection.rset())
 
 
 def close(connection: smtplib.SMTP) -> None:
-    """Say QUIT and close a connection, whatever state it is in."""
+    """Send QUIT and close a connection in any state."""
     with suppress(*FAILURES), _at_most(SOCKET_TIMEOUT, connection):
         connection.quit()
     connection.close()
@@ -158,11 +158,11 @@ def close(connection: smtplib.SMTP) -> None:
 
 @contextmanager
 def _at_most(seconds: float, connection: smtplib.SMTP) -> Iterator[None]:
-    """End the connection after so long: a server may send a byte just before each time-out."""
+    """Limit the total time: a socket time-out restarts with each byte that the server sends."""
     sock = connection.sock
 
     def cut() -> None:
-        # SSLSocket's own shutdown() would go on in clear.
+        # SSLSocket.shutdown() would continue unencrypted.
         with suppress(OSError):
             assert sock is not None
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -177,7 +177,7 @@ def _at_most(seconds: float, connection: smtplib.SMTP) -> Iterator[None]:
 
 
 def _expect(response: tuple[int, bytes]) -> None:
-    """Raise SMTPResponseException where the server did not accept a command."""
+    """Raise SMTPResponseException if the server did not accept a command."""
     code, text = response
     if not 200 <= code < 300:
         raise smtplib.SMTPResponseException(code, text)
@@ -185,7 +185,7 @@ def _expect(response: tuple[int, bytes]) -> None:
 
 @contextmanager
 def _before_rcpt(stage: str) -> Iterator[None]:
-    """Raise TransportDown for whatever fails within the block."""
+    """Raise TransportDown for any failure in the block."""
     try:
         yield
     except FAILURES as error:
@@ -194,7 +194,7 @@ def _before_rcpt(stage: str) -> Iterator[None]:
 
 @contextmanager
 def _one_message(stage: str) -> Iterator[None]:
-    """Raise Rejected for a response of 5xx, and Deferred for everything else that fails."""
+    """Raise Rejected for a 5xx response in the block, Deferred for any other failure."""
     try:
         yield
     except FAILURES as error:
@@ -216,7 +216,7 @@ def _enhanced(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return why, without the server's own words: they may hold an address."""
+    """Return the reason for a failure without the server's text, which may contain an address."""
     if code := _code(error):
         return f"{code} {_enhanced(error)}".strip()
     if isinstance(error, ssl.SSLCertVerificationError):

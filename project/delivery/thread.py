@@ -1,4 +1,4 @@
-"""The thread that delivers mail in a worker of the server."""
+"""The thread that delivers mail in a server worker."""
 
 import threading
 from multiprocessing.util import Finalize
@@ -9,17 +9,17 @@ from project.delivery import mail
 from project.extensions import add_component, find_component
 
 GRACE = 5.0
-"""Seconds that a message in progress has when the worker ends; less than the worker itself has."""
+"""Seconds to finish the current message when the worker stops; less than the worker's own grace."""
 
 _starting = threading.Lock()
 
 
 class DeliveryThread(threading.Thread):
-    """The thread that delivers mail; an app has at most one."""
+    """The delivery thread; an app has at most one."""
 
 
 def start(app: Flask) -> None:
-    """Start the thread, once; in the process that serves, since servers fork."""
+    """Start the thread, once, in the serving process: a thread does not survive a fork."""
     with _starting:
         if find_component(DeliveryThread, app):
             return
@@ -32,5 +32,5 @@ def start(app: Flask) -> None:
         deliverer.stop()
         thread.join(GRACE)
 
-    # Runs at the end of forked workers too, where atexit does not.
+    # Finalize also runs when a forked worker exits; atexit does not.
     Finalize(None, end, exitpriority=10)

@@ -1,4 +1,4 @@
-"""Mail with samples in it: for a test mail, a preview, and the doctor."""
+"""Mail with sample data, for the test mail, the preview and the doctor."""
 
 import socket
 import ssl
@@ -38,7 +38,7 @@ DNS_TIMEOUT = 5.0
 
 
 def send(app: Flask, address: str) -> str:
-    """Send a test mail; return what accepted it. Raises a DeliveryError."""
+    """Send a test mail; return a description of its destination. Raises a DeliveryError."""
     words = Rendered(TEST_SUBJECT, TEST_TEXT, f"<p>{TEST_TEXT.strip()}</p>\n")
     try:
         mail = mime.build(app.config, _sample("test", address), address, words)
@@ -57,12 +57,12 @@ def send(app: Flask, address: str) -> str:
 
 
 def rendered(app: Flask, kind: str, language: str) -> Rendered:
-    """Return a mail with samples. Raises one of BROKEN where a template is broken."""
+    """Render a mail with sample data. Raises one of BROKEN if the template is broken."""
     return Renderer(app.config).render_strictly(kind, language, _samples(app, kind))
 
 
 def template_faults(app: Flask) -> list[str]:
-    """Return each template that cannot be rendered, with the reason."""
+    """Return the templates that cannot be rendered, each with the reason."""
     renderer = Renderer(app.config)
     faults = []
     for language in renderer.languages():
@@ -75,7 +75,7 @@ def template_faults(app: Flask) -> list[str]:
 
 
 def connection_stages(app: Flask) -> Iterator[tuple[str, float]]:
-    """Go through the stages up to MAIL FROM; yield each with its seconds. Raises TransportDown."""
+    """Connect, up to MAIL FROM; yield each stage with its duration. Raises TransportDown."""
     url: MailURL = app.config["MAIL_URL"]
     yield "dns", _timed(lambda: _look_up(url))
     yield "connect", _timed(lambda: _reach(url))
@@ -93,7 +93,7 @@ def connection_stages(app: Flask) -> Iterator[tuple[str, float]]:
 
 
 def certificate_days(app: Flask) -> int | None:
-    """Return for how many days the mail server's certificate is still valid, where it has one."""
+    """Return the days until the mail server's certificate expires; None without TLS."""
     connection = smtp.SMTPTransport(app.config).connect()
     try:
         if not isinstance(connection.sock, ssl.SSLSocket):
@@ -105,7 +105,7 @@ def certificate_days(app: Flask) -> int | None:
 
 
 def domain_faults(domain: str) -> list[str]:
-    """Return which records the sender's domain lacks: SPF (RFC 7208) and DMARC (RFC 7489)."""
+    """Return the DNS records that a domain lacks: SPF (RFC 7208) or DMARC (RFC 7489)."""
     wanted = (("SPF", domain, "v=spf1"), ("DMARC", f"_dmarc.{domain}", "v=DMARC1"))
     return [name for name, host, begin in wanted if not _has_record(host, begin)]
 
@@ -141,17 +141,17 @@ def _timed(work: Any) -> float:
 
 
 class _SampleTokens:
-    """Codes and links that open nothing."""
+    """Provides sample codes and links, which are never accepted."""
 
     def __init__(self, frontend: str) -> None:
         self._frontend = frontend
 
     def code_of(self, token_id: UUID, purpose: str) -> str:
-        """Return a code."""
+        """Return a sample code."""
         return "WDJB-MJHT"
 
     def link_of(self, token_id: UUID, purpose: str, page: str) -> str:
-        """Return a link that is as long as a real one."""
+        """Return a sample link, as long as a real one."""
         return f"{self._frontend}/{page}?token={'sample' * 7}x"
 
 

@@ -10,11 +10,11 @@ from project.database.base import Base, UTCDateTime
 
 
 class OneTimeToken(Base):
-    """The right to one operation on an account; its code and its link are derived from its id.
+    """A token that confirms one operation on an account; code and link are derived from its id.
 
-    `user_id` is NULL until the mail is delivered where a request did not look the account up: such
-    a token confirms nothing. `new_email` is the address that the token will set. `attempts` counts
-    the codes that were compared with its own.
+    `user_id` is NULL until delivery if the request did not look up the account; until then the
+    token confirms nothing. `new_email` is the address that the token will set. `attempts` is the
+    number of codes that were compared.
     """
 
     __tablename__ = "one_time_tokens"

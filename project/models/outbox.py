@@ -1,4 +1,4 @@
-"""The table of messages that are to be delivered."""
+"""The table of messages to deliver."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ DONE = text("done_at IS NOT NULL")
 
 
 class Outcome(StrEnum):
-    """How the delivery of a message ended."""
+    """The outcome of a message."""
 
     SENT = "sent"
     FAILED = "failed"
@@ -26,11 +26,11 @@ class Outcome(StrEnum):
 class Outbox(Base):
     """A message, from the transaction that queued it until `purge` deletes it.
 
-    `due_at` is both the order and the lock: a claim moves it into the future and sets `lease`, so
-    a message whose process is killed becomes due again by itself. `attempts` counts the claims,
-    and `deferrals` those of them that ended with "try later". The payload holds facts, never a
-    code, a link or the text of a message. The recipient is erased when the message is done, unless
-    it failed.
+    `due_at` is both the order and the lock: a claim sets `lease` and moves `due_at` into the
+    future, so the message becomes due again if its process is killed. `attempts` counts claims,
+    `deferrals` counts claims that ended in a temporary failure. The payload never contains a code,
+    a link or the text of the message. The recipient is erased when the message is done, unless it
+    failed.
     """
 
     __tablename__ = "outbox"

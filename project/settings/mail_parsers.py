@@ -1,4 +1,4 @@
-"""How the settings of mail are read, and what is checked about them at start."""
+"""Parses the mail settings and checks them at start."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ LARGEST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class MailURL:
-    """A transport: its scheme and, for SMTP, the server."""
+    """A mail transport: its scheme and, for SMTP, the server."""
 
     scheme: str
     host: str = ""
@@ -27,19 +27,19 @@ class MailURL:
     password: str = ""
 
     def __str__(self) -> str:
-        """Return the URL without user and password."""
+        """Return the URL without the user and the password."""
         return f"{self.scheme}://{self.host}:{self.port}" if self.is_smtp else f"{self.scheme}:"
 
     __repr__ = __str__
 
     @property
     def is_smtp(self) -> bool:
-        """Whether messages leave this machine."""
+        """Whether mail is sent to an SMTP server."""
         return self.scheme in DEFAULT_PORTS
 
     @property
     def is_off(self) -> bool:
-        """Whether there is no mail at all."""
+        """Whether mail is disabled."""
         return self.scheme == "none"
 
 
@@ -60,12 +60,12 @@ class Mailbox:
         return self.address.rpartition("@")[2]
 
     def __str__(self) -> str:
-        """Return the mailbox as it is set."""
+        """Return the mailbox in the form of the setting."""
         return f"{self.name} <{self.address}>" if self.name else self.address
 
 
 def mail_url(value: str) -> MailURL:
-    """Read MAIL_URL. Raises ValueError, whose message never holds the value: it has a password."""
+    """Parse MAIL_URL. Raises ValueError without the value, which may contain a password."""
     if value in ("none:", "folder:"):
         return MailURL(value[:-1])
     try:
@@ -88,7 +88,7 @@ def mail_url(value: str) -> MailURL:
 
 
 def mailbox(value: str) -> Mailbox:
-    """Read an address like `Users <no-reply@example.com>`, or without the name."""
+    """Parse an address like `Users <no-reply@example.com>`; the name is optional."""
     name, address = parseaddr(value)
     local, _, domain = address.rpartition("@")
     if not local or not local.isascii() or not DOMAIN.fullmatch(domain) or not value.isprintable():
@@ -97,7 +97,7 @@ def mailbox(value: str) -> Mailbox:
 
 
 def frontend_url(value: str) -> str:
-    """Read the base of all links; it is kept without a slash at its end."""
+    """Parse the base URL of all links; remove the trailing slash."""
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be a URL like https://app.example.com")
@@ -105,21 +105,21 @@ def frontend_url(value: str) -> str:
 
 
 def host_name(value: str) -> str:
-    """Read a host name."""
+    """Parse a host name."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+", value):
         raise ValueError("must be a host name like mail.example.com")
     return value
 
 
 def language(value: str) -> str:
-    """Read a language tag like `en` or `de-AT` (RFC 5646)."""
+    """Parse a language tag like `en` or `de-AT` (RFC 5646)."""
     if not LANGUAGE.fullmatch(value):
         raise ValueError("must be a language like en or de-AT")
     return value
 
 
 def allow_list(value: str) -> list[str]:
-    """Read a list of domains and addresses, separated by commas."""
+    """Parse a comma-separated list of domains and addresses."""
     listed = [entry.strip().lower() for entry in value.split(",") if entry.strip()]
     if not all(DOMAIN.fullmatch(entry.rpartition("@")[2]) for entry in listed):
         raise ValueError("must list domains or addresses, separated by commas")
@@ -135,7 +135,7 @@ def smtp_password(config: Mapping[str, Any]) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
+    """Return whether a host is a loopback address."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -143,7 +143,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with the settings of mail: the fault of each, with its remedy."""
+    """Return the errors of the mail settings, by setting, each with its remedy."""
     url: MailURL = config["MAIL_URL"]
     faults: dict[str, str] = {}
     if url.is_off:

@@ -1,7 +1,7 @@
-"""Mail about accounts: what a person requests, and notices of what happened to an account.
+"""Mail about accounts: mail that a person requests, and notices of events on an account.
 
-A request never looks the account up: the delivery does, so a response cannot reveal who has one.
-The notices and tokens of an operation are queued in its own transaction.
+Requests do not look up the account; the delivery does. A response therefore cannot reveal whether
+an account exists. An operation queues its notices and tokens in its own transaction.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ RESEND_INTERVAL = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """What the caller of a request for mail gets; durations are in seconds."""
+    """The result of requesting a mail; durations are in seconds."""
 
     request_id: str
     expires_in: int
@@ -32,7 +32,7 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """The account that a notice is about, as it is stored."""
+    """The account that receives a notice."""
 
     id: int
     email: str
@@ -40,14 +40,14 @@ class Addressee:
 
 
 def is_on() -> bool:
-    """Return whether there is a mail transport."""
+    """Return whether a mail transport is set up."""
     return not current_app.config["MAIL_URL"].is_off
 
 
 def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> Requested:
-    """Queue a mail with a code and a link to whoever has this address, perhaps nobody.
+    """Queue a mail with a code and a link to an address, with or without an account.
 
-    The same statements for every address. Raises TooManyAttempts.
+    Runs the same statements for every address. Raises TooManyAttempts.
     """
     email_key = identifiers.email_key(email)
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, email_key))
@@ -62,7 +62,8 @@ def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> 
 def queue(kind: str, email: str, actor: Actor, *, token: UUID, disown: UUID | None = None) -> None:
     """Queue a mail with a code and a link, within the caller's transaction.
 
-    Its account is NULL in the outbox until the delivery has found and admitted it.
+    `user_id` is NULL in the outbox until the delivery has looked up the account and counted
+    the mail.
     """
     now = utcnow()
     outbox.queue(
@@ -75,9 +76,9 @@ def queue(kind: str, email: str, actor: Actor, *, token: UUID, disown: UUID | No
 
 
 def notify(kind: str, addressee: Addressee, actor: Actor) -> None:
-    """Queue a notice with a link "This was not me", within the caller's transaction.
+    """Queue a notice with a "This was not me" link, within the caller's transaction.
 
-    Nothing is queued where there is no mail.
+    Does nothing if no mail transport is set up.
     """
     if not is_on():
         return

@@ -1,4 +1,4 @@
-"""The link "This was not me" of the notices, by which an owner undoes an intruder's work."""
+"""Disowning a notice: its "This was not me" link undoes the actions of an intruder."""
 
 from collections.abc import Callable
 
@@ -13,14 +13,14 @@ from project.errors import CodeInvalid
 from project.extensions import db, transaction
 from project.models import User
 
-NO_PASSWORD = "!"  # it is no hash, so no password matches it
+NO_PASSWORD = "!"  # not a hash, so no password matches
 RESET = "password_reset"
 
 Account = Row[int, str, str, bool]
 
 
 def disown(link_token: str, actor: Actor) -> None:
-    """Do what the notice with this link offers. Raises CodeInvalid."""
+    """Disown the notice that contains this link. Raises CodeInvalid."""
     token = one_time_tokens.by_disown_link(link_token)
     kind = token.purpose.removeprefix(DISOWN_PREFIX)
     if kind not in EFFECTS:
@@ -33,7 +33,7 @@ def disown(link_token: str, actor: Actor) -> None:
 
 
 def _held(token: Token) -> Account:
-    """Return the account, held until the transaction ends. Raises CodeInvalid."""
+    """Return the account, locked until the transaction ends. Raises CodeInvalid."""
     columns = (User.id, User.email, User.email_key, User.email_verified_at.is_not(None))
     held = select(*columns).where(User.id == token.user_id).with_for_update()
     account = db.session.execute(held).first()
@@ -43,7 +43,7 @@ def _held(token: Token) -> Account:
 
 
 def _delete_unverified(account: Account, actor: Actor) -> None:
-    """Delete an account that somebody registered with another person's address."""
+    """Delete an unverified account. Raises CodeInvalid if its address is verified."""
     user_id, _, _, is_verified = account
     if is_verified:
         raise CodeInvalid
@@ -53,7 +53,7 @@ def _delete_unverified(account: Account, actor: Actor) -> None:
 
 
 def _lock(account: Account, actor: Actor) -> None:
-    """End all sessions, reject the password until a reset, and queue the mail for that."""
+    """End all sessions, disable the password and queue a mail to reset it."""
     user_id, address, email_key, _ = account
     db.session.execute(update(User).where(User.id == user_id).values(password=NO_PASSWORD))
     sessions.end_for_password(user_id, actor)
@@ -68,4 +68,4 @@ EFFECTS: dict[str, Callable[[Account, Actor], None]] = {
     "password_changed": _lock,
     "new_sign_in": _lock,
 }
-"""By the kind of the notice."""
+"""The effect of disowning a notice, by its kind."""

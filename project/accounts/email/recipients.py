@@ -1,4 +1,4 @@
-"""Finds the account that requested mail goes to: at delivery, and never in the request."""
+"""Looks up the account that receives requested mail, at delivery and never in the request."""
 
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from project.extensions import autocommit, transaction, write_connection
 from project.models import KnownNetwork, Outbox, User
 
 LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification")}
-"""The kinds that go to the account with the address, if there is one."""
+"""The kinds of mail whose account is looked up by address."""
 
 BY_KEY = (
     select(User.id, User.email, User.active, User.language, KnownNetwork.last_login_at)
@@ -31,7 +31,7 @@ Account = Row[*tuple[Any, ...]]
 
 
 class AccountRecipients(StoredRecipients):
-    """Sends requested mail to the stored address of the account, and all other as it is queued."""
+    """Returns the account's own address for requested mail, and the queued one for other mail."""
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""
@@ -54,12 +54,12 @@ class AccountRecipients(StoredRecipients):
 
 
 def _admit(message: Claimed, token: Token, account: Account, actor: Actor) -> None:
-    """Count a mail once, however often it is tried, and give its token the account.
+    """Count a mail against the rate limits, once for all its attempts, and assign its token.
 
-    Raises Skipped beyond the limits, which is reported to nobody.
+    Raises Skipped if a rate limit is reached; the caller of the request is not notified.
     """
     known = account.last_login_at is not None
-    # The mail of a registration has a link to disown it; what is requested was counted before.
+    # Only the mail of a registration has a disown link; requested mail is already counted.
     group = (*MAIL_DELIVERY, *(REGISTRATION_MAIL if "disown" in message.payload else ()))
     try:
         throttle.count(group, subjects=Subjects(actor, token.address_key, known))

@@ -1,4 +1,4 @@
-"""Verifying an address: it takes the mailbox and the account, so nobody verifies another's."""
+"""Email verification, which requires access to both the mailbox and the account."""
 
 from flask import current_app
 from sqlalchemy import update
@@ -24,7 +24,7 @@ REQUIRED = "required"
 def queue_for_registration(user_id: int, address: str, actor: Actor) -> None:
     """Queue the mail that verifies a new account's address, within the caller's transaction.
 
-    Two statements; none without mail, or where EMAIL_VERIFICATION is off.
+    Runs two statements, or none if there is no mail transport or EMAIL_VERIFICATION is off.
     """
     if not email.is_on() or current_app.config["EMAIL_VERIFICATION"] == OFF:
         return
@@ -35,14 +35,14 @@ def queue_for_registration(user_id: int, address: str, actor: Actor) -> None:
 
 
 def request(principal: Principal, actor: Actor) -> Requested | None:
-    """Queue the mail again; None where the address is verified. Raises TooManyAttempts."""
+    """Queue the mail again; return None if the address is verified. Raises TooManyAttempts."""
     if principal.email_verified:
         return None
     return email.request(PURPOSE, principal.email, actor, principal.id)
 
 
 def confirm_by_code(user_id: int, code: str, actor: Actor) -> None:
-    """Verify the address of a user who is logged in. Raises CodeInvalid."""
+    """Verify the address of a logged-in user by code. Raises CodeInvalid."""
     _confirm(one_time_tokens.by_user(user_id, code, PURPOSE, actor), actor)
 
 
@@ -59,12 +59,12 @@ def confirm_by_link(link_token: str, password: str, actor: Actor) -> int:
 
 
 def is_required() -> bool:
-    """Return whether an unverified account is rejected by /auth/forward."""
+    """Return whether /auth/forward rejects unverified accounts."""
     return email.is_on() and current_app.config["EMAIL_VERIFICATION"] == REQUIRED
 
 
 def _confirm(token: Token, actor: Actor) -> None:
-    """Mark the address verified, if it is still the one that the mail went to."""
+    """Mark the address as verified. Raises CodeInvalid if it has changed since."""
     owner = (User.id == token.user_id, User.email_key == token.address_key, User.active)
     verifying = update(User).where(*owner).values(email_verified_at=utcnow())
     with transaction():

@@ -1,4 +1,4 @@
-"""The check of a new password, and the renewal of an outdated hash."""
+"""Checks new passwords and replaces outdated hashes."""
 
 import logging
 
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 
 def check_new_password(password: str, *, username: str, email: str) -> None:
-    """Check a user's new password against the password policy, if that is enabled.
+    """Check a user's new password against the password policy, if it is enabled.
 
-    Call this before hashing, wherever a password is chosen, but not at login. Raises InvalidPayload
-    with every weakness of the password, or Unavailable if the file of breached passwords has become
-    unreadable: no password is accepted unchecked.
+    Call this before hashing a new password, not at login. Raises InvalidPayload with all weaknesses
+    of the password, or Unavailable if the file of breached passwords has become unreadable: no
+    password is accepted unchecked.
     """
     if not current_app.config["PASSWORD_POLICY"]:
         return
@@ -53,7 +53,7 @@ def check_new_password(password: str, *, username: str, email: str) -> None:
 def rehash_if_outdated(
     user_id: int, password_hash: str, password: str, network: str | None = None
 ) -> str:
-    """Return the hash of a valid password, after replacing it if its cost is outdated.
+    """Return the hash of a valid password; replace the hash first if its cost is outdated.
 
     Nothing is stored if the password was changed meanwhile. If the hashing pool is full, the next
     login replaces the hash.

@@ -1,4 +1,4 @@
-"""Changing one's password."""
+"""Changing a user's password."""
 
 from dataclasses import asdict
 
@@ -35,7 +35,7 @@ def change(user_id: int, current_password: str, password: str, actor: Actor) -> 
 
 
 def _replace(user_id: int, kept_hash: str, new_hash: str) -> None:
-    """Set the password, unless it was changed meanwhile. Raises PasswordWrong."""
+    """Replace the password hash. Raises PasswordWrong if it was changed meanwhile."""
     unchanged = update(User).where(User.id == user_id, User.password == kept_hash)
     replaced = write_connection().execute(unchanged.values(password=new_hash).returning(User.id))
     if replaced.first() is None:

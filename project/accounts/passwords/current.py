@@ -1,4 +1,4 @@
-"""Checking the current password of a user who is known: it counts as a login does."""
+"""Checks the current password of a user, with the rate limits of a login."""
 
 from typing import Any, NoReturn
 
@@ -28,9 +28,9 @@ Account = Row[*tuple[Any, ...]]
 
 
 def check(user_id: int, password: str, actor: Actor) -> Account:
-    """Return the account of a user whose current password this is.
+    """Check the user's current password and return the account.
 
-    Raises PasswordWrong, TooManyAttempts, Overloaded, or SessionEnded where the user was deleted.
+    Raises PasswordWrong, TooManyAttempts, Overloaded, or SessionEnded if the user was deleted.
     """
     User.check_capacity(actor.site)
     account = autocommit.first(BY_ID, user_id=user_id, network=actor.network)

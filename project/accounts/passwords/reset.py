@@ -1,6 +1,7 @@
 """Resetting a forgotten password by mail, which claims the account.
 
-Whoever confirms a reset has proven the mailbox: nothing that anybody had before remains.
+Confirming a reset proves access to the mailbox. It ends all sessions, removes the known networks
+and invalidates the account's one-time tokens, except disown tokens.
 """
 
 from typing import Any
@@ -27,12 +28,12 @@ Account = Row[*tuple[Any, ...]]
 
 
 def request(address: str, actor: Actor) -> Requested:
-    """Queue the mail that resets the password of this address. Raises TooManyAttempts."""
+    """Queue a mail to reset the password for an address. Raises TooManyAttempts."""
     return email.request(PURPOSE, address, actor)
 
 
 def confirm_by_link(link_token: str, password: str, actor: Actor) -> None:
-    """Set a new password by the link of a mail.
+    """Set a new password, confirmed by the link in the mail.
 
     Raises CodeInvalid, InvalidPayload for a weak password, or Overloaded.
     """
@@ -40,7 +41,7 @@ def confirm_by_link(link_token: str, password: str, actor: Actor) -> None:
 
 
 def confirm_by_code(request_id: str, code: str, password: str, actor: Actor) -> None:
-    """Set a new password by the code of a mail and the id of the request for it.
+    """Set a new password, confirmed by the request id and the code in the mail.
 
     Raises CodeInvalid, InvalidPayload for a weak password, or Overloaded.
     """
@@ -53,12 +54,12 @@ def _confirm(token: Token, password: str, actor: Actor) -> None:
     new_hash = User.hash_password(password, actor.site)
     with transaction():
         _claim(token, new_hash, actor)
-    # Row by row, after the transaction: logins lock these rows in an order of their own.
+    # After the transaction, row by row: logins lock these rows in a different order.
     throttle.clear(account.email, actor)
 
 
 def _claim(token: Token, new_hash: str, actor: Actor) -> None:
-    """Give the account to the owner of its mailbox, within the caller's transaction."""
+    """Claim the account for the owner of its mailbox, within the caller's transaction."""
     held = select(*COLUMNS).where(User.id == token.user_id).with_for_update(key_share=True)
     account = _owner(token, db.session.execute(held).first())
     one_time_tokens.consume(token)
@@ -76,7 +77,7 @@ def _claim(token: Token, new_hash: str, actor: Actor) -> None:
 
 
 def _owner(token: Token, account: Account | None) -> Account:
-    """Return the account that the token is for. Raises CodeInvalid."""
+    """Return the account if the token is valid for it. Raises CodeInvalid."""
     if account is None or not account.active or account.email_key != token.address_key:
         raise CodeInvalid
     return account

@@ -1,4 +1,4 @@
-"""What the doctor looks at in mail. Without mail, only the setting."""
+"""The doctor's checks of mail. Without mail, only MAIL_URL is checked."""
 
 from datetime import timedelta
 
@@ -15,14 +15,14 @@ from project.settings.mail_parsers import MailURL
 OFF = "there is no mail"
 NOT_SMTP = "no mail server is used"
 FEW_DAYS = 14
-"""Days left for the certificate of the mail server."""
+"""The doctor warns if the mail server's certificate expires in fewer days than this."""
 OVERDUE = timedelta(minutes=5)
 RECENT = timedelta(days=1)
 MAX_COUNTED = 1000
 
 
 def mail() -> Finding:
-    """Look how mail is sent, and by whom."""
+    """Report the mail transport, the sender and the process that delivers."""
     config, url = current_app.config, _url()
     if url.is_off:
         return warning(
@@ -35,7 +35,7 @@ def mail() -> Finding:
 
 
 def mail_folder() -> Finding:
-    """Look whether mail is written to files where people wait for it."""
+    """Check that mail is not written to files in production."""
     if _url().scheme != "folder":
         return ok("mail is not written to files")
     if current_app.config["STRICT"]:
@@ -46,7 +46,7 @@ def mail_folder() -> Finding:
 
 
 def mail_server() -> Finding:
-    """Connect to the mail server stage by stage, up to MAIL FROM; nothing is sent."""
+    """Connect to the mail server, stage by stage up to MAIL FROM, without sending mail."""
     if not _url().is_smtp:
         return ok(NOT_SMTP)
     timed = []
@@ -66,7 +66,7 @@ def mail_server() -> Finding:
 
 
 def mail_templates() -> Finding:
-    """Render every kind of mail in every language, with samples."""
+    """Render every kind of mail in every language with sample data."""
     if _url().is_off:
         return ok(OFF)
     faults = delivery.module("trial").template_faults(current_app)
@@ -79,7 +79,7 @@ def mail_templates() -> Finding:
 
 
 def mail_domain() -> Finding:
-    """Look whether the sender's domain has the records without which mail is taken for spam."""
+    """Check that the sender's domain has SPF and DMARC records, which spam filters expect."""
     if not _url().is_smtp:
         return ok(NOT_SMTP)
     domain = current_app.config["MAIL_FROM"].domain
@@ -91,7 +91,7 @@ def mail_domain() -> Finding:
 
 
 def outbox() -> Finding:
-    """Look whether messages wait too long, or have failed within a day."""
+    """Check for overdue messages, and for messages that failed within a day."""
     if _url().is_off:
         return ok(OFF)
     overdue = messages.overdue()
