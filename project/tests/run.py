@@ -112,7 +112,7 @@ def _run_into(report: Path, database: str, coverage: bool, tests: Sequence[str])
     command += ["-q", "-rs", "-n", WORKERS, "--dist", "worksteal", f"--junit-xml={report}"]
     command += tests
     print(f"\n=== The suite on {database} ===", flush=True)
-    return read(report, _wait(subprocess.Popen(command, env=_environment())))
+    return read(report, _wait(subprocess.Popen(command)))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
@@ -127,10 +127,6 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         with suppress(subprocess.TimeoutExpired):
             process.wait(SHUTDOWN_GRACE)
         raise
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def read(report: Path, code: int) -> Result:

@@ -40,6 +40,7 @@ class TestRotationUnderLoad(BaseTestCase):
             TOKEN_ALGORITHM="ES256",
             KEY_PUBLICATION_LEAD="10s",
             MAX_SESSIONS_PER_USER="10000",
+            THROTTLE_LOGINS="1000000/15m",
         )
         server = self.enterContext(serving)
         self.caller = OverHTTP(server)
