@@ -43,7 +43,7 @@ class RefreshSuperseded(ServiceError):
 
 
 class CodeInvalid(ServiceError):
-    """A one-time code or link is wrong, used, expired or exhausted; which of these is not told."""
+    """A one-time code or link is wrong, used, expired or exhausted, without saying which."""
 
     status = 400
     code = "code_invalid"

@@ -36,7 +36,7 @@ class Tokens:
 
 
 class DeliveryCase(BaseTestCase):
-    """A test with an outbox, and a mail server that does as it is told."""
+    """A test with an outbox, and a mail server that fails on demand."""
 
     settings: ClassVar[dict[str, object]] = {}
 

@@ -73,11 +73,11 @@ class TestOutboxCommands(DeliveryCase):
         failed, message = self.failed(), self.queue(kind="email_login")
         waiting = self.output(outbox.outbox)
         self.assertRegex(waiting, rf"^{message}  mail.email_login .* 0 attempts\nWaiting: 1.\n$")
-        told = self.output(outbox.outbox, failed=True)
-        self.assertIn("rcpt 550 5.2.1\nFailed: 1.", told)
+        output = self.output(outbox.outbox, failed=True)
+        self.assertIn("rcpt 550 5.2.1\nFailed: 1.", output)
         (row,) = json.loads(self.output(outbox.outbox, failed=True, json=True))
         self.assertEqual((row["id"], row["outcome"]), (str(failed.id), "failed"))
-        self.assertNotIn("@", waiting + told + json.dumps(row))
+        self.assertNotIn("@", waiting + output + json.dumps(row))
 
     def test_a_failed_message_is_tried_again(self) -> None:
         first, second = self.failed(), self.failed(kind="username_changed")
@@ -258,7 +258,7 @@ class TestMailChecks(DeliveryCase):
 
 
 class TestMailMetrics(DeliveryCase):
-    """What Prometheus is told."""
+    """The metrics of the outbox."""
 
     settings: ClassVar[dict[str, object]] = {"METRICS_TOKEN": DIGEST}
 
@@ -271,14 +271,14 @@ class TestMailMetrics(DeliveryCase):
             self.assertAlmostEqual(scrape(caller).value("users_outbox_oldest_seconds"), 20, delta=5)
         self.assertEqual(scrape(caller).value("users_outbox_pending"), 2)
         self.deliver(2)
-        told = scrape(caller)
-        self.assertEqual(told.value("users_outbox_pending"), 0)
+        output = scrape(caller)
+        self.assertEqual(output.value("users_outbox_pending"), 0)
         for outcome in ("sent", "failed"):
             done = {"kind": "mail.password_changed", "outcome": outcome}
-            self.assertEqual(told.value("users_outbox_done_total", **done), 1)
+            self.assertEqual(output.value("users_outbox_done_total", **done), 1)
         rejected = {"stage": "rcpt", "class": "5xx"}
-        self.assertEqual(told.value("users_outbox_attempts_total", **rejected), 1)
-        self.assertEqual(told.value("users_outbox_delay_seconds_count"), 1)
+        self.assertEqual(output.value("users_outbox_attempts_total", **rejected), 1)
+        self.assertEqual(output.value("users_outbox_delay_seconds_count"), 1)
 
     def test_a_transport_that_fails_is_told_until_it_works(self) -> None:
         caller = InProcess(self.app.test_client())
@@ -294,7 +294,7 @@ class TestMailMetrics(DeliveryCase):
 
     def test_without_mail_nothing_of_it_is_told(self) -> None:
         app = self.new_app(MAIL_URL=NO_MAIL, METRICS_TOKEN=DIGEST)
-        told = scrape(InProcess(app.test_client()))
-        names = [sample.name for sample in told.samples() if re.search("outbox", sample.name)]
+        output = scrape(InProcess(app.test_client()))
+        names = [sample.name for sample in output.samples() if re.search("outbox", sample.name)]
         self.assertEqual(names, [])
         self.assertIsNone(mail_delivery.deliverer(self.new_app(METRICS_TOKEN=[])).observer)

@@ -1,4 +1,4 @@
-"""A mail server that fails as it is told: at a chosen stage, by a response, silence or a drop."""
+"""A mail server that fails on demand: at a chosen stage, by a response, silence or a drop."""
 
 import socket
 import socketserver
