@@ -78,9 +78,10 @@ class TestMailSettings(TestCase):
             with self.subTest(name, value=value):
                 self.assertRegex(self.faults(**SET | {name: value}), f"^{name} [^\n]+[.]$")
 
-    def test_this_machine_may_be_spoken_to_in_clear(self) -> None:
+    def test_a_server_on_the_loopback_interface_needs_no_tls(self) -> None:
         for host in ("localhost", "127.0.0.1", "[::1]"):
-            self.load(**SET | {"MAIL_URL": f"smtp+plain://{host}:2525"})
+            loaded = self.load(**SET | {"MAIL_URL": f"smtp+plain://{host}:2525"})
+            self.assertTrue(loaded["MAIL_URL"].is_smtp, host)
 
     def test_the_password_may_be_in_a_file(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
