@@ -39,6 +39,7 @@ class Event(StrEnum):
     THROTTLE_CLEARED = "throttle.cleared"
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "sessions.ended"
+    SESSION_REAUTHENTICATED = "session.reauthenticated"
     REFRESH_TOKEN_REUSED = "refresh_token.reused"
     REFRESH_TOKEN_SHARED = "refresh_token.shared"
     USER_REGISTERED = "user.registered"

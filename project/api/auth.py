@@ -6,10 +6,10 @@ from flask import Blueprint
 
 from project.accounts import login, registration, sessions, throttle
 from project.accounts.sessions import Principal, refresh
+from project.api.account import account_blueprint
 from project.api.actor import actor, set_user
 from project.api.features import features_blueprint
 from project.api.guard import TOKEN_ERRORS, authenticate
-from project.api.passwords import passwords_blueprint
 from project.api.schemas import (
     LoginRequest,
     LoginResponse,
@@ -37,7 +37,7 @@ from project.http.contract import accepts, accepts_optional, responds
 
 auth_blueprint = Blueprint("auth", __name__)
 auth_blueprint.register_blueprint(sessions_blueprint)
-auth_blueprint.register_blueprint(passwords_blueprint)
+auth_blueprint.register_blueprint(account_blueprint)
 auth_blueprint.register_blueprint(features_blueprint)
 
 

@@ -9,13 +9,14 @@ from urllib.parse import unquote_plus
 
 from flask import current_app, g, request
 
-from project.accounts import sessions
+from project.accounts import reauthentication, sessions
 from project.accounts.sessions import Principal
 from project.api.actor import set_user
 from project.api.schemas import ServiceForm
 from project.errors import (
     ClientSecretInvalid,
     NotPermitted,
+    ReauthenticationRequired,
     ServiceTokenInvalid,
     SessionEnded,
     TokenBlank,
@@ -44,6 +45,17 @@ def authenticate(missing: type[TokenMissing] = TokenMissing) -> Callable[[View],
         return describe(authenticated, (missing, *TOKEN_ERRORS), security_schemes=("auth_token",))
 
     return decorate
+
+
+def authenticate_recently(view: View) -> View:
+    """Pass the caller's principal to the view, if the user has authenticated recently."""
+
+    @wraps(view)
+    def authenticated(principal: Principal, *args: Any, **kwargs: Any) -> Any:
+        reauthentication.check_recent(principal)
+        return view(principal, *args, **kwargs)
+
+    return authenticate()(describe(authenticated, (ReauthenticationRequired,)))
 
 
 def authenticate_if_sent(view: View) -> View:

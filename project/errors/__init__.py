@@ -18,6 +18,7 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
     │   ├── TokenExpired            401 token_expired
     │   ├── UserInactive            401 user_inactive
     │   ├── NotPermitted            401 not_permitted
+    │   ├── ReauthenticationRequired 401 reauthentication_required
     │   └── ServiceTokenInvalid     401 service_token_invalid
     │       └── ClientSecretInvalid 401 service_token_invalid
     ├── PasswordWrong               403 password_wrong
@@ -58,6 +59,7 @@ from project.errors.authentication import (
     LogoutTokenMissing,
     NotPermitted,
     PasswordReplaced,
+    ReauthenticationRequired,
     RefreshReused,
     SessionEnded,
     TokenBlank,
@@ -121,6 +123,7 @@ __all__ = [
     "PasswordReplaced",
     "PasswordWrong",
     "PayloadTooLarge",
+    "ReauthenticationRequired",
     "RefreshReused",
     "RefreshSuperseded",
     "SchemaBehind",

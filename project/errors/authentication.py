@@ -79,6 +79,28 @@ class NotPermitted(Unauthorized):
     challenge = "insufficient_scope"
 
 
+class ReauthenticationRequired(Unauthorized):
+    """The operation requires a recent authentication; `max_age` is its window in seconds."""
+
+    code = "reauthentication_required"
+    message = "Please confirm your password first."
+    challenge = "insufficient_user_authentication"
+
+    def __init__(self, max_age: int) -> None:
+        super().__init__(self.message)
+        self.max_age = max_age
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge with the window (RFC 9470, section 3)."""
+        challenge = super().headers()["WWW-Authenticate"]
+        return {"WWW-Authenticate": f"{challenge}, max_age={self.max_age}"}
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the error under the default window."""
+        return cls(600)
+
+
 class InvalidCredentials(ServiceError):
     """The e-mail address or the password is wrong; the response does not disclose which."""
 

@@ -55,7 +55,7 @@ KEY_RETIRED = (
 SESSION_WITH_USER = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
-        User.created_at, User.email_verified_at, KEY_RETIRED,
+        User.created_at, User.email_verified_at, Session.authenticated_at, KEY_RETIRED,
     )
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"))
@@ -173,6 +173,7 @@ def identify(token: str) -> Principal:
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
         email_verified=row.email_verified_at is not None,
+        authenticated_at=row.authenticated_at,
     )
 
 

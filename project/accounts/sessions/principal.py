@@ -20,3 +20,5 @@ class Principal:
     expires_at: datetime
     """When the token was issued and when it expires."""
     email_verified: bool
+    authenticated_at: datetime | None
+    """When the user last authenticated in this session."""

@@ -1,5 +1,10 @@
 """The models of requests and responses, which also define the API document."""
 
+from project.api.schemas.account import (
+    ReauthenticateRequest,
+    ReauthenticateResponse,
+    ReauthenticationData,
+)
 from project.api.schemas.auth import (
     DeviceTokenResponse,
     LoginRequest,
@@ -100,6 +105,9 @@ __all__ = [
     "PongResponse",
     "PublicKey",
     "ReadyResponse",
+    "ReauthenticateRequest",
+    "ReauthenticateResponse",
+    "ReauthenticationData",
     "RefreshRequest",
     "RefreshResponse",
     "RegisterRequest",

@@ -1,0 +1,12 @@
+"""Settings of the life of an account."""
+
+from datetime import timedelta
+
+from project.settings.parsers import duration
+from project.settings.setting import Setting
+
+ACCOUNTS = (
+    Setting("REAUTHENTICATION_WINDOW", duration, timedelta(minutes=10),
+        "Time for which an authentication counts as recent. Sensitive operations, such as "
+        "deleting the account, require a recent one."),
+)  # fmt: skip
