@@ -53,11 +53,17 @@ manager.command(serving.serve)
 manager.command(suite.test)
 manager.command(suite.cov)
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command of this process, then exit."""
     logs.reserve_standard_streams()
     # Standard output is for the result of a command. Warnings and errors of the log go elsewhere.
     logs.write_to(sys.stderr, logging.WARNING)
     console.run(manager)
+
+
+if __name__ == "__main__":
+    main()
 
 try:
     app = create_app()

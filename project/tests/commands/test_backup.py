@@ -1,8 +1,9 @@
 """Backup and restore of an SQLite database that is in use."""
 
 import sqlite3
+import subprocess
+import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,9 +20,20 @@ from project.models import Revocation
 from project.serving import shared_secret
 from project.tests import utils
 from project.tests.support import databases, servers
-from project.tests.support.commands import PRODUCTION, manage
+from project.tests.support.commands import PRODUCTION, manage, manage_in_child
 
-pytestmark = pytest.mark.processes
+WRITER = """
+import itertools, sqlite3, sys, time
+
+connection = sqlite3.connect(sys.argv[1], timeout=10)
+for number in itertools.count(1):
+    connection.execute("UPDATE users SET username = ? WHERE id = 1", (str(number),))
+    connection.execute("UPDATE users SET username = ? WHERE id = 2", (str(number),))
+    connection.commit()
+    if number == 1:
+        print("writing", flush=True)
+    time.sleep(0.001)  # SQLite's lock is not fair: without pauses another process rarely gets it
+"""
 
 
 def content(file: Path) -> list[str]:
@@ -32,30 +44,21 @@ def content(file: Path) -> list[str]:
 
 @contextmanager
 def writer(file: Path) -> Iterator[None]:
-    """Write without pause: in each transaction one name into all rows."""
-    stopped = threading.Event()
-
-    def write() -> None:
-        with closing(sqlite3.connect(file, timeout=10)) as connection:
-            number = 0
-            while not stopped.is_set():
-                number += 1
-                connection.execute("UPDATE users SET username = ? WHERE id = 1", (str(number),))
-                connection.execute("UPDATE users SET username = ? WHERE id = 2", (str(number),))
-                connection.commit()
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
+    """Write in another process until the block ends: in each transaction one name into all rows."""
+    command = [sys.executable, "-c", WRITER, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        try:
+            yield
+            assert process.poll() is None, "the writer has failed"
+        finally:
+            process.terminate()
 
 
 @pytest.mark.any_database
 class TestBackup(TestCase):
-    """In processes of their own, as an operator types them."""
+    """The commands, with their exit codes and output."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -90,6 +93,7 @@ class TestBackup(TestCase):
         with closing(sqlite3.connect(file)) as connection:
             return [name for (name,) in connection.execute("SELECT username FROM users")]
 
+    @pytest.mark.processes
     def test_a_backup_beside_a_writer_is_of_one_moment_and_restores_to_the_same(self) -> None:
         other, app = self.new_database("other.sqlite")
         with app.app_context():
@@ -102,11 +106,14 @@ class TestBackup(TestCase):
         self.assertIn("Restored", self.manage("restore", str(self.copy), to=other))
         self.assertEqual(content(other), content(self.copy))
 
+    @pytest.mark.processes
     def test_a_restore_beside_a_writer_and_an_app_is_seen_by_both(self) -> None:
         self.manage("backup", str(self.copy))
         with writer(self.file), self.app.app_context():
             db.session.execute(db.text("SELECT 1"))
-            self.manage("restore", str(self.copy))
+            environment = servers.environment(f"sqlite:///{self.file}")
+            done = manage_in_child("restore", str(self.copy), environment=environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
         with self.app.app_context():
             utils.add_user("grace", "grace@example.com")
         self.assertEqual(len(self.names(self.file)), 3)

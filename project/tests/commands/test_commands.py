@@ -1,4 +1,4 @@
-"""Commands of manage.py, run in processes of their own."""
+"""Commands of manage.py, with their exit codes and output."""
 
 import os
 import pty
@@ -21,10 +21,11 @@ from project.commands import console
 from project.extensions import bcrypt, db
 from project.models import User
 from project.security import digests
+from project.serving import server
 from project.tests import run
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, servers
-from project.tests.support.commands import PRODUCTION, manage
+from project.tests.support.commands import PRODUCTION, manage, manage_in_child
 from project.tests.support.paths import ROOT
 from project.tests.utils import InProcess, OverHTTP
 
@@ -41,8 +42,22 @@ def test_without_end():
 """
 """A test that has started a server and never ends."""
 
+DATABASE_OPTION = """
+def pytest_addoption(parser):
+    parser.addoption("--database")
+"""
+"""The option that the runner passes."""
 
-@pytest.mark.processes
+IMPATIENT_RUNNER = """
+import sys
+from project.tests import run
+
+run.SHUTDOWN_GRACE = 0.1
+sys.exit(run.main())
+"""
+"""The runner, which ends a test that never ends sooner than usual."""
+
+
 class TestDatabaseCommands(BaseTestCase):
     """Commands that work on a database, which is empty when they begin."""
 
@@ -286,7 +301,6 @@ class TestDatabaseCommands(BaseTestCase):
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
 
-@pytest.mark.processes
 @pytest.mark.any_database
 class TestCommands(TestCase):
     """What starts, or does not."""
@@ -294,21 +308,22 @@ class TestCommands(TestCase):
     def setUp(self) -> None:
         self.environment = servers.environment(databases.new_database())
 
+    @pytest.mark.processes
     def test_a_bad_configuration_is_told_line_by_line(self) -> None:
         environment = self.environment | {
             "APP_SETTINGS": PRODUCTION["APP_SETTINGS"],
             "SECRET_KEY": "",
         }
-        for command in ([sys.executable, "manage.py", "shell"], servers.command("gunicorn", 1)):
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
+        by_gunicorn = subprocess.run(
+            servers.command("gunicorn", 1),
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        for done in (manage("shell", environment=environment), by_gunicorn):
             self.assertNotEqual(done.returncode, 0)
             printed = done.stderr + done.stdout
             self.assertEqual(printed.count("DATABASE_URL is not set: set it to"), 1)
@@ -350,16 +365,24 @@ class TestCommands(TestCase):
             self.assertEqual(len(done.stderr.splitlines()), 1)
 
     def test_serving_an_old_schema_is_warned_of(self) -> None:
-        with servers.started("granian", self.environment) as (_, said):
-            self.assertRegex(
-                "".join(said), r"WARNING .* not at the latest migration; run: .*db upgrade"
-            )
+        self.assertRegex(
+            self.started_serving(self.environment),
+            r"WARNING .* not at the latest migration; run: .*db upgrade",
+        )
 
     def test_serving_without_a_database_is_warned_of(self) -> None:
         environment = servers.environment("postgresql://u:p@127.0.0.1:1/x")
-        with servers.started("granian", environment) as (_, said):
-            self.assertRegex("".join(said), "WARNING .* cannot be reached yet")
+        self.assertRegex(self.started_serving(environment), "WARNING .* cannot be reached yet")
 
+    def started_serving(self, environment: dict[str, str]) -> str:
+        """Return what `serve` prints until it hands over to the server."""
+        with mock.patch.object(server, "serve") as serve:
+            done = manage("serve", environment=environment)
+        serve.assert_called_once()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    @pytest.mark.processes
     def test_runserver_serves(self) -> None:
         with servers.started("runserver", self.environment) as (url, _):
             answer = OverHTTP(url).get("/ping")
@@ -371,15 +394,17 @@ class TestCommands(TestCase):
         self.assertEqual(digest, digests.sha256(token))
         self.assertGreaterEqual(len(token), 43)
 
+    @pytest.mark.processes
     def test_shell_knows_the_app(self) -> None:
-        done = manage(
+        done = manage_in_child(
             "shell", typed="print(app.name, db, User.__name__)\n", environment=self.environment
         )
         self.assertEqual(done.returncode, 0)
         self.assertIn("project", done.stdout)
 
+    @pytest.mark.processes
     def test_the_password_is_asked_for_on_a_terminal_and_not_shown(self) -> None:
-        manage("db", "upgrade", environment=self.environment)
+        databases.new_app(self.environment["DATABASE_TEST_URL"])
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
             [sys.executable, "manage.py", "create_admin", "root", "root@example.com"],
@@ -426,6 +451,7 @@ class TestRunner(TestCase):
         options = ["-c", os.devnull, "-p", "no:cacheprovider", f"--junit-xml={report}"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, str(folder)],
+            env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             check=False,
         )
@@ -470,12 +496,10 @@ class TestRunner(TestCase):
 
     def start_runner(self, folder: Path) -> subprocess.Popen[bytes]:
         """Run the tests of a folder, as `manage.py test` does, with the plugins that it needs."""
-        plugins = {
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTEST_PLUGINS": "xdist.plugin,project.tests.conftest",
-        }
+        plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
+        (folder / "conftest.py").write_text(DATABASE_OPTION)
         runner = subprocess.Popen(
-            [sys.executable, "-m", "project.tests.run", str(folder)],
+            [sys.executable, "-c", IMPATIENT_RUNNER, str(folder)],
             cwd=ROOT,
             env={**os.environ, **plugins, "REPORT_TO": str(folder / "pipe")},
             stdout=subprocess.DEVNULL,
