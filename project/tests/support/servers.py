@@ -113,7 +113,8 @@ def wait_until_open(port: int) -> None:
 def _stop(kind: str, process: subprocess.Popen[str], reader: threading.Thread) -> None:
     if kind == "runserver":  # its reloader does not stop its child
         os.killpg(process.pid, signal.SIGTERM)
-    process.terminate()
+    # At SIGTERM, gunicorn's workers look for it once a second.
+    process.send_signal(signal.SIGQUIT if kind == "gunicorn" else signal.SIGTERM)
     with process:  # waits for the process to end
         if reader.ident:
             reader.join()
