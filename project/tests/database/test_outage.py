@@ -311,10 +311,19 @@ def connection_id() -> object:
 class TestServerOutage(OutageCase):
     """A PostgreSQL server that stops and restarts."""
 
+    server: ClassVar[postgres.Server]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.server = cls.enterClassContext(postgres.running())
+        databases.new_app(cls.server.url)
+
     def setUp(self) -> None:
-        self.server = self.enterContext(postgres.running())
-        self.app = databases.new_app(self.server.url)
-        self.caller = InProcess(self.app.test_client())
+        self.caller = self.app_on(self.server.url)
+        self.enterContext(closing_connections(self.app))
+        with self.app.app_context():
+            empty_tables()
 
     def test_a_server_that_stops_and_comes_back(self) -> None:
         token = self.add_token(self.add_user())

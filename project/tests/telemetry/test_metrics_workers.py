@@ -109,6 +109,7 @@ class WorkersCase(TestCase):
         return self.ping_until(caller, is_replaced)
 
 
+@pytest.mark.any_database
 class TestGranian(WorkersCase):
     """The server that is shipped; metrics to, it replaces its workers."""
 
@@ -124,6 +125,7 @@ class TestGranian(WorkersCase):
             self.assertEqual(pings(scrape(caller)), sent)
 
 
+@pytest.mark.any_database
 class TestGunicorn(WorkersCase):
     """The server that replaces a worker that was killed."""
 
