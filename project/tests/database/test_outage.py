@@ -360,6 +360,8 @@ class TestServerOutage(OutageCase):
             self.assert_all_unavailable(token)
 
 
+@pytest.mark.processes
+@pytest.mark.any_database
 def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
     """Assert that a test server deletes its files."""
     with postgres.running() as server:
