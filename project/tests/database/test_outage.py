@@ -30,7 +30,7 @@ from project.models import User
 from project.tests.base import empty_tables
 from project.tests.support import databases, network, postgres
 from project.tests.support.outages import MAX_RESPONSE_TIME, OutageCase, closing_connections
-from project.tests.utils import PASSWORD, InProcess, add_user
+from project.tests.utils import PASSWORD, add_user
 
 RECOVERY = 3.0
 REQUEST_ID = {"X-Request-ID": "abcd-1234"}

@@ -102,7 +102,7 @@ def process(
 
 def wait_until_open(port: int) -> None:
     """Wait until a worker listens: granian logs its start slightly earlier."""
-    for _ in range(500):
+    for _ in range(6000):  # a minute, on a busy machine
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
