@@ -1,6 +1,7 @@
 """Options of pytest: `pytest --database=sqlite` or `pytest --database=postgresql`."""
 
 import os
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -22,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     given = environment.read_secret_files(os.environ)[0].get("DATABASE_TEST_URL")
     for name in environment.KNOWN_NAMES:
         os.environ.pop(name, None)
+    # Every server and command of the suite would compile the project again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     is_worker = hasattr(config, "workerinput")
     if config.getoption("database") == "postgresql" and not is_worker:
         given = given or resources.enter_context(postgres.running()).url
@@ -40,7 +44,9 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests marked `any_database` in a run on PostgreSQL."""
+    """Run tests of processes first; deselect those marked `any_database` on PostgreSQL."""
+    # The suite would end with one long test, and its other workers would be idle.
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
     if config.getoption("database") == "postgresql":
         without = [item for item in items if item.get_closest_marker("any_database")]
         config.hook.pytest_deselected(items=without)

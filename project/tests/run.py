@@ -24,7 +24,8 @@ from xml.etree import ElementTree
 from project.tests.support import processes
 
 DATABASES = ("sqlite", "postgresql")
-WORKERS = "2"
+WORKERS = "3"
+"""One more than the cores of a small machine: tests of servers wait for half of their time."""
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHUTDOWN_GRACE = 10.0
 """Seconds that pytest has to clean up after a signal."""

@@ -30,7 +30,7 @@ from project.models import User
 from project.tests.base import empty_tables
 from project.tests.support import databases, network, postgres
 from project.tests.support.outages import MAX_RESPONSE_TIME, OutageCase, closing_connections
-from project.tests.utils import PASSWORD, InProcess, add_user
+from project.tests.utils import PASSWORD, add_user
 
 RECOVERY = 3.0
 REQUEST_ID = {"X-Request-ID": "abcd-1234"}
@@ -311,10 +311,19 @@ def connection_id() -> object:
 class TestServerOutage(OutageCase):
     """A PostgreSQL server that stops and restarts."""
 
+    server: ClassVar[postgres.Server]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.server = cls.enterClassContext(postgres.running())
+        databases.new_app(cls.server.url)
+
     def setUp(self) -> None:
-        self.server = self.enterContext(postgres.running())
-        self.app = databases.new_app(self.server.url)
-        self.caller = InProcess(self.app.test_client())
+        self.caller = self.app_on(self.server.url)
+        self.enterContext(closing_connections(self.app))
+        with self.app.app_context():
+            empty_tables()
 
     def test_a_server_that_stops_and_comes_back(self) -> None:
         token = self.add_token(self.add_user())
@@ -351,6 +360,8 @@ class TestServerOutage(OutageCase):
             self.assert_all_unavailable(token)
 
 
+@pytest.mark.processes
+@pytest.mark.any_database
 def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
     """Assert that a test server deletes its files."""
     with postgres.running() as server:

@@ -19,6 +19,7 @@ SHUTDOWN = 0.4
 """Seconds for a server to begin its end while a mail is in progress."""
 
 
+@pytest.mark.processes
 class TestProcesses(DeliveryCase):
     """On a database of their own."""
 
@@ -79,6 +80,7 @@ class TestProcesses(DeliveryCase):
         self.assertEqual(self.server.connections, 0)
 
 
+@pytest.mark.processes
 @pytest.mark.any_database
 class TestImports(TestCase):
     """What is loaded where no mail is sent."""

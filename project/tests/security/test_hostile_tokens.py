@@ -17,7 +17,7 @@ from project.tests.support import attacks, databases, forge, forgeries, servers
 from project.tests.support.contract import EXPIRED_TOKEN, INVALID_TOKEN
 from project.tests.support.forge import Good
 from project.tests.support.signing_keys import SERVICE_TOKEN
-from project.tests.support.token_attacks import TokenAttackCase, read
+from project.tests.support.token_attacks import TokenAttackCase, named, read
 from project.tests.utils import OverHTTP, Reply
 
 WORKERS_TRIED = 8
@@ -31,7 +31,7 @@ class TestVectors(TokenAttackCase):
     def test_the_vectors_themselves(self) -> None:
         for vector in vectors.read():
             for good in self.good[:2]:
-                with self.subTest(vector.name):
+                with named(vector.name):
                     self.assert_token_rejected(vector.text, good)
 
     def test_the_labels_are_followed_but_for_texts_that_contradict_them(self) -> None:

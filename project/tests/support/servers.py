@@ -102,7 +102,7 @@ def process(
 
 def wait_until_open(port: int) -> None:
     """Wait until a worker listens: granian logs its start slightly earlier."""
-    for _ in range(500):
+    for _ in range(6000):  # a minute, on a busy machine
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -113,7 +113,8 @@ def wait_until_open(port: int) -> None:
 def _stop(kind: str, process: subprocess.Popen[str], reader: threading.Thread) -> None:
     if kind == "runserver":  # its reloader does not stop its child
         os.killpg(process.pid, signal.SIGTERM)
-    process.terminate()
+    # At SIGTERM, gunicorn's workers look for it once a second.
+    process.send_signal(signal.SIGQUIT if kind == "gunicorn" else signal.SIGTERM)
     with process:  # waits for the process to end
         if reader.ident:
             reader.join()
