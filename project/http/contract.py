@@ -140,12 +140,19 @@ def revalidate(response: Response) -> Response:
 
 
 def serves(
-    *media_types: str, errors: Errors = (), status: int = 200, revalidated: bool = False
+    *media_types: str,
+    errors: Errors = (),
+    model: type[BaseModel] | None = None,
+    status: int = 200,
+    revalidated: bool = False,
 ) -> Callable[[View], View]:
-    """Declare that the view responds with these media types instead of the envelope."""
+    """Declare that the view makes its own response in one of these media types.
+
+    `model` is the response's content where its media type is JSON.
+    """
 
     def decorate(view: View) -> View:
         changes = {"media_types": media_types, "status": status, "revalidated": revalidated}
-        return describe(view, errors, **changes)
+        return describe(view, errors, response=model, **changes)
 
     return decorate

@@ -168,11 +168,13 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _success(operation: Operation) -> Schema:
-    schema = _reference(operation.response) if operation.response else {}
+    content: Schema = {media_type: {"schema": {}} for media_type in operation.media_types}
+    if operation.response:
+        content[MEDIA_TYPE]["schema"] = _reference(operation.response)
     return {
         "description": HTTPStatus(operation.status).phrase,
         "headers": _headers("X-Request-ID"),
-        "content": {media_type: {"schema": schema} for media_type in operation.media_types},
+        "content": content,
     }
 
 

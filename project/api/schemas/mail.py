@@ -149,7 +149,13 @@ class DevMail(BaseModel):
     link: str | None
 
 
-class DevMailResponse(SuccessResponse):
+class DevMails(BaseModel):
     """Mails, newest first."""
 
-    data: list[DevMail]
+    messages: list[DevMail]
+
+
+class DevMailResponse(SuccessResponse):
+    """The mails in the mail folder."""
+
+    data: DevMails

@@ -7,7 +7,7 @@ from unittest import mock
 from flask import Flask
 
 from project.accounts.throttle import policies
-from project.api import features
+from project.api import dev_mail, features
 from project.clock import utcnow
 from project.extensions import db
 from project.models import OneTimeToken, Outbox, User
@@ -111,7 +111,7 @@ class TestVerification(MailboxCase):
         self.assertEqual(statuses, [201] * 4)
         with few, mock.patch.dict(self.app.config, THROTTLE_ENABLED=True):
             self.deliver()
-        self.assertEqual(len(self.caller.get("/auth/dev/mail").body["data"]), 2)
+        self.assertEqual(len(self.caller.get("/auth/dev/mail").body["data"]["messages"]), 2)
 
     def test_other_services_see_it(self) -> None:
         forward = self.caller.get("/auth/forward", self.token)
@@ -196,6 +196,24 @@ class TestFeatures(MailboxCase):
         page = self.caller.get("/auth/dev/mail", Accept="text/html")
         self.assertEqual(page.headers["Content-Type"], "text/html; charset=utf-8")
         self.assertIn(b"/reset-password?token=", page.raw)
+        document = self.caller.get("/openapi.json").body["paths"]["/auth/dev/mail"]["get"]
+        schema = {"$ref": "#/components/schemas/DevMailResponse"}
+        content = {"application/json": {"schema": schema}, "text/html": {"schema": {}}}
+        self.assertEqual(document["responses"]["200"]["content"], content)
+        for asset in ("mail.css", "mail.js"):
+            self.assertEqual(self.caller.get(f"/auth/dev/mail/{asset}").status, 200)
+        self.assertEqual(self.caller.get("/auth/dev/mail/mail.html").status, 404)
+
+    def test_the_page_has_the_forms_whose_routes_are_served(self) -> None:
+        app = Flask("project")
+        app.register_blueprint(dev_mail.dev_mail_blueprint)
+        app.config["INSTANCE_PATH"] = "/nowhere"
+        for form in dev_mail.FORMS[:3]:
+            app.add_url_rule(form.path, form.page, methods=["POST"])
+        page = app.test_client().get("/auth/dev/mail", headers={"Accept": "text/html"}).text
+        self.assertEqual(
+            [f'id="{form.page}"' in page for form in dev_mail.FORMS], [True] * 3 + [False] * 3
+        )
 
 
 class TestWithoutMail(BaseTestCase):
