@@ -17,6 +17,7 @@ from project.api.schemas.health import (
     ReadyResponse,
 )
 from project.api.schemas.mail import (
+    AlreadyVerifiedResponse,
     ChangePasswordRequest,
     ChangePasswordResponse,
     ConfirmResetRequest,
@@ -34,7 +35,7 @@ from project.api.schemas.mail import (
     MailRequested,
     MailRequestedResponse,
     ResetPasswordRequest,
-    VerificationResponse,
+    VerificationRequestedResponse,
 )
 from project.api.schemas.services import (
     FeedRequest,
@@ -70,6 +71,7 @@ from project.api.schemas.users import (
 __all__ = [
     "AddUserResponse",
     "AliveResponse",
+    "AlreadyVerifiedResponse",
     "ChangePasswordRequest",
     "ChangePasswordResponse",
     "ConfirmResetRequest",
@@ -121,5 +123,5 @@ __all__ = [
     "UserList",
     "UserListResponse",
     "UserResponse",
-    "VerificationResponse",
+    "VerificationRequestedResponse",
 ]

@@ -53,7 +53,14 @@ class TestVerification(MailboxCase):
         self.assertTrue(body["data"]["email_verified"])
         self.assertTrue(self.is_verified())
         again = self.caller.post("/auth/email/verification", token=self.token)
-        self.assertIsNone(self.assert_success(again, 202, "Your address is verified.")["data"])
+        self.assertIsNone(self.assert_success(again, 200, "Your address is verified.")["data"])
+
+    def test_both_responses_to_a_request_are_documented(self) -> None:
+        path = self.caller.get("/openapi.json").body["paths"]["/auth/email/verification"]
+        responses = path["post"]["responses"]
+        for status, name in (("200", "AlreadyVerified"), ("202", "VerificationRequested")):
+            schema = responses[status]["content"]["application/json"]["schema"]
+            self.assertEqual(schema, {"$ref": f"#/components/schemas/{name}Response"})
 
     def test_the_link_takes_the_password(self) -> None:
         token = self.token_of(self.mail("email_verification")["link"])
