@@ -144,6 +144,8 @@ class TestOutboxCommands(DeliveryCase):
             printed = self.output(mail.mail_preview, kind.name, language="de")
             self.assertRegex(printed, r"^Subject: \S.*\n\n\S")
             self.assertEqual("WDJB-MJHT" in printed, kind.has_code)
+            html = self.output(mail.mail_preview, kind.name, html=True)
+            self.assertTrue(html.startswith("<!doctype html>"))
         with self.assertRaisesRegex(CommandFailed, "is no kind of mail"):
             mail.mail_preview("x")
 
