@@ -1,21 +1,26 @@
 """Verifying an address, notices, and what is served with and without mail; through HTTP."""
 
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from flask import Flask
 
+from project.accounts import one_time_tokens
 from project.accounts.throttle import policies
 from project.api import dev_mail, features
 from project.clock import utcnow
-from project.extensions import db
+from project.errors import CodeInvalid
+from project.extensions import db, transaction
 from project.models import OneTimeToken, Outbox, User
 from project.security.rate_limit import Limit
 from project.settings.mail_parsers import FOLDER, NO_MAIL
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
 from project.tests.support.mailbox import MailboxCase
+from project.tests.support.scraping import DIGEST, scrape
 from project.tests.utils import PASSWORD, InProcess, Reply
 
 EMAIL = "michael@example.com"
@@ -180,6 +185,45 @@ class TestNotices(MailboxCase):
         fields = {"Accept-Language": "de-AT, en;q=0.5"}
         self.caller.call("POST", "/auth/password/reset", payload, **fields)
         self.assertIn("Passwort", self.mail("password_reset")["subject"])
+
+
+class TestTokenMetrics(MailboxCase):
+    """The metric of one-time tokens."""
+
+    overrides: ClassVar[dict[str, object]] = {"METRICS_TOKEN": DIGEST}
+
+    def counted(self, purpose: str) -> dict[str, float]:
+        """Return how many tokens of this purpose were issued, used and rejected."""
+        output = scrape(self.caller)
+        return {
+            outcome: output.value("users_one_time_tokens_total", purpose=purpose, outcome=outcome)
+            for outcome in one_time_tokens.OUTCOMES
+        }
+
+    def test_tokens_are_counted_by_purpose_and_outcome(self) -> None:
+        purposes = ("email_verification", "disown_email_verification")
+        before = [self.counted(purpose) for purpose in purposes]
+        token = self.caller.register("michael", EMAIL, PASSWORD).body["auth_token"]
+        code = self.mail("email_verification")["code"]
+        for typed, status in (("BBBB-BBBB", 400), (code, 200), (code, 400)):
+            self.assertEqual(self.caller.post(CONFIRM, {"code": typed}, token).status, status)
+        link = {"token": "A" * 43, "password": PASSWORD}
+        self.assertEqual(self.caller.post(CONFIRM, link).status, 400)
+        grown = [
+            [self.counted(purpose)[outcome] - count for outcome, count in counts.items()]
+            for purpose, counts in zip(purposes, before, strict=True)
+        ]
+        self.assertEqual(grown, [[1, 1, 3], [1, 0, 0]])
+
+    def test_a_token_that_is_rolled_back_is_not_counted(self) -> None:
+        before = self.counted("password_reset")
+        with self.app.app_context():
+            with suppress(CodeInvalid), transaction():
+                one_time_tokens.issue("password_reset", EMAIL, timedelta(minutes=1))
+                raise CodeInvalid
+            with transaction():
+                pass
+        self.assertEqual(self.counted("password_reset"), before)
 
 
 class TestFeatures(MailboxCase):
