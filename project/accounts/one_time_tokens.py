@@ -6,13 +6,15 @@ token. Each attempt is counted before the code is compared. A link is accepted a
 cannot be guessed. An operation consumes the token by calling `consume` in its transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from flask import current_app
-from sqlalchemy import ColumnElement, Row, insert, or_, select, update
+from flask import Flask, current_app
+from sqlalchemy import ColumnElement, Row, event, insert, or_, select, update
+from sqlalchemy.orm import Session as DatabaseSession
 
 from project.accounts import throttle
 from project.accounts.actors import Actor
@@ -22,7 +24,7 @@ from project.accounts.throttle.policies import CODE_ENTRY, Subjects
 from project.clock import utcnow
 from project.database.base import table_of
 from project.errors import CodeInvalid, TooManyAttempts
-from project.extensions import autocommit, transaction, write_connection
+from project.extensions import autocommit, db, transaction, write_connection
 from project.models import KnownNetwork, OneTimeToken
 from project.security import one_time_codes
 
@@ -30,11 +32,26 @@ MAX_ATTEMPTS = 5
 DISOWN_PREFIX = "disown_"
 DISOWN_LIFETIME = timedelta(days=7)
 
+ISSUED, USED, REJECTED = OUTCOMES = ("issued", "used", "rejected")
+PENDING = "one_time_tokens.pending"
+OBSERVERS = "one_time_tokens.observers"
+
 TABLE = table_of(OneTimeToken)
 INSERTING = insert(TABLE)
 
 Token = Row[*tuple[Any, ...]]
 """A row of the table of one-time tokens."""
+
+Observer = Callable[[str, str], None]
+"""Called with the purpose of a token and one of OUTCOMES."""
+
+
+def observe(app: Flask, observer: Observer) -> None:
+    """Call the observer with every token that is issued or used, and every rejection.
+
+    Rejected "This was not me" links are not observed, since their purpose is unknown.
+    """
+    app.extensions.setdefault(OBSERVERS, []).append(observer)
 
 
 class DerivedTokens:
@@ -60,6 +77,7 @@ def issue(
     """Insert a token within the caller's transaction; return its id."""
     row = _new_row(purpose, address_key, lifetime, user_id)
     write_connection().execute(INSERTING, row)
+    _note(purpose, ISSUED)
     token_id: UUID = row["id"]
     return token_id
 
@@ -72,6 +90,8 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
         for name, lifetime in lifetimes.items()
     )
     write_connection().execute(INSERTING.values([token, disown]))
+    for name in lifetimes:
+        _note(name, ISSUED)
     return token["id"], disown["id"]
 
 
@@ -88,9 +108,10 @@ def request_id(token_id: UUID, purpose: str) -> str:
 def by_link(text: str, purpose: str) -> Token:
     """Look up a token by its link. Raises CodeInvalid."""
     token_id = one_time_codes.id_of(text)
-    if token_id is None or not one_time_codes.is_link_token(text, _secrets(), purpose, token_id):
-        raise CodeInvalid
-    return _usable(TABLE.c.id == token_id, TABLE.c.purpose == purpose)
+    with _observing_rejection(purpose):
+        if not token_id or not one_time_codes.is_link_token(text, _secrets(), purpose, token_id):
+            raise CodeInvalid
+        return _usable(TABLE.c.id == token_id, TABLE.c.purpose == purpose)
 
 
 def by_disown_link(text: str) -> Token:
@@ -107,9 +128,10 @@ def by_disown_link(text: str) -> Token:
 def by_request(text: str, code: str, purpose: str, actor: Actor) -> Token:
     """Look up a token by its request id and check the code. Raises CodeInvalid."""
     token_id = one_time_codes.id_of(text)
-    if token_id is None or not one_time_codes.is_request_id(text, _secrets(), purpose, token_id):
-        raise CodeInvalid
-    return _compared(token_id, code, purpose, actor)
+    with _observing_rejection(purpose):
+        if not token_id or not one_time_codes.is_request_id(text, _secrets(), purpose, token_id):
+            raise CodeInvalid
+        return _compared(token_id, code, purpose, actor)
 
 
 def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
@@ -121,9 +143,10 @@ def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
         .limit(1)
     )
     found = autocommit.first(newest)
-    if found is None:
-        raise CodeInvalid
-    return _compared(found.id, code, purpose, actor, is_own_session=True)
+    with _observing_rejection(purpose):
+        if found is None:
+            raise CodeInvalid
+        return _compared(found.id, code, purpose, actor, is_own_session=True)
 
 
 def consume(token: Token) -> None:
@@ -136,6 +159,7 @@ def consume(token: Token) -> None:
     )
     if write_connection().execute(consuming).first() is None:
         raise CodeInvalid
+    _note(token.purpose, USED)
 
 
 def assign(token_id: UUID, user_id: int) -> None:
@@ -234,6 +258,36 @@ def _usable(*which: ColumnElement[bool]) -> Token:
 
 def _is_usable() -> tuple[ColumnElement[bool], ...]:
     return TABLE.c.used_at.is_(None), TABLE.c.expires_at > utcnow()
+
+
+def _note(purpose: str, outcome: str) -> None:
+    """Pass an outcome to the observers after the commit of the caller's transaction."""
+    db.session.info.setdefault(PENDING, []).append((purpose, outcome))
+
+
+@contextmanager
+def _observing_rejection(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except CodeInvalid:
+        _call_observers(purpose, REJECTED)
+        raise
+
+
+def _call_observers(purpose: str, outcome: str) -> None:
+    for observer in current_app.extensions.get(OBSERVERS, ()):
+        observer(purpose, outcome)
+
+
+@event.listens_for(db.session, "after_commit")
+def _report(session: DatabaseSession) -> None:
+    for purpose, outcome in session.info.pop(PENDING, ()):
+        _call_observers(purpose, outcome)
+
+
+@event.listens_for(db.session, "after_rollback")
+def _discard(session: DatabaseSession) -> None:
+    session.info.pop(PENDING, None)
 
 
 def _secrets() -> Sequence[str]:

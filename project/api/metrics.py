@@ -14,9 +14,10 @@ from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
-from project.accounts import audit, outbox, sessions
+from project.accounts import audit, one_time_tokens, outbox, sessions
 from project.accounts.audit import Event
 from project.accounts.messages import KINDS, PREFIX
+from project.accounts.one_time_tokens import ISSUED, OUTCOMES, USED
 from project.accounts.throttle.policies import POLICIES
 from project.api.guard import authenticate_scraper
 from project.clock import utcnow
@@ -97,12 +98,21 @@ def init_app(app: Flask) -> None:
     add_component(app, _connection_sampler(app, metrics))
     _create_series(metrics)
     if not app.config["MAIL_URL"].is_off:
-        add_component(app, OutboxMetrics(metrics.registry, _mail_kinds()))
+        _collect_mail(app, metrics)
     pool = get_component(HashingPool, app)
     pool.observer = metrics  # type: ignore[assignment]  # has the methods; telemetry is below serving
     metrics.hashing_threads.set(pool.size)
     audit.observe(app, make_session_counter(metrics))
     app.register_blueprint(metrics_blueprint)
+
+
+def _collect_mail(app: Flask, metrics: Metrics) -> None:
+    mail = OutboxMetrics(metrics.registry, _mail_kinds())
+    add_component(app, mail)
+    mail.create_tokens((kind.name for kind in KINDS.values() if kind.page), OUTCOMES)
+    disown = (kind.disown_purpose for kind in KINDS.values() if kind.has_disown_link)
+    mail.create_tokens(disown, (ISSUED, USED))
+    one_time_tokens.observe(app, mail.count_token)
 
 
 def _mail_kinds() -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from project.clock import utcnow
 from project.commands.console import CommandFailed, Yes, confirm, database_name
 from project.commands.database import warn_of_pending_migrations
 from project.database.base import Base
@@ -16,6 +17,11 @@ from project.extensions import MIGRATIONS, db
 
 LAST_ID = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 HAS_FINGERPRINT = "PRAGMA table_info(secret_fingerprint)"
+HAS_OUTBOX = "PRAGMA table_info(outbox)"
+CANCELLING = """
+UPDATE outbox SET done_at = ?, outcome = 'cancelled', reason = 'by restore', recipient = NULL,
+lease = NULL WHERE done_at IS NULL
+"""
 SERVICE_TABLES = {"alembic_version", *Base.metadata.tables}
 
 SKIPPED_IDS = 1000
@@ -38,7 +44,11 @@ def backup(file: Annotated[str, "The new file; it must not exist."]) -> None:
     print(f"Backed up {database_name()} to {copy}, at revision {revision}.")
 
 
-def restore(file: Annotated[str, "The backup file."], yes: Yes = False) -> None:
+def restore(
+    file: Annotated[str, "The backup file."],
+    yes: Yes = False,
+    keep_mail: Annotated[bool, "Send the mail that was waiting when the backup was made."] = False,
+) -> None:
     """Replace all data of the SQLite database with a backup, while the service runs."""
     database = _sqlite_file("pg_restore")
     copy = Path(file).absolute()
@@ -55,6 +65,8 @@ def restore(file: Annotated[str, "The backup file."], yes: Yes = False) -> None:
         with _opened(database, "rw") as target:
             _continue_ids(staged, target)
             _keep_fingerprint(staged, target)
+            if not keep_mail:
+                _cancel_messages(staged)
             staged.backup(target)
     print(f"Restored {database_name()} from {copy}, at revision {revision}.")
     warn_of_pending_migrations()
@@ -132,6 +144,13 @@ def _keep_fingerprint(staged: sqlite3.Connection, current: sqlite3.Connection) -
     if row:
         staged.execute("DELETE FROM secret_fingerprint")
         staged.execute("INSERT INTO secret_fingerprint VALUES (?, ?, ?)", row)
+        staged.commit()
+
+
+def _cancel_messages(staged: sqlite3.Connection) -> None:
+    """Cancel the messages that were waiting: most have been sent since the backup."""
+    if staged.execute(HAS_OUTBOX).fetchall():
+        staged.execute(CANCELLING, (f"{utcnow():%Y-%m-%d %H:%M:%S.%f}",))
         staged.commit()
 
 

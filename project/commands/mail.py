@@ -1,4 +1,4 @@
-"""Commands that try mail out."""
+"""Commands that send a test mail and print previews."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from project.commands.console import CommandFailed
 
 
 def mail_test(address: Annotated[str, "E-mail address to send to."]) -> None:
-    """Send a test mail at once; where that fails, name the stage that failed."""
+    """Send a test mail at once, and name the stage that failed."""
     if current_app.config["MAIL_URL"].is_off:
         raise CommandFailed("MAIL_URL is none: set it first; docs/mail.md shows how.")
     try:
@@ -25,8 +25,9 @@ def mail_test(address: Annotated[str, "E-mail address to send to."]) -> None:
 def mail_preview(
     kind: Annotated[str, "Kind of mail, such as password_reset."],
     language: Annotated[str, "Language, such as de; otherwise DEFAULT_LANGUAGE."] = "",
+    as_html: Annotated[bool, "Print the HTML part."] = False,
 ) -> None:
-    """Print a mail as it would be sent, with samples for what it says."""
+    """Print a mail with sample values."""
     if kind not in KINDS:
         raise CommandFailed(f"{kind!a} is no kind of mail; these are: {', '.join(KINDS)}.")
     trial = delivery.module("trial")
@@ -36,4 +37,4 @@ def mail_preview(
         )
     except trial.BROKEN as error:
         raise CommandFailed(f"the template is broken ({type(error).__name__}: {error}).") from None
-    print(f"Subject: {rendered.subject}\n\n{rendered.text}")
+    print(rendered.html if as_html else f"Subject: {rendered.subject}\n\n{rendered.text}")

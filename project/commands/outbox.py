@@ -17,8 +17,8 @@ from project.models import Outbox, Outcome
 MAX_LISTED = 200
 
 
-def deliver(once: Annotated[bool, "Deliver what is due, and exit."] = False) -> int:
-    """Deliver what the outbox holds, until a signal; with --once, deliver what is due and exit."""
+def deliver(once: Annotated[bool, "Deliver all due messages, and exit."] = False) -> int:
+    """Deliver the messages of the outbox until SIGTERM."""
     if current_app.config["MAIL_URL"].is_off:
         raise CommandFailed("MAIL_URL is none: there is no mail to deliver.")
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy has it
@@ -32,15 +32,15 @@ def deliver(once: Annotated[bool, "Deliver what is due, and exit."] = False) -> 
     deliverer.sender.close()
     print(f"Finished {finished} messages.")
     if deliverer.failures:
-        raise CommandFailed("the mail server fails; `doctor` says at which stage.")
+        raise CommandFailed("the mail server fails; `doctor` names the stage.")
     return 0
 
 
 def outbox(
-    failed: Annotated[bool, "List the messages that failed."] = False,
+    failed: Annotated[bool, "List the failed messages."] = False,
     json: Annotated[bool, "Print JSON."] = False,
 ) -> None:
-    """List the messages that wait, or those that failed."""
+    """List the waiting messages, or the failed ones."""
     which = Outbox.outcome == Outcome.FAILED if failed else Outbox.done_at.is_(None)
     rows = messages.listed(which, limit=MAX_LISTED)
     if json:
@@ -56,12 +56,12 @@ def outbox(
 
 
 class OutboxRetry(Command):  # type: ignore[misc]  # the library has no types
-    """Deliver a message that failed again: the one with this id, or all by --failed."""
+    """Send failed messages again: one by its id, or all with --failed."""
 
     option_list = (
         Option("id", nargs="?", help="Id of the message."),
-        Option("--failed", action="store_true", help="Retry every message that failed."),
-        Option("--kind", help="Retry messages of this kind only."),
+        Option("--failed", action="store_true", help="Send every failed message again."),
+        Option("--kind", help="Only messages of this kind, such as mail.password_reset."),
     )
 
     def run(self, id: str | None, failed: bool, kind: str | None) -> None:  # noqa: A002  # as typed
@@ -72,17 +72,17 @@ class OutboxRetry(Command):  # type: ignore[misc]  # the library has no types
         which += [Outbox.kind == kind] if kind else []
         retried = messages.retry(*which)
         if id and not retried:
-            raise CommandFailed(f"no message {id} has failed and is still worth sending.")
+            raise CommandFailed(f"no failed message has the id {id}, or it has expired.")
         print(f"Due again: {retried}.")
 
 
 def outbox_cancel(
     id: Annotated[str, "Id of the message."],  # noqa: A002  # as it is typed
 ) -> None:
-    """Cancel a message that waits."""
+    """Cancel a waiting message."""
     which: ColumnElement[bool] = Outbox.id == _uuid(id)
     if not messages.cancel_all(which, reason="by command"):
-        raise CommandFailed(f"no message {id} waits; `outbox` lists them.")
+        raise CommandFailed(f"no waiting message has the id {id}; `outbox` lists them.")
     print(f"Cancelled {id}.")
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "BROKEN",
     "certificate_days",
     "connection_stages",
-    "domain_faults",
+    "missing_records",
     "rendered",
     "send",
     "template_faults",
@@ -104,10 +104,16 @@ def certificate_days(app: Flask) -> int | None:
         smtp.close(connection)
 
 
-def domain_faults(domain: str) -> list[str]:
-    """Return the DNS records that a domain lacks: SPF (RFC 7208) or DMARC (RFC 7489)."""
-    wanted = (("SPF", domain, "v=spf1"), ("DMARC", f"_dmarc.{domain}", "v=DMARC1"))
-    return [name for name, host, begin in wanted if not _has_record(host, begin)]
+def missing_records(domain: str) -> list[str]:
+    """Return the DNS records that a domain lacks: SPF (RFC 7208) or DMARC (RFC 7489).
+
+    The DMARC record of a parent domain counts. Raises OSError if DNS fails.
+    """
+    labels = domain.split(".")
+    parents = [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))]
+    missing = [] if _has_record(domain, "v=spf1") else ["SPF"]
+    has_dmarc = any(_has_record(f"_dmarc.{parent}", "v=DMARC1") for parent in parents)
+    return missing if has_dmarc else [*missing, "DMARC"]
 
 
 def _has_record(host: str, begin: str) -> bool:

@@ -43,6 +43,8 @@ class Operation:
     query: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     status: int = 200
+    already_done: type[BaseModel] | None = None
+    """The response, with 200, to a request that changes nothing."""
     media_types: tuple[str, ...] = (MEDIA_TYPE,)
     errors: Errors = ()
     public_setting: str = ""
@@ -106,13 +108,15 @@ def responds(
     model: type[BaseModel],
     *errors: type[ServiceError],
     status: int = 200,
+    already_done: type[BaseModel] | None = None,
     sparse: bool = False,
     revalidated: bool = False,
 ) -> Callable[[View], View]:
     """Send the model that the view returns as JSON, with this status.
 
-    The view may return a tuple of the model and a dict of header fields. A `sparse` response omits
-    fields that are None; a `revalidated` one has an ETag.
+    A model of the class `already_done` has status 200. The view may return a tuple of the model and
+    a dict of header fields. A `sparse` response omits fields that are None; a `revalidated` one has
+    an ETag.
     """
 
     def decorate(view: View) -> View:
@@ -121,13 +125,15 @@ def responds(
             returned = view(*args, **kwargs)
             body, headers = returned if isinstance(returned, tuple) else (returned, {})
             content = body.model_dump_json(exclude_none=sparse)
-            response = Response(content, status, headers, mimetype=MEDIA_TYPE)
+            code = 200 if already_done and isinstance(body, already_done) else status
+            response = Response(content, code, headers, mimetype=MEDIA_TYPE)
             if revalidated:
                 response.headers.setdefault("Cache-Control", "private, no-cache")
                 return revalidate(response)
             return response
 
-        return describe(responded, errors, response=model, status=status, revalidated=revalidated)
+        changes = {"status": status, "already_done": already_done, "revalidated": revalidated}
+        return describe(responded, errors, response=model, **changes)
 
     return decorate
 
@@ -140,12 +146,19 @@ def revalidate(response: Response) -> Response:
 
 
 def serves(
-    *media_types: str, errors: Errors = (), status: int = 200, revalidated: bool = False
+    *media_types: str,
+    errors: Errors = (),
+    model: type[BaseModel] | None = None,
+    status: int = 200,
+    revalidated: bool = False,
 ) -> Callable[[View], View]:
-    """Declare that the view responds with these media types instead of the envelope."""
+    """Declare that the view makes its own response in one of these media types.
+
+    `model` is the response's content where its media type is JSON.
+    """
 
     def decorate(view: View) -> View:
         changes = {"media_types": media_types, "status": status, "revalidated": revalidated}
-        return describe(view, errors, **changes)
+        return describe(view, errors, response=model, **changes)
 
     return decorate

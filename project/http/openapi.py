@@ -126,7 +126,7 @@ def _operation(rule: Rule, view: View) -> Schema:
         "operationId": rule.endpoint.rpartition(".")[2],
         "tags": [rule.endpoint.partition(".")[0]],
         "summary": summary.replace("\n", " "),
-        "responses": {str(operation.status): _success(operation)} | _error_responses(operation),
+        "responses": _successes(operation) | _error_responses(operation),
     }
     if operation.revalidated:
         described["responses"]["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
@@ -167,12 +167,21 @@ def _without_null(schema: Schema) -> Schema:
     return known
 
 
-def _success(operation: Operation) -> Schema:
-    schema = _reference(operation.response) if operation.response else {}
+def _successes(operation: Operation) -> Schema:
+    responses = {str(operation.status): _success(operation.status, operation.response, operation)}
+    if operation.already_done:
+        responses["200"] = _success(200, operation.already_done, operation)
+    return responses
+
+
+def _success(status: int, model: type[BaseModel] | None, operation: Operation) -> Schema:
+    content: Schema = {media_type: {"schema": {}} for media_type in operation.media_types}
+    if model:
+        content[MEDIA_TYPE]["schema"] = _reference(model)
     return {
-        "description": HTTPStatus(operation.status).phrase,
+        "description": HTTPStatus(status).phrase,
         "headers": _headers("X-Request-ID"),
-        "content": {media_type: {"schema": schema} for media_type in operation.media_types},
+        "content": content,
     }
 
 
@@ -218,7 +227,8 @@ def _by_name(models: set[type[BaseModel]]) -> list[type[BaseModel]]:
 def _schemas(app: Flask) -> Schema:
     operations = [get_operation(view) for view in app.view_functions.values()]
     requests = {operation.body for operation in operations if operation.body}
-    responses = {operation.response for operation in operations if operation.response}
+    models = [(operation.response, operation.already_done) for operation in operations]
+    responses = {model for pair in models for model in pair if model}
     _, document = models_json_schema(
         [(model, "validation") for model in _by_name(requests)]
         + [(model, "serialization") for model in _by_name(responses | {ErrorResponse})],

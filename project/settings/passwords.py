@@ -16,7 +16,7 @@ PASSWORDS = (
         "File of breached passwords, as haveibeenpwned-downloader writes it; `PASSWORD_POLICY` "
         "rejects the passwords in it."),
     Setting("SERVICE_NAME", string, "users",
-        "Name of the product; `PASSWORD_POLICY` rejects it as a password."),
+        "Name of the product in mail; `PASSWORD_POLICY` rejects it as a password."),
     Setting("HASH_THREADS", integer(1, 256), None,
         "Number of passwords that a worker hashes at once. Defaults to the number of cores "
         "divided by the number of workers."),

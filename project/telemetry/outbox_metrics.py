@@ -1,7 +1,8 @@
-"""The metrics of the outbox: what waits, what was tried, and what became of it."""
+"""The metrics of mail: waiting messages, delivery attempts and outcomes, and one-time tokens."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -30,6 +31,9 @@ class OutboxMetrics:
             "users_outbox_transport_down", "Processes whose transport fails now.",
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
+        self._tokens = Counter(
+            "users_one_time_tokens", "One-time tokens.", ["purpose", "outcome"], registry=registry
+        )
         self._down.set(0)
         self._attempts.labels("data", "2xx")
         for kind in kinds:  # what appears with 1 has not grown, to Prometheus
@@ -45,6 +49,15 @@ class OutboxMetrics:
         self._done.labels(kind, outcome).inc()
         if outcome == "sent":
             self._delay.observe(seconds)
+
+    def create_tokens(self, purposes: Iterable[str], outcomes: Iterable[str]) -> None:
+        """Create the series of one-time tokens at 0: Prometheus sees no increase in a new one."""
+        for purpose, outcome in product(purposes, outcomes):
+            self._tokens.labels(purpose, outcome)
+
+    def count_token(self, purpose: str, outcome: str) -> None:
+        """Count a one-time token that was issued, used or rejected."""
+        self._tokens.labels(purpose, outcome).inc()
 
     def transport(self, is_down: bool) -> None:
         """Note whether the transport fails."""

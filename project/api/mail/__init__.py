@@ -11,6 +11,7 @@ from project.accounts.sessions import Principal
 from project.api.actor import actor
 from project.api.guard import authenticate, authenticate_if_sent
 from project.api.schemas import (
+    AlreadyVerifiedResponse,
     ConfirmResetRequest,
     ConfirmResetResponse,
     ConfirmVerificationRequest,
@@ -21,7 +22,7 @@ from project.api.schemas import (
     MailRequestedResponse,
     ResetPasswordRequest,
     StatusData,
-    VerificationResponse,
+    VerificationRequestedResponse,
 )
 from project.errors import (
     CodeInvalid,
@@ -65,15 +66,21 @@ def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse
 
 
 @mail_blueprint.post("/auth/email/verification")
-@responds(VerificationResponse, TooManyAttempts, status=202)
+@responds(
+    VerificationRequestedResponse,
+    TooManyAttempts,
+    status=202,
+    already_done=AlreadyVerifiedResponse,
+)
 @authenticate()
-def request_email_verification(principal: Principal) -> VerificationResponse:
-    """Send the verification mail again."""
+def request_email_verification(
+    principal: Principal,
+) -> VerificationRequestedResponse | AlreadyVerifiedResponse:
+    """Send the verification mail again; respond with 200 if the address is verified already."""
     requested = verification.request(principal, actor())
     if requested is None:
-        return VerificationResponse(message="Your address is verified.", data=None)
-    data = MailRequested(**asdict(requested))
-    return VerificationResponse(message="A mail is on its way.", data=data)
+        return AlreadyVerifiedResponse()
+    return VerificationRequestedResponse(data=MailRequested(**asdict(requested)))
 
 
 @mail_blueprint.post("/auth/email/verification/confirm")

@@ -22,6 +22,7 @@ from project.api.schemas.health import (
     ReadyResponse,
 )
 from project.api.schemas.mail import (
+    AlreadyVerifiedResponse,
     ChangePasswordRequest,
     ChangePasswordResponse,
     ConfirmResetRequest,
@@ -31,6 +32,7 @@ from project.api.schemas.mail import (
     DevMail,
     DevMailRequest,
     DevMailResponse,
+    DevMails,
     DisownRequest,
     DisownResponse,
     FeaturesData,
@@ -38,7 +40,7 @@ from project.api.schemas.mail import (
     MailRequested,
     MailRequestedResponse,
     ResetPasswordRequest,
-    VerificationResponse,
+    VerificationRequestedResponse,
 )
 from project.api.schemas.services import (
     FeedRequest,
@@ -74,6 +76,7 @@ from project.api.schemas.users import (
 __all__ = [
     "AddUserResponse",
     "AliveResponse",
+    "AlreadyVerifiedResponse",
     "ChangePasswordRequest",
     "ChangePasswordResponse",
     "ConfirmResetRequest",
@@ -83,6 +86,7 @@ __all__ = [
     "DevMail",
     "DevMailRequest",
     "DevMailResponse",
+    "DevMails",
     "DeviceTokenResponse",
     "DisownRequest",
     "DisownResponse",
@@ -127,5 +131,5 @@ __all__ = [
     "UserList",
     "UserListResponse",
     "UserResponse",
-    "VerificationResponse",
+    "VerificationRequestedResponse",
 ]

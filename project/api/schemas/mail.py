@@ -51,11 +51,18 @@ class MailRequestedResponse(SuccessResponse):
     data: MailRequested
 
 
-class VerificationResponse(SuccessResponse):
-    """The mail is on its way; `data` is null where the address is verified already."""
+class VerificationRequestedResponse(SuccessResponse):
+    """The verification mail will be sent."""
 
-    message: Literal["A mail is on its way.", "Your address is verified."]
-    data: MailRequested | None
+    message: Literal["A mail is on its way."] = "A mail is on its way."
+    data: MailRequested
+
+
+class AlreadyVerifiedResponse(SuccessResponse):
+    """The address is verified already, so no mail is sent."""
+
+    message: Literal["Your address is verified."] = "Your address is verified."
+    data: None = None
 
 
 class ConfirmResetRequest(Request):
@@ -149,7 +156,13 @@ class DevMail(BaseModel):
     link: str | None
 
 
-class DevMailResponse(SuccessResponse):
+class DevMails(BaseModel):
     """Mails, newest first."""
 
-    data: list[DevMail]
+    messages: list[DevMail]
+
+
+class DevMailResponse(SuccessResponse):
+    """The mails in the mail folder."""
+
+    data: DevMails

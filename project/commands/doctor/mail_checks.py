@@ -29,9 +29,9 @@ def mail() -> Finding:
             "MAIL_URL is none: no mail is sent, and nobody can reset a password",
             "set MAIL_URL, MAIL_FROM and FRONTEND_URL; docs/mail.md shows how",
         )
-    by = "the workers" if config["MAIL_DELIVERY"] == "workers" else "manage.py deliver"
     only = f", only to {', '.join(config['MAIL_ONLY_TO'])}" if config["MAIL_ONLY_TO"] else ""
-    return ok(f"{url} as {config['MAIL_FROM']}{only}, delivered by {by}")
+    links = f"links to {config['FRONTEND_URL']}"
+    return ok(f"{url} as {config['MAIL_FROM']}{only}, {links}, delivered by {_deliverer()}")
 
 
 def mail_folder() -> Finding:
@@ -49,20 +49,21 @@ def mail_server() -> Finding:
     """Connect to the mail server, stage by stage up to MAIL FROM, without sending mail."""
     if not _url().is_smtp:
         return ok(NOT_SMTP)
-    timed = []
+    stages = []
+    trial = delivery.module("trial")
     try:
-        for stage, seconds in delivery.module("trial").connection_stages(current_app):
-            timed.append(f"{stage} {seconds * 1000:.0f} ms")
+        for stage, seconds in trial.connection_stages(current_app):
+            stages.append(f"{stage} {seconds * 1000:.0f} ms")
+        days = trial.certificate_days(current_app)
     except TransportDown as failure:
-        return error(
-            f"{', '.join([*timed, ''])}then {failure.stage} fails: {failure.reason}",
-            "docs/mail.md has what to do for each stage",
-        )
-    days = delivery.module("trial").certificate_days(current_app)
-    found = ", ".join(timed)
-    if days is not None and days < FEW_DAYS:
-        return warning(f"{found}; its certificate ends in {days} days", "have it renewed")
-    return ok(found)
+        failed = f"{failure.stage} failed: {failure.reason}"
+        remedy = f"see the stage `{failure.stage}` under Troubleshooting in docs/mail.md"
+        return error(", ".join([*stages, failed]), remedy)
+    found = ", ".join(stages)
+    if days is None:
+        return ok(found)
+    found += f"; the certificate expires in {days} days"
+    return warning(found, "renew the certificate") if days < FEW_DAYS else ok(found)
 
 
 def mail_templates() -> Finding:
@@ -72,10 +73,10 @@ def mail_templates() -> Finding:
     faults = delivery.module("trial").template_faults(current_app)
     if faults:
         return warning(
-            f"broken, ours are used instead: {'; '.join(faults)}",
-            "mend the templates in MAIL_TEMPLATES; `mail_preview` prints one",
+            f"broken, the built-in templates are used instead: {'; '.join(faults)}",
+            "correct the templates in MAIL_TEMPLATES; `mail_preview` prints a mail",
         )
-    return ok("every kind can be rendered in every language")
+    return ok("every kind of mail can be rendered in every language")
 
 
 def mail_domain() -> Finding:
@@ -83,11 +84,17 @@ def mail_domain() -> Finding:
     if not _url().is_smtp:
         return ok(NOT_SMTP)
     domain = current_app.config["MAIL_FROM"].domain
-    lacking = delivery.module("trial").domain_faults(domain)
-    if lacking:
-        remedy = "publish them; docs/mail.md shows how"
-        return warning(f"{domain} has no record of {' and '.join(lacking)}", remedy)
-    return ok(f"{domain} has SPF and DMARC")
+    try:
+        missing = delivery.module("trial").missing_records(domain)
+    except OSError as failure:
+        return warning(
+            f"the records of {domain} cannot be looked up ({failure.strerror})",
+            "check the DNS resolver of this machine",
+        )
+    if missing:
+        found = f"{domain} has no {' and no '.join(missing)} record: mail may be treated as spam"
+        return warning(found, "publish the records; see DNS records in docs/mail.md")
+    return ok(f"{domain} has SPF and DMARC records")
 
 
 def outbox() -> Finding:
@@ -97,12 +104,17 @@ def outbox() -> Finding:
     overdue = messages.overdue()
     has_failed = (Outbox.outcome == Outcome.FAILED, Outbox.done_at > utcnow() - RECENT)
     failed = len(messages.listed(*has_failed, limit=MAX_COUNTED))
-    found = f"{sum(messages.pending().values())} wait, {failed} failed within a day"
+    waiting = sum(messages.pending().values())
+    found = f"{waiting} waiting, {failed} failed within a day, delivered by {_deliverer()}"
     if overdue > OVERDUE:
-        by = "the workers" if current_app.config["MAIL_DELIVERY"] == "workers" else "deliver"
-        waits = f"{found}; the oldest has been due for {overdue.total_seconds():.0f} s"
-        return error(waits, f"see that {by} runs, and what `mail_server` says above")
-    return warning(found, "`outbox --failed` has the reasons") if failed else ok(found)
+        found += f"; the oldest has been due for {overdue.total_seconds():.0f} s"
+        return error(found, "check `mail_server` above, and that the delivery runs")
+    return warning(found, "`outbox --failed` lists the reasons") if failed else ok(found)
+
+
+def _deliverer() -> str:
+    is_by_workers = current_app.config["MAIL_DELIVERY"] == "workers"
+    return "the workers" if is_by_workers else "manage.py deliver"
 
 
 def _url() -> MailURL:

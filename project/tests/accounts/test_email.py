@@ -1,21 +1,26 @@
 """Verifying an address, notices, and what is served with and without mail; through HTTP."""
 
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from flask import Flask
 
+from project.accounts import one_time_tokens
 from project.accounts.throttle import policies
-from project.api import features
+from project.api import dev_mail, features
 from project.clock import utcnow
-from project.extensions import db
+from project.errors import CodeInvalid
+from project.extensions import db, transaction
 from project.models import OneTimeToken, Outbox, User
 from project.security.rate_limit import Limit
 from project.settings.mail_parsers import FOLDER, NO_MAIL
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
 from project.tests.support.mailbox import MailboxCase
+from project.tests.support.scraping import DIGEST, scrape
 from project.tests.utils import PASSWORD, InProcess, Reply
 
 EMAIL = "michael@example.com"
@@ -53,7 +58,14 @@ class TestVerification(MailboxCase):
         self.assertTrue(body["data"]["email_verified"])
         self.assertTrue(self.is_verified())
         again = self.caller.post("/auth/email/verification", token=self.token)
-        self.assertIsNone(self.assert_success(again, 202, "Your address is verified.")["data"])
+        self.assertIsNone(self.assert_success(again, 200, "Your address is verified.")["data"])
+
+    def test_both_responses_to_a_request_are_documented(self) -> None:
+        path = self.caller.get("/openapi.json").body["paths"]["/auth/email/verification"]
+        responses = path["post"]["responses"]
+        for status, name in (("200", "AlreadyVerified"), ("202", "VerificationRequested")):
+            schema = responses[status]["content"]["application/json"]["schema"]
+            self.assertEqual(schema, {"$ref": f"#/components/schemas/{name}Response"})
 
     def test_the_link_takes_the_password(self) -> None:
         token = self.token_of(self.mail("email_verification")["link"])
@@ -111,7 +123,7 @@ class TestVerification(MailboxCase):
         self.assertEqual(statuses, [201] * 4)
         with few, mock.patch.dict(self.app.config, THROTTLE_ENABLED=True):
             self.deliver()
-        self.assertEqual(len(self.caller.get("/auth/dev/mail").body["data"]), 2)
+        self.assertEqual(len(self.caller.get("/auth/dev/mail").body["data"]["messages"]), 2)
 
     def test_other_services_see_it(self) -> None:
         forward = self.caller.get("/auth/forward", self.token)
@@ -175,6 +187,45 @@ class TestNotices(MailboxCase):
         self.assertIn("Passwort", self.mail("password_reset")["subject"])
 
 
+class TestTokenMetrics(MailboxCase):
+    """The metric of one-time tokens."""
+
+    overrides: ClassVar[dict[str, object]] = {"METRICS_TOKEN": DIGEST}
+
+    def counted(self, purpose: str) -> dict[str, float]:
+        """Return how many tokens of this purpose were issued, used and rejected."""
+        output = scrape(self.caller)
+        return {
+            outcome: output.value("users_one_time_tokens_total", purpose=purpose, outcome=outcome)
+            for outcome in one_time_tokens.OUTCOMES
+        }
+
+    def test_tokens_are_counted_by_purpose_and_outcome(self) -> None:
+        purposes = ("email_verification", "disown_email_verification")
+        before = [self.counted(purpose) for purpose in purposes]
+        token = self.caller.register("michael", EMAIL, PASSWORD).body["auth_token"]
+        code = self.mail("email_verification")["code"]
+        for typed, status in (("BBBB-BBBB", 400), (code, 200), (code, 400)):
+            self.assertEqual(self.caller.post(CONFIRM, {"code": typed}, token).status, status)
+        link = {"token": "A" * 43, "password": PASSWORD}
+        self.assertEqual(self.caller.post(CONFIRM, link).status, 400)
+        grown = [
+            [self.counted(purpose)[outcome] - count for outcome, count in counts.items()]
+            for purpose, counts in zip(purposes, before, strict=True)
+        ]
+        self.assertEqual(grown, [[1, 1, 3], [1, 0, 0]])
+
+    def test_a_token_that_is_rolled_back_is_not_counted(self) -> None:
+        before = self.counted("password_reset")
+        with self.app.app_context():
+            with suppress(CodeInvalid), transaction():
+                one_time_tokens.issue("password_reset", EMAIL, timedelta(minutes=1))
+                raise CodeInvalid
+            with transaction():
+                pass
+        self.assertEqual(self.counted("password_reset"), before)
+
+
 class TestFeatures(MailboxCase):
     """GET /auth/features and /auth/dev/mail."""
 
@@ -196,6 +247,24 @@ class TestFeatures(MailboxCase):
         page = self.caller.get("/auth/dev/mail", Accept="text/html")
         self.assertEqual(page.headers["Content-Type"], "text/html; charset=utf-8")
         self.assertIn(b"/reset-password?token=", page.raw)
+        document = self.caller.get("/openapi.json").body["paths"]["/auth/dev/mail"]["get"]
+        schema = {"$ref": "#/components/schemas/DevMailResponse"}
+        content = {"application/json": {"schema": schema}, "text/html": {"schema": {}}}
+        self.assertEqual(document["responses"]["200"]["content"], content)
+        for asset in ("mail.css", "mail.js"):
+            self.assertEqual(self.caller.get(f"/auth/dev/mail/{asset}").status, 200)
+        self.assertEqual(self.caller.get("/auth/dev/mail/mail.html").status, 404)
+
+    def test_the_page_has_the_forms_whose_routes_are_served(self) -> None:
+        app = Flask("project")
+        app.register_blueprint(dev_mail.dev_mail_blueprint)
+        app.config["INSTANCE_PATH"] = "/nowhere"
+        for form in dev_mail.FORMS[:3]:
+            app.add_url_rule(form.path, form.page, methods=["POST"])
+        page = app.test_client().get("/auth/dev/mail", headers={"Accept": "text/html"}).text
+        self.assertEqual(
+            [f'id="{form.page}"' in page for form in dev_mail.FORMS], [True] * 3 + [False] * 3
+        )
 
 
 class TestWithoutMail(BaseTestCase):

@@ -179,7 +179,7 @@ class TestReset(MailboxCase):
     def all_mails(self) -> list[Any]:
         """Deliver what is due; return all mail."""
         self.deliver()
-        data: list[Any] = self.caller.get("/auth/dev/mail").body["data"]
+        data: list[Any] = self.caller.get("/auth/dev/mail").body["data"]["messages"]
         return data
 
     def test_mail_goes_to_the_stored_address(self) -> None:

@@ -1,6 +1,7 @@
-"""The stand-in of the verifier for the tests of other services."""
+"""The stand-in of the verifier for the tests of other services, and the reader of sent mail."""
 
 import re
+import threading
 from datetime import timedelta
 from unittest import TestCase
 
@@ -8,9 +9,12 @@ import pytest
 from flask import Flask
 from users_client import ServiceUnavailable, TokenRejected, UserPrincipal
 from users_client.flask import requires_admin
-from users_client.testing import FakeVerifier
+from users_client.testing import FakeVerifier, Mailbox
+from werkzeug.serving import make_server
 
+from project.tests.support.mailbox import MailboxCase
 from project.tests.support.paths import ROOT
+from project.tests.utils import PASSWORD
 
 PAGE = (ROOT / "clients" / "python" / "README.md").read_text()
 
@@ -63,3 +67,32 @@ class TestFakeVerifier(TestCase):
 
         field = {"Authorization": f"Bearer {self.verifier.add_user('eve', admin=True)}"}
         self.assertEqual(app.test_client().get("/", headers=field).text, "eve")
+
+
+class TestMailbox(MailboxCase):
+    """Reads what the service has sent."""
+
+    def mailbox(self, path: str = "") -> Mailbox:
+        """Return a mailbox of this test's service."""
+        server = make_server("127.0.0.1", 0, self.app)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        mailbox = Mailbox(f"http://127.0.0.1:{server.port}{path}")
+        for end in (thread.join, server.server_close, server.shutdown, mailbox.close):
+            self.addCleanup(end)
+        return mailbox
+
+    def test_it_waits_for_a_mail(self) -> None:
+        self.caller.register("michael", "michael+1@example.com", PASSWORD)
+        self.caller.post("/auth/password/reset", {"email": "michael+1@example.com"})
+        self.deliver()
+        mailbox = self.mailbox()
+        mail = mailbox.wait_for("michael+1@example.com", "email_verification")
+        self.assertEqual(mail.code, self.mail(mail.kind, mail.to)["code"])
+        self.assertEqual(mailbox.wait_for(mail.to).kind, "password_reset")
+        with self.assertRaises(TimeoutError):
+            mailbox.wait_for("other@example.com", timeout=0.2)
+
+    def test_without_the_mail_folder(self) -> None:
+        with self.assertRaises(ServiceUnavailable):
+            self.mailbox("/elsewhere").wait_for("ada@example.com")

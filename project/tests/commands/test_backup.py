@@ -6,17 +6,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from unittest import TestCase
 
 import pytest
 from flask import Flask
 
-from project.accounts import sessions
+from project.accounts import outbox, sessions
 from project.accounts.actors import COMMAND
+from project.clock import utcnow
 from project.commands import backup
 from project.extensions import db
-from project.models import Revocation
+from project.models import Outbox, Revocation
 from project.serving import shared_secret
 from project.tests import utils
 from project.tests.support import databases, servers
@@ -196,6 +198,22 @@ class TestBackup(TestCase):
             db.session.commit()
             backup.restore(str(self.copy), yes=True)
             self.assertEqual(shared_secret.recorded(), (before[0], "next"))
+
+    def test_a_restore_sends_no_mail_unless_it_is_kept(self) -> None:
+        with self.app.app_context():
+            outbox.queue(
+                "mail.password_changed", recipient="ada@example.com", language="en", payload={},
+                expires_at=utcnow(),
+            )  # fmt: skip
+            db.session.commit()
+            backup.backup(str(self.copy))
+            backup.restore(str(self.copy), yes=True)
+            cancelled = db.session.scalars(db.select(Outbox)).one()
+            self.assertEqual((cancelled.outcome, cancelled.recipient), ("cancelled", None))
+            self.assertLess(abs(utcnow() - cancelled.done_at), timedelta(minutes=1))
+            db.session.rollback()
+            backup.restore(str(self.copy), yes=True, keep_mail=True)
+            self.assertEqual(outbox.pending(), {"mail.password_changed": 1})
 
     def end_a_session(self) -> int:
         """Open a session and end it; return its number in the feed."""

@@ -1,5 +1,6 @@
 """The mails: header fields, parts, languages, and templates of the operator's."""
 
+import itertools
 import re
 import tempfile
 from datetime import UTC, datetime
@@ -68,6 +69,18 @@ class TestMails(DeliveryCase):
                         self.assertEqual(CODE in text, kind.has_code)
                         self.assertEqual(link in text, bool(kind.page))
                         self.assertEqual(disown in text, kind.has_disown_link)
+
+    def test_every_link_is_a_button_in_the_language_of_the_mail(self) -> None:
+        labels: dict[str, set[str]] = {}
+        for kind, language in itertools.product(KINDS.values(), LANGUAGES):
+            html = part(self.sent(kind.name, language), "html")
+            links = re.findall(r'<a href="([^"]+)" [^>]+>([^<]+)</a>', html)
+            buttons = [(link, label) for link, label in links if link != label]
+            self.assertEqual(len(buttons), bool(kind.page) + kind.has_disown_link, kind.name)
+            self.assertEqual([link for link, _ in buttons], list(dict(links)))
+            labels.setdefault(language, set()).update(label for _, label in buttons)
+        self.assertEqual([len(labels[language]) for language in LANGUAGES], [6] * len(LANGUAGES))
+        self.assertFalse(set.intersection(*labels.values()))
 
     def test_html_has_nothing_from_elsewhere(self) -> None:
         for kind in KINDS:
@@ -150,10 +163,13 @@ class TestOperatorsTemplates(DeliveryCase):
 
     def test_it_may_add_a_language(self) -> None:
         (self.folder / "fr").mkdir()
-        self.write("fr/email_login.txt", "Bonjour\n\n{{ code }}")
+        self.write("fr/email_login.txt", "Bonjour\n\n{{ code }}\n\n{{ link }}")
         self.queue(kind="email_login", language="fr")
         self.deliver(1)
-        self.assertEqual(self.server.received[-1].parsed["Subject"], "Bonjour")
+        mail = self.server.received[-1].parsed
+        self.assertEqual(mail["Subject"], "Bonjour")
+        ((link, text),) = re.findall(r'<a href="([^"]+)"[^>]+>([^<]+)</a>', part(mail, "html"))
+        self.assertEqual(link, text)
 
     def test_a_broken_one_is_replaced_by_ours_and_reported_once(self) -> None:
         for broken in (

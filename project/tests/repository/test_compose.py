@@ -92,6 +92,22 @@ class TestCompose(TestCase):
         outside = [name for name, one in self.services.items() if "edge" in one["networks"]]
         self.assertEqual(outside, ["users-proxy"])
 
+    def test_the_servers_reach_a_mail_server(self) -> None:
+        networks = yaml.safe_load((FOLDER / "compose.yml").read_text())["networks"]
+        has_route = {
+            name for name, network in networks.items() if not (network or {}).get("internal")
+        }
+        self.assertEqual(has_route, {"edge", "outside"})
+        joined = [name for name, one in self.services.items() if "outside" in one["networks"]]
+        self.assertEqual(joined, ["users-service"])
+
+    def test_mail_is_off_until_it_is_set_up(self) -> None:
+        for file in FILES:
+            environment = {
+                name: settings(file)[name] for name in ("MAIL_URL", "MAIL_FROM", "FRONTEND_URL")
+            }
+            self.assertEqual(environment, {name: f"${{{name}:-}}" for name in environment})
+
     def test_the_proxy_reads_the_file_and_listens_where_it_is_published(self) -> None:
         source, target, _ = self.proxy["volumes"][0].split(":")
         self.assertEqual((FOLDER / source, target), (NGINX_CONF, "/etc/nginx/nginx.conf"))

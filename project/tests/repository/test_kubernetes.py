@@ -95,12 +95,19 @@ class TestTogether(ManifestsCase):
                 self.assertIn((names[kind], of["name"]), self.objects)
             self.assertIn(("ServiceAccount", pod["spec"]["serviceAccountName"]), self.objects)
 
-    def test_the_network_lets_out_to_names_and_the_database_alone(self) -> None:
+    def test_every_pod_reaches_names_and_the_database_alone(self) -> None:
         policy = self.objects["NetworkPolicy", "users"]["spec"]
         self.assertEqual((policy["podSelector"], policy.get("ingress")), ({}, None))
         self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
         ports = {one["port"] for rule in policy["egress"] for one in rule["ports"]}
         self.assertEqual(ports, {53, 5432})
+
+    def test_the_servers_alone_reach_a_mail_server(self) -> None:
+        policy = self.objects["NetworkPolicy", "users-server"]["spec"]
+        self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
+        (rule,) = policy["egress"]
+        ports = [(one["port"], one["protocol"]) for one in rule["ports"]]
+        self.assertEqual((ports, rule.get("to")), ([(465, "TCP"), (587, "TCP")], None))
 
     def test_the_products_services_can_connect_where_both_labels_are_set(self) -> None:
         (rule,) = self.objects["NetworkPolicy", "users-server"]["spec"]["ingress"]

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
+from project.clock import utcnow
 from project.tests import utils
 from project.tests.base import BaseTestCase
 from project.tests.support import databases, proxies, servers
@@ -67,6 +68,7 @@ class ForwardAuthCase(BaseTestCase):
     on_its_database: ClassVar[Flask]
     users: ClassVar[str]
     user_id: ClassVar[int]
+    unverified_id: ClassVar[int]
     log: ClassVar[list[str]]
     proxy: ClassVar[OverHTTP]
 
@@ -76,12 +78,15 @@ class ForwardAuthCase(BaseTestCase):
         super().setUpClass()
         database = databases.new_database()
         cls.on_its_database = databases.new_app(database)
-        settings = servers.environment(database, TRUSTED_PROXIES="127.0.0.1")
+        settings = servers.environment(
+            database, TRUSTED_PROXIES="127.0.0.1", EMAIL_VERIFICATION="required"
+        )
         cls.users, cls.log = cls.enterClassContext(servers.started("granian", settings))
         upstream = cls.enterClassContext(proxies.upstream())
         cls.proxy = OverHTTP(cls.enterClassContext(cls.proxied(cls.users, upstream)))
         with cls.on_its_database.app_context():
-            cls.user_id = utils.add_user("名", "ada@example.com").id
+            cls.user_id = utils.add_user("名", "ada@example.com", email_verified_at=utcnow()).id
+            cls.unverified_id = utils.add_user().id
 
     def setUp(self) -> None:
         """Open a session."""
@@ -102,7 +107,7 @@ class ForwardAuthCase(BaseTestCase):
                 "x-auth-user-id": [str(self.user_id)],
                 "x-auth-username": ["%E5%90%8D"],
                 "x-auth-email": ["ada@example.com"],
-                "x-auth-email-verified": ["false"],
+                "x-auth-email-verified": ["true"],
                 "x-auth-admin": ["false"],
             },
         )
@@ -133,6 +138,10 @@ class ForwardAuthCase(BaseTestCase):
         stopped = self.proxy.get("/anything", self.token)
         self.assertEqual(stopped.status, 401)
         self.assertIn('error="invalid_token"', stopped.headers["WWW-Authenticate"])
+
+    def test_a_user_with_an_unverified_address_is_stopped_with_403(self) -> None:
+        stopped = self.proxy.get("/anything", self.add_token(self.unverified_id))
+        self.assertEqual(stopped.status, 403)
 
     def test_the_service_sees_the_address_that_the_proxy_saw(self) -> None:
         for spelled, named in itertools.product(SPELLINGS, ("close", "X-Forwarded-For")):

@@ -27,7 +27,7 @@ class MailboxCase(BaseTestCase):
     def mails(self, to: str = "michael@example.com") -> list[Any]:
         """Deliver what is due; return the mails of an address, newest first."""
         self.deliver()
-        data: list[Any] = self.caller.get(f"/auth/dev/mail?to={quote(to)}").body["data"]
+        data: list[Any] = self.caller.get(f"/auth/dev/mail?to={quote(to)}").body["data"]["messages"]
         return data
 
     def mail(self, kind: str, to: str = "michael@example.com") -> Any:
