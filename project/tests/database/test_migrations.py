@@ -73,7 +73,7 @@ class TestMigrations(BaseTestCase):
                 )
                 for _ in range(5)
             ]
-            said = [process.communicate(timeout=60)[0].decode() for process in started]
+            said = [process.communicate(timeout=100)[0].decode() for process in started]
         self.assertEqual([process.returncode for process in started], [0] * 5, said)
         self.assertEqual(sum("Applied 0001" in text for text in said), 1, said)
         for text in said:
