@@ -57,9 +57,17 @@ def reserve(folder: Path, process: int) -> None:
 
 
 def _reserve(file: Path, size: int) -> None:
-    with file.open("ab") as opened:
-        if sys.platform == "linux":
-            os.posix_fallocate(opened.fileno(), 0, size)
+    """Create a file with its full size. A scrape cannot read a file that is still empty."""
+    if file.exists():
+        return
+    unfinished = file.with_suffix(".new")
+    try:
+        with unfinished.open("wb") as opened:
+            if sys.platform == "linux":
+                os.posix_fallocate(opened.fileno(), 0, size)
+        unfinished.rename(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _check_space(folder: Path) -> None:
