@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Route, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = [
@@ -18,6 +18,8 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+TIMEOUT = 60_000
+"""Milliseconds to wait for an element, for a busy machine."""
 
 
 @contextmanager
@@ -30,9 +32,11 @@ def page_of(served: str) -> Iterator[Page]:
         if "CI" in os.environ:
             pytest.fail("chromium is not installed, and this is CI")
         pytest.skip("CHROMIUM IS NOT INSTALLED: the page is not tested in a browser")
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         page = browser.new_page(viewport={"width": 1280, "height": 1600})
+        page.set_default_timeout(TIMEOUT)
         complaints = _watch(page, served)
         yield page
         browser.close()
