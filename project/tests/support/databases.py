@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import flask_migrate
 from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import URL, create_engine, make_url, text
 
 from project import create_app
 from project.database.url import database_url
@@ -38,12 +38,12 @@ def new_database() -> str:
 
 def new_app(url: str | None = None, **overrides: object) -> Flask:
     """Create an app in the testing configuration; migrate its database."""
-    url = url or new_database()
-    file = Path(make_url(url).database or "")
-    if url.startswith("sqlite:") and not file.exists():
+    app = bare_app(url or new_database(), **overrides)
+    database: URL = app.config["SQLALCHEMY_DATABASE_URI"]
+    file = Path(database.database or "")
+    if database.get_backend_name() == "sqlite" and not file.exists():
         shutil.copy(_migrated_file(), file)
-        return bare_app(url, **overrides)
-    app = bare_app(url, **overrides)
+        return app
     with app.app_context():
         flask_migrate.upgrade()
     return app
