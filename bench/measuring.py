@@ -114,7 +114,7 @@ def compute_measurement(load: Load, before: Usage, after: Usage) -> Measurement:
 
 
 def measure_quietly(work: Callable[[], Figures], tries: int) -> Figures:
-    """Repeat a measurement while other processes are busy; return the one with the least of it."""
+    """Repeat a measurement while other processes are busy; return the least disturbed one."""
     found = work()
     while found["foreign"] > MAX_FOREIGN and tries > 1:
         tries -= 1
@@ -125,7 +125,7 @@ def measure_quietly(work: Callable[[], Figures], tries: int) -> Figures:
 def measure_in_turn(
     works: Mapping[str, Callable[[], Figures]], plan: Plan
 ) -> tuple[dict[str, Row], dict[str, str]]:
-    """Measure each of these in every round; return the rows, and the reasons of failures.
+    """Measure each contestant in every round; return the rows, and the reasons for failures.
 
     A contestant that fails once is not measured again.
     """

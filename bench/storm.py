@@ -1,4 +1,4 @@
-"""A storm of logins at the full cost, and its effect on the latency of a status.
+"""A storm of logins at cost 12, and its effect on the latency of a status.
 
 Clients log in without pause, and after a 503 wait as its Retry-After states. Meanwhile readers
 request a status twenty times a second each, before and during the storm. Two workers share both

@@ -106,7 +106,7 @@ class FlaskSecurity(FlaskContestant):
         return post("/register", {"email": account.email, "password": account.password})
 
     def login(self, account: Account) -> Call:
-        """Return the request that logs in, with the parameter that asks for a token."""
+        """Return the request that logs in, with the parameter that requests a token."""
         payload = {"email": account.email, "password": account.password}
         return post("/login?include_auth_token", payload)
 

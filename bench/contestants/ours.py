@@ -123,11 +123,11 @@ class BareFlask(Contestant):
         return argv, {"PYTHONPATH": str(ROOT)}
 
     def register(self, account: Account) -> Call:
-        """Return the one request that there is."""
+        """Return the only request."""
         return Call("GET", "/", {})
 
     def login(self, account: Account) -> Call:
-        """Return the one request that there is."""
+        """Return the only request."""
         return Call("GET", "/", {})
 
     def status(self, tokens: Tokens) -> Call:
@@ -135,7 +135,7 @@ class BareFlask(Contestant):
         return Call("GET", "/", bearer(tokens.access))
 
     def logout(self, tokens: Tokens) -> Call:
-        """Return the one request that there is."""
+        """Return the only request."""
         return Call("GET", "/", {})
 
     def tokens(self, status: int, headers: Mapping[str, str], body: bytes) -> Tokens:

@@ -14,8 +14,8 @@ SQLITE_LOCK_TIMEOUT = 1.5
 """Seconds to wait for another connection's write lock on an SQLite file."""
 
 MARGIN = timedelta(seconds=0.5)
-"""How much longer a request waits than the statement time-out: PostgreSQL's own cancellation should
-come first, since it keeps the connection."""
+"""Time by which a request's limit exceeds the statement time-out: PostgreSQL's own cancellation
+should come first, since it keeps the connection."""
 
 MAX_TIMEOUT = timedelta(hours=1)
 """Upper bound of each time-out: PostgreSQL and poll() count milliseconds in 32 bits."""

@@ -1,4 +1,4 @@
-"""The Flask class of the service, which responds with JSON alone."""
+"""The Flask class of the service, which responds with JSON only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ class JSONResponse(Response):
     default_mimetype = "application/json"
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        """Return the header fields; those of a 200 need no correction, and so no copy."""
+        """Return the header fields. Those of a 200 need no correction, so they are not copied."""
         return self.headers if self.status_code == 200 else super().get_wsgi_headers(environ)
 
 
@@ -40,7 +40,7 @@ class MethodRule(Rule):
 
 
 class UsersService(Flask):
-    """A Flask app whose own responses, too, are the JSON envelope."""
+    """A Flask app whose own responses have the JSON envelope too."""
 
     response_class = JSONResponse
     url_rule_class = MethodRule

@@ -1,4 +1,4 @@
-"""CORS: which web pages of other origins may call the service (Fetch standard, section 3.2)."""
+"""CORS: permission for pages of other origins to call the service (Fetch standard, section 3.2)."""
 
 import re
 
@@ -37,7 +37,7 @@ def init_app(app: Flask) -> None:
 
 
 def vary_by_origin(response: Response) -> Response:
-    """Add `Vary: Origin`, so that a cache keeps the response for one origin alone.
+    """Add `Vary: Origin`, so that a cache uses the response for one origin only.
 
     Flask-Cors adds it only for an allowed origin.
     """

@@ -35,7 +35,7 @@ HOOKS: tuple[Callable[[Flask], None], ...] = (
     access_log.init_app,  # measures the other hooks too, and logs the status that the client gets
     limit_database_time,  # outside the session, which may wait for the database when it closes
     db.init_app,  # closes the session
-    end_transactions,  # before the session is closed, so that a dead connection is no error
+    end_transactions,  # before the session is closed, so that a lost connection is no error
     cors.init_app,  # after the header fields, to which it adds its own
     headers.init_app,  # next to the view, whose own header fields take precedence
 )

@@ -1,6 +1,6 @@
 """Checks for guessable values of SECRET_KEY.
 
-No check can prove that a secret is random. These recognize what people type instead: placeholders,
+No check can prove that a secret is random. These recognize typical guessable values: placeholders,
 words, keyboard sequences and repetition. Random bytes in hexadecimal, Base64 or any other alphabet
 of sixteen characters or more pass.
 """
@@ -54,7 +54,7 @@ MIN_WORDS = 4
 
 
 def find_weakness(secret: str | None) -> str | None:
-    """Return why a secret is guessable, as a predicate like "is not set", or None if it is not."""
+    """Return a secret's weakness as a predicate, like "is not set", or None if it has none."""
     if not secret:
         return "is not set"
     return next((predicate for is_weak, predicate in CHECKS if is_weak(secret)), None)

@@ -1,4 +1,4 @@
-"""A JSON parser that rejects what RFC 8259 forbids and Python's own parser accepts."""
+"""A parser for strict JSON (RFC 8259); Python's own parser also accepts other texts."""
 
 import json
 

@@ -78,7 +78,7 @@ class Lingerer:
                     self._has_connections.clear()
 
     def _drain(self, connection: socket.socket) -> None:
-        """Discard data of the client; close the connection at its end, or after too much data."""
+        """Discard the client's data; close the connection at the end of it, or after too much."""
         if connection not in self._closing:  # it was closed to make room
             return
         deadline, drained = self._closing[connection]

@@ -38,14 +38,14 @@ class History:
     def supports(self, applied: set[str]) -> bool:
         """Return whether this version works on a schema with these migrations applied.
 
-        An unknown migration belongs to a newer version. During its deployment the previous version
-        has to go on serving.
+        An unknown migration belongs to a newer version, during whose deployment the previous
+        version must continue to serve.
         """
         return applied >= self.heads or bool(applied - self.known)
 
 
 def check(*, may_write: bool = True) -> None:
-    """Raise NotReady, SchemaBehind, SecretDiffers or Draining where the process is not ready.
+    """Raise NotReady, SchemaBehind, SecretDiffers or Draining if the process is not ready.
 
     A single statement tests the connection, and reads the schema's revision and the recorded
     secret. If none or a previous one is recorded, the first check also records the secret; the
@@ -66,7 +66,7 @@ def _check_secret(salt: str | None, fingerprint: str | None, may_write: bool) ->
         log.warning("not ready: the other servers have a different SECRET_KEY")
         raise SecretDiffers
     if may_write:
-        with suppress(SQLAlchemyError):  # a full disk, for example: reading goes on
+        with suppress(SQLAlchemyError):  # for example a full disk, on which reads still work
             shared.settle(salt, fingerprint)
 
 

@@ -1,7 +1,7 @@
 """The granian server, with draining before shutdown.
 
-On SIGTERM granian at once stops accepting connections and closes idle ones. A load balancer would
-notice only by failing requests.
+On SIGTERM granian immediately stops accepting connections and closes idle ones. A load balancer
+would notice only when requests fail.
 """
 
 import gc
@@ -21,7 +21,7 @@ from project.telemetry import logs
 
 
 class DrainingServer(MPServer):
-    """A server that after SIGTERM goes on serving for some seconds, reporting that it drains."""
+    """A server that continues to serve for some seconds after SIGTERM, and reports draining."""
 
     drain_seconds = 0.0
     is_terminated = False

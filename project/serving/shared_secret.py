@@ -3,9 +3,9 @@
 Servers with different secrets reject each other's tokens, so requests fail at random. The first
 server records the fingerprint of its SECRET_KEY in the database. A process agrees with it if its
 SECRET_KEY or one of its SECRET_KEY_FALLBACKS has that fingerprint. If only a fallback does, the
-secret is being rotated, and the process records the fingerprint of its own SECRET_KEY, once. The
-last process to restart thus leaves the new secret recorded, whatever the order of restarts, and
-previous and new processes do not overwrite each other's record again and again.
+secret is being rotated, and the process records the fingerprint of its own SECRET_KEY, once. So
+after the last restart the new secret is recorded, whatever the order of restarts, and previous and
+new processes do not overwrite each other's record repeatedly.
 """
 
 import logging

@@ -1,12 +1,12 @@
 """Closing of connections whose clients are too slow.
 
 Neither granian nor gunicorn has a deadline for receiving a body, or for a client to read its
-response. The kernel knows how long the server has sent no data on a connection (tcp(7), TCP_INFO).
-Once a second the reaper checks this idle time. On a connection that is idle for too long it shuts
-down the receiving side (shutdown(2)), which the server takes for the end of the client's data: an
-incomplete request fails, with `bad_request` if only its body is missing, and the connection is
-closed. A connection that is idle even longer has a response that its client does not read, and is
-aborted.
+response. The kernel records the time since the server last sent data on a connection (tcp(7),
+TCP_INFO). Once a second the reaper checks this idle time. If a connection is idle for too long, the
+reaper shuts down its receiving side (shutdown(2)). To the server this is the end of the client's
+data: an incomplete request fails, with `bad_request` if only its body is missing, and the server
+closes the connection. If a connection is idle even longer, its client does not read the response,
+and the reaper aborts the connection.
 
 TCP_INFO and /proc/self/fd exist on Linux only. On other systems no connection is checked.
 """

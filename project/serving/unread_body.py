@@ -1,9 +1,9 @@
 """Discarding of unread request bodies before the response is sent.
 
-The client can lose a response that is sent while it is still sending its body. The server then
+A response can get lost if it arrives while the client is still sending its body. The server then
 has to close the connection, since it does not know where the next request begins. Many clients send
-header fields and body separately, so this is common where a request is rejected before its body
-is read.
+header fields and body separately, so this is common for requests that are rejected before their
+body is read.
 """
 
 from contextlib import suppress

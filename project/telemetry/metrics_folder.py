@@ -21,7 +21,7 @@ PREFIX = "users-metrics-"
 FILE_SIZES = {"histogram": 1 << 21, "counter": 1 << 18, "gauge_livesum": 1 << 18}
 """Bytes reserved for each file of a process: more than the service's time series need."""
 MIN_STALE_SECONDS = 60.0
-"""Age from which a folder without a lock is stale, its server having ended without removing it."""
+"""Age from which a folder without a lock is stale: its server has ended without removing it."""
 
 
 def create() -> None:

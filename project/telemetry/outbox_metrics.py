@@ -13,14 +13,14 @@ DELAY_SECONDS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
 
 
 class OutboxMetrics:
-    """What this process delivers."""
+    """The metrics of the deliveries of this process."""
 
     def __init__(self, registry: CollectorRegistry, kinds: Iterable[str]) -> None:
         self._done = Counter(
-            "users_outbox_done", "Messages that are done.", ["kind", "outcome"], registry=registry
+            "users_outbox_done", "Finished messages.", ["kind", "outcome"], registry=registry
         )
         self._attempts = Counter(
-            "users_outbox_attempts", "Attempts to deliver a message.", ["stage", "class"],
+            "users_outbox_attempts", "Delivery attempts.", ["stage", "class"],
             registry=registry,
         )  # fmt: skip
         self._delay = Histogram(
@@ -28,7 +28,7 @@ class OutboxMetrics:
             buckets=DELAY_SECONDS, registry=registry,
         )  # fmt: skip
         self._down = Gauge(
-            "users_outbox_transport_down", "Processes whose transport fails now.",
+            "users_outbox_transport_down", "Processes that currently cannot send mail.",
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self._tokens = Counter(
@@ -36,16 +36,16 @@ class OutboxMetrics:
         )
         self._down.set(0)
         self._attempts.labels("data", "2xx")
-        for kind in kinds:  # what appears with 1 has not grown, to Prometheus
+        for kind in kinds:  # Prometheus sees no increase in a counter that first appears with 1
             for outcome in OUTCOMES:
                 self._done.labels(kind, outcome)
 
     def attempted(self, stage: str, code_class: str) -> None:
-        """Note an attempt: the stage at which it ended, and the class of the response."""
+        """Count an attempt by the stage at which it ended and the class of the response."""
         self._attempts.labels(stage, code_class).inc()
 
     def finished(self, kind: str, outcome: str, seconds: float) -> None:
-        """Note that a message is done, so long after it was queued."""
+        """Count a finished message; observe the time since it was queued if it was sent."""
         self._done.labels(kind, outcome).inc()
         if outcome == "sent":
             self._delay.observe(seconds)
@@ -60,26 +60,24 @@ class OutboxMetrics:
         self._tokens.labels(purpose, outcome).inc()
 
     def transport(self, is_down: bool) -> None:
-        """Note whether the transport fails."""
+        """Record whether the transport currently fails."""
         self._down.set(int(is_down))
 
 
 @dataclass(frozen=True, eq=False)
 class OutboxFacts(Collector):
-    """What waits in the outbox, whichever process reads it."""
+    """Metrics of the messages in the outbox, which are the same in every process."""
 
     waiting: Mapping[str, int]
     oldest_seconds: float
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
-        pending = GaugeMetricFamily(
-            "users_outbox_pending", "Messages that are not done.", labels=["kind"]
-        )
+        pending = GaugeMetricFamily("users_outbox_pending", "Waiting messages.", labels=["kind"])
         for kind, number in self.waiting.items():
             pending.add_metric([kind], number)
         yield pending
         yield GaugeMetricFamily(
-            "users_outbox_oldest_seconds", "Seconds the oldest message that is due has waited.",
+            "users_outbox_oldest_seconds", "Delay of the oldest message that is due, in seconds.",
             self.oldest_seconds,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The request id, which stands in the response and in every log line of a request."""
+"""The request id, which is in the response and in every log line of a request."""
 
 import re
 from uuid import uuid4

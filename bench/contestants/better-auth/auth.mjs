@@ -13,7 +13,7 @@ import { bearer } from "better-auth/plugins";
 import { Pool } from "pg";
 
 const cost = Number(process.env.BENCH_COST);
-// Requests are counted as in production, in memory, and never reached.
+// Requests are counted in memory, as in production; the limit is never reached.
 const beyondReach = { window: 10, max: Number.MAX_SAFE_INTEGER };
 
 export const auth = betterAuth({

@@ -31,7 +31,7 @@ class NewUser(serializers.ModelSerializer):
 
 
 class ShownUser(serializers.ModelSerializer):
-    """An account, as its owner sees it."""
+    """An account in the responses to its owner."""
 
     class Meta:
         """Its fields."""

@@ -54,7 +54,7 @@ class AccessToken(SQLAlchemyBaseAccessTokenTableUUID, Base):
 
 
 class UserRead(schemas.BaseUser[uuid.UUID]):
-    """An account, as its owner sees it."""
+    """An account in the responses to its owner."""
 
     username: str
 

@@ -78,7 +78,7 @@ class ServiceUnavailable(VerifierError):
     message = "Service unavailable. Try again later."
 
     def headers(self) -> dict[str, str]:
-        """Return when to try again, in seconds (RFC 9110, section 10.2.3)."""
+        """Return the Retry-After field, in seconds (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(RETRY_AFTER)}
 
 

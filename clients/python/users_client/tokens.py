@@ -1,6 +1,7 @@
 """A strict parser for JSON Web Tokens (RFC 7519), as in the users service itself.
 
-Parsing trusts nothing. The verifier then checks the signature, or sends the token to the service.
+The parser trusts no part of a token. The verifier then checks the signature, or sends the token to
+the service.
 """
 
 import base64
@@ -23,7 +24,7 @@ ISSUER_TYPE = "at+jwt"
 """The `typ` of a token that names its issuer (RFC 9068, section 2.1)."""
 TYPES = frozenset({"JWT", ISSUER_TYPE})
 MAX_CLOCK_SKEW = timedelta(seconds=60)
-"""How far the service's clock may be ahead."""
+"""Maximum by which the service's clock may be ahead."""
 
 # RFC 7515, section 7.1: three base64url segments, none of them empty.
 COMPACT_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)

@@ -30,11 +30,11 @@ class Verifier:
     """Verifies access tokens. One verifier serves all threads of a process.
 
     `url` is the users service, with a path if a proxy adds one. Without a `service_token` every
-    token is sent to the service. `algorithms` are those of the service: a token with another one
-    is rejected without a request. A logout takes effect after at most `poll_interval` seconds. If
-    the feed was last read more than `max_staleness` seconds ago, every token is sent to the
-    service. The first verification sends the first request. A forked process starts with its own
-    connections and thread.
+    token is sent to the service. `algorithms` are those of the service: a token with another
+    algorithm is rejected without a request. A logout takes effect after at most `poll_interval`
+    seconds. If the feed was last read more than `max_staleness` seconds ago, every token is sent to
+    the service. The first verification sends the first request. A forked process starts with its
+    own connections and thread.
 
     Raises ValueError for an invalid URL, service token, algorithm or time.
     """
@@ -64,7 +64,7 @@ class Verifier:
         _verifiers.add(self)
 
     def _init_process(self) -> None:
-        """Create what belongs to one process: connections, locks, and the thread."""
+        """Create the connections, locks and thread of this process."""
         self._service = Service(self._url)
         self._keys = KeySet(self._service, self._clock)
         token = self._service_token or ""

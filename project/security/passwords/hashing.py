@@ -7,7 +7,7 @@ import bcrypt
 from project.security import normalization
 
 MAX_PASSWORD = 1000
-"""Maximum length of a new password in characters; all of them count."""
+"""Maximum length of a new password in characters; the hash depends on all of them."""
 
 BCRYPT_HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""The verifier against the real service, with what it asks on the way noted."""
+"""The verifier against the real service, through a relay that records its requests."""
 
 import re
 from collections.abc import Callable
@@ -50,79 +50,79 @@ class ServedCase(BaseTestCase):
 
     def login(self) -> dict[str, Any]:
         """Log in; return the tokens."""
-        answer: dict[str, Any] = self.caller.login().body
-        return answer
+        tokens: dict[str, Any] = self.caller.login().body
+        return tokens
 
-    def assert_good(self, token: str) -> None:
+    def assert_accepted(self, token: str) -> None:
         """Assert that the verifier returns the claims of a token."""
-        said = jwt.decode(token, options={"verify_signature": False})
+        claims = jwt.decode(token, options={"verify_signature": False})
         principal = self.verifier.verify(token)
         self.assertEqual(
             [principal.user_id, principal.session_id, principal.token_id],
-            [self.user_id, said["sid"], said["jti"]],
+            [self.user_id, claims["sid"], claims["jti"]],
         )
         times = [int(moment.timestamp()) for moment in (principal.issued_at, principal.expires_at)]
-        self.assertEqual(times, [said["iat"], said["exp"]])
+        self.assertEqual(times, [claims["iat"], claims["exp"]])
 
-    def assert_token_refused(self, token: str, code: str) -> None:
+    def assert_token_rejected(self, token: str, code: str) -> None:
         """Assert that the verifier rejects a token with this code."""
         with self.assertRaises(TokenRejected) as caught:
             self.verifier.verify(token)
         self.assertEqual(caught.exception.code, code)
 
-    def times_asked(self, path: str) -> int:
+    def request_count(self, path: str) -> int:
         """Return the number of requests for a path."""
         return self.recorder.asked.count(path)
 
 
 class TestKeyPair(ServedCase):
-    """Tokens that everybody can verify."""
+    """Tokens signed by an ES256 key pair."""
 
     algorithm = "ES256"
 
-    def test_tokens_cost_no_request_and_what_ends_is_refused_at_the_next_poll(self) -> None:
+    def test_tokens_cost_no_request_and_ended_sessions_are_rejected_after_a_poll(self) -> None:
         ended, good = self.login(), self.login()
         for login in (ended, good) * 20:
-            self.assert_good(login["auth_token"])
-        self.assert_token_refused(good["refresh_token"], "token_invalid")
+            self.assert_accepted(login["auth_token"])
+        self.assert_token_rejected(good["refresh_token"], "token_invalid")
         self.caller.logout(ended["auth_token"])
         self.recorder.wait_for_poll()
-        self.assert_token_refused(ended["auth_token"], "session_ended")
-        self.assert_good(good["auth_token"])
+        self.assert_token_rejected(ended["auth_token"], "session_ended")
+        self.assert_accepted(good["auth_token"])
         with self.app.app_context():
             lifecycle.deactivate("michael@example.com")
         self.recorder.wait_for_poll()
-        self.assert_token_refused(good["auth_token"], "session_ended")
-        self.assertEqual((self.times_asked(KEYS), self.times_asked(STATUS)), (1, 0))
+        self.assert_token_rejected(good["auth_token"], "session_ended")
+        self.assertEqual((self.request_count(KEYS), self.request_count(STATUS)), (1, 0))
 
-    def test_a_new_key_is_known_at_once_and_a_retired_one_at_the_next_poll(self) -> None:
+    def test_a_new_key_is_accepted_at_once_and_a_retired_one_rejected_after_a_poll(self) -> None:
         old = self.login()["auth_token"]
-        self.assert_good(old)
+        self.assert_accepted(old)
         with self.app.app_context():
             source.current().signing_key()
             source.current().rotate(utcnow())
         new = self.login()["auth_token"]
         self.assertNotEqual(*map(kid_of, (old, new)))
-        self.assert_good(new)
-        self.assert_good(old)
+        self.assert_accepted(new)
+        self.assert_accepted(old)
         with self.app.app_context():
             signing_keys.retire(kid_of(old))
         self.recorder.wait_for_poll()
-        self.assert_token_refused(old, "token_invalid")
-        self.assert_good(new)
-        self.assertEqual((self.times_asked(KEYS), self.times_asked(STATUS)), (2, 0))
+        self.assert_token_rejected(old, "token_invalid")
+        self.assert_accepted(new)
+        self.assertEqual((self.request_count(KEYS), self.request_count(STATUS)), (2, 0))
 
-    def test_without_the_service_tokens_are_good_for_a_minute(self) -> None:
+    def test_during_an_outage_tokens_are_accepted_for_a_minute(self) -> None:
         token = self.login()["auth_token"]
-        self.assert_good(token)
+        self.assert_accepted(token)
         self.serving.close()
         self.clock.now += 60
-        self.assert_good(token)
+        self.assert_accepted(token)
         self.clock.now += 1
         with self.assertRaises(ServiceUnavailable):
             self.verifier.verify(token)
 
-    def test_another_library_verifies_as_the_page_says(self) -> None:
+    def test_the_example_with_pyjwt_verifies_tokens(self) -> None:
         shown = re.search(r"```python\n(import jwt\n.*?)```", PAGE, re.DOTALL)
         assert shown is not None
         names: dict[str, Callable[[str], dict[str, object]]] = {}
@@ -134,32 +134,32 @@ class TestKeyPair(ServedCase):
 
 
 class TestEdwardsKeyPair(ServedCase):
-    """The other algorithm."""
+    """Tokens signed by an EdDSA key pair."""
 
     algorithm = "EdDSA"
 
     def test_tokens_cost_no_request(self) -> None:
         login = self.login()
         for _ in range(20):
-            self.assert_good(login["auth_token"])
-        self.assert_token_refused(login["refresh_token"], "token_invalid")
-        self.assertEqual((self.times_asked(KEYS), self.times_asked(STATUS)), (1, 0))
+            self.assert_accepted(login["auth_token"])
+        self.assert_token_rejected(login["refresh_token"], "token_invalid")
+        self.assertEqual((self.request_count(KEYS), self.request_count(STATUS)), (1, 0))
 
 
 class TestSecret(ServedCase):
-    """Tokens that the service alone can verify."""
+    """Tokens signed with the secret, which only the service can verify."""
 
     algorithm = "HS256"
 
-    def test_the_service_is_asked_every_time(self) -> None:
+    def test_every_verification_sends_a_request(self) -> None:
         token, spare = self.login()["auth_token"], self.login()["auth_token"]
         for _ in range(3):
-            self.assert_good(token)
+            self.assert_accepted(token)
         self.caller.logout(token)
-        self.assert_token_refused(token, "session_ended")
+        self.assert_token_rejected(token, "session_ended")
         self.set_user(self.user_id, active=False)
-        self.assert_token_refused(spare, "user_inactive")
-        self.assertEqual((self.times_asked(FEED), self.times_asked(STATUS)), (0, 5))
+        self.assert_token_rejected(spare, "user_inactive")
+        self.assertEqual((self.request_count(FEED), self.request_count(STATUS)), (0, 5))
         self.serving.close()
         with self.assertRaises(ServiceUnavailable):
             self.verifier.verify(spare)

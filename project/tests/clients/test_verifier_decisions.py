@@ -1,4 +1,4 @@
-"""How the verifier decides, and what it does when it cannot."""
+"""The decisions of the verifier, with and without the service."""
 
 import json
 import os
@@ -34,41 +34,41 @@ from project.tests.utils import Reply
 
 
 class TestVerifier(FakeServiceCase):
-    """All of it together."""
+    """A verifier with a fake service."""
 
     def setUp(self) -> None:
         super().setUp()
         self.verifier = self.enterContext(self.new_verifier())
 
     def new_verifier(self, service_token: str | None = "abc", **changes: Any) -> Verifier:
-        """Return a verifier whose thread is in nobody's way."""
+        """Return a verifier whose thread polls too rarely to affect the test."""
         settings = {"poll_interval": 59.0} | changes
         return Verifier(self.recorder.url + "/", service_token, clock=self.clock, **settings)
 
     def error_of(self, token: str) -> str:
-        """Return the code by which a token is refused."""
+        """Return the error code for a rejected token."""
         with self.assertRaises(VerifierError) as caught:
             self.verifier.verify(token)
         return caught.exception.code
 
-    def test_nothing_is_sent_before_it_is_needed(self) -> None:
+    def test_no_request_is_sent_before_the_first_verification(self) -> None:
         self.assertEqual(self.recorder.asked, [])
 
-    def test_an_ended_session_and_a_retired_key_are_refused(self) -> None:
+    def test_an_ended_session_and_a_retired_key_are_rejected(self) -> None:
         self.service.session_ids = [PAYLOAD["sid"]]
         self.assertEqual(self.error_of(TOKEN), "session_ended")
         with self.new_verifier() as self.verifier:
             self.service.retired_keys = [EC.thumbprint()]
             self.assertEqual(self.error_of(TOKEN), "token_invalid")
 
-    def test_what_ends_is_refused_at_the_next_poll(self) -> None:
+    def test_a_session_that_ends_is_rejected_after_the_next_poll(self) -> None:
         with self.new_verifier(poll_interval=0.02) as self.verifier:
             self.verifier.verify(TOKEN)
             self.service.session_ids = [PAYLOAD["sid"]]
             self.recorder.wait_for_poll()
             self.assertEqual(self.error_of(TOKEN), "session_ended")
 
-    def test_the_service_is_asked_while_the_feed_is_not_current(self) -> None:
+    def test_every_token_is_sent_to_the_service_while_the_feed_is_not_current(self) -> None:
         self.verifier.verify(TOKEN)
         self.clock.now += 61
         self.assertEqual(self.error_of(TOKEN), "token_invalid")
@@ -76,12 +76,12 @@ class TestVerifier(FakeServiceCase):
         self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
         self.assertEqual(self.count(STATUS), 2)
 
-    def test_a_feed_that_never_answered_is_not_relied_on(self) -> None:
+    def test_every_token_is_sent_to_the_service_if_the_feed_was_never_read(self) -> None:
         self.service.unreachable = {FEED}
         self.service.status = fake_service.error_reply("session_ended")
         self.assertEqual(self.error_of(TOKEN), "session_ended")
 
-    def test_nothing_is_good_when_nobody_answers(self) -> None:
+    def test_tokens_are_rejected_during_an_outage_of_the_service(self) -> None:
         self.service.unreachable = {FEED, STATUS, KEYS}
         self.assertEqual(self.error_of(TOKEN), "unavailable")
         self.assertEqual(self.error_of(SECRET_TOKEN), "unavailable")
@@ -93,7 +93,7 @@ class TestVerifier(FakeServiceCase):
             self.clock.now += 61
             self.assertEqual(self.error_of(TOKEN), "unavailable")
 
-    def test_a_token_of_an_algorithm_that_is_not_accepted_costs_no_request(self) -> None:
+    def test_another_algorithm_is_rejected_without_a_request(self) -> None:
         with self.new_verifier(algorithms={"ES256"}) as self.verifier:
             for token in (SECRET_TOKEN, signed(ED, PAYLOAD)):
                 self.assertEqual(self.error_of(token), "token_invalid")
@@ -110,7 +110,7 @@ class TestVerifier(FakeServiceCase):
             self.assertEqual(self.recorder.asked, [STATUS, STATUS])
             self.verifier.check()
 
-    def test_a_wrong_service_token_is_named_at_start_up_and_in_the_log(self) -> None:
+    def test_a_wrong_service_token_is_reported_by_check_and_in_the_log(self) -> None:
         self.service.feed = fake_service.error_reply("service_token_invalid")
         with self.assertRaisesRegex(ServiceTokenRejected, "SERVICE_TOKENS"):
             self.verifier.check()
@@ -119,13 +119,13 @@ class TestVerifier(FakeServiceCase):
             self.assertEqual(self.verifier.verify(TOKEN).user_id, 7)
         self.assertIn("rejects the service token", logged.output[0])
 
-    def test_a_check_of_a_service_that_is_there(self) -> None:
+    def test_check_succeeds_if_the_service_responds_and_fails_otherwise(self) -> None:
         self.verifier.check()
         self.service.unreachable = {FEED}
         with self.assertRaises(ServiceUnavailable):
             self.verifier.check()
 
-    def test_the_user_comes_by_one_request(self) -> None:
+    def test_fetch_user_sends_one_request(self) -> None:
         data = {"id": 7, "username": "ada", "email": "ada@example.com", "admin": True}
         self.service.status = fake_service.reply(200, {"status": "success", "data": data})
         user = self.verifier.fetch_user_by_header(f"Bearer {TOKEN}")
@@ -133,7 +133,7 @@ class TestVerifier(FakeServiceCase):
         self.assertEqual((user.user_id, user.session_id), (7, PAYLOAD["sid"]))
         self.assertEqual(self.recorder.asked, [STATUS])
 
-    def test_a_user_that_is_not_whole(self) -> None:
+    def test_an_incomplete_or_wrong_user_is_rejected(self) -> None:
         whole = {"id": 7, "username": "ada", "email": "ada@example.com", "admin": True}
         for spoiled in ({"username": 7}, {"email": None}, {"admin": "true"}, {"id": 8}):
             body = {"status": "success", "data": whole | spoiled}
@@ -141,7 +141,7 @@ class TestVerifier(FakeServiceCase):
             with self.subTest(spoiled), self.assertRaises(ServiceUnavailable):
                 self.verifier.fetch_user(TOKEN)
 
-    def test_a_service_under_a_path(self) -> None:
+    def test_the_url_of_the_service_may_have_a_path(self) -> None:
         self.service.prefix = "/accounts"
         self.service.status = fake_service.status_reply(7)
         for url in (f"{self.recorder.url}/accounts", f"{self.recorder.url}/accounts/"):
@@ -150,31 +150,31 @@ class TestVerifier(FakeServiceCase):
                 self.assertEqual(verifier.verify(TOKEN).user_id, 7)
                 self.assertEqual(verifier.verify(SECRET_TOKEN).user_id, 7)
 
-    def test_algorithms_that_cannot_be(self) -> None:
+    def test_unknown_algorithms_are_rejected(self) -> None:
         for algorithms in ((), "ES256", {"RS256"}, {"ES256", "none"}):
             with self.subTest(algorithms), self.assertRaises(ValueError):
                 self.new_verifier(algorithms=algorithms)
 
-    def test_a_token_by_the_secret_is_shown_to_the_service(self) -> None:
+    def test_a_token_signed_with_the_secret_is_sent_to_the_service(self) -> None:
         self.service.status = fake_service.status_reply(7)
         for _ in range(2):
             self.assertEqual(self.verifier.verify(SECRET_TOKEN).session_id, PAYLOAD["sid"])
         self.assertEqual(self.recorder.asked, [STATUS, STATUS])
         self.assertEqual(self.service.received[-1]["Authorization"], f"Bearer {SECRET_TOKEN}")
 
-    def test_errors_of_the_service_are_passed_on(self) -> None:
-        for said, code in (
+    def test_error_codes_of_the_service_are_raised(self) -> None:
+        for received, code in (
             ("token_invalid", "token_invalid"), ("token_expired", "token_expired"),
             ("session_ended", "session_ended"), ("user_inactive", "user_inactive"),
             ("newer", "token_invalid"),
         ):  # fmt: skip
-            self.service.status = fake_service.error_reply(said)
+            self.service.status = fake_service.error_reply(received)
             self.assertEqual(self.error_of(SECRET_TOKEN), code)
 
-    def test_an_answer_that_is_not_clearly_a_yes_or_a_no_is_none(self) -> None:
+    def test_an_unexpected_response_raises_service_unavailable(self) -> None:
         yes = {"status": "success", "data": {"id": 7}}
         elsewhere = {"Location": f"{self.recorder.url}/elsewhere"}
-        for answer in (
+        for response in (
             fake_service.status_reply(8), fake_service.reply(200, {}), fake_service.reply(200, []),
             fake_service.reply(200, yes | {"status": "error"}), fake_service.reply(500, yes),
             fake_service.reply(302, yes, **elsewhere), fake_service.reply(307, yes, **elsewhere),
@@ -184,12 +184,12 @@ class TestVerifier(FakeServiceCase):
             Reply(200, Headers(), json.dumps(yes).encode() + b" " * 2_000_000),
             Reply(204, Headers(), b""), Reply(304, Headers(), b""),
         ):  # fmt: skip
-            with self.subTest(answer.raw[:60], status=answer.status):
-                self.service.status = answer
+            with self.subTest(response.raw[:60], status=response.status):
+                self.service.status = response
                 self.assertEqual(self.error_of(SECRET_TOKEN), "unavailable")
         self.assertNotIn("/elsewhere", self.recorder.asked)
 
-    def test_many_threads_begin_with_one_reading(self) -> None:
+    def test_many_threads_share_the_first_requests(self) -> None:
         with ThreadPoolExecutor(20) as crowd:
             principals = set(crowd.map(lambda _: self.verifier.verify(TOKEN), range(100)))
         self.assertEqual((len(principals), self.recorder.asked), (1, [KEYS, FEED]))
@@ -208,16 +208,16 @@ class TestVerifier(FakeServiceCase):
         self.verifier.verify(SECRET_TOKEN)
 
     def verify_and_exit(self, parents: Service) -> NoReturn:
-        """End a forked process: with 0 where it has verified by what is its own."""
-        signal.alarm(10)  # a lock of the parent's would be waited for without end
+        """End a forked process, with code 0 if it verified with its own connections and thread."""
+        signal.alarm(10)  # otherwise it would wait for a lock of the parent for ever
         try:
             self.verifier.verify(TOKEN)
             own = self.verifier._service is not parents and self.verifier._follower._is_running()
             os._exit(0 if own else 1)
-        finally:  # else the suite would go on twice
+        finally:  # otherwise two processes would run the rest of the suite
             os._exit(2)
 
-    def test_a_closed_verifier_has_no_thread_and_verifies_nothing(self) -> None:
+    def test_a_closed_verifier_has_no_thread_and_rejects_calls(self) -> None:
         def running() -> int:
             return sum(thread.name == "users-client" for thread in threading.enumerate())
 
@@ -229,7 +229,7 @@ class TestVerifier(FakeServiceCase):
         with self.assertRaises(RuntimeError):
             self.verifier.verify(TOKEN)
 
-    def test_going_out_of_reach_is_logged_once(self) -> None:
+    def test_the_start_and_end_of_an_outage_are_each_logged_once(self) -> None:
         self.service.unreachable = {FEED}
         self.service.status = fake_service.status_reply(7)
         logs = self.assertLogs("users_client", "WARNING")
@@ -241,7 +241,7 @@ class TestVerifier(FakeServiceCase):
         self.assertEqual(len(logged.output), 2)
         self.assertNotIn("abc", "".join(logged.output))
 
-    def test_the_bearer_token_is_taken_from_its_header(self) -> None:
+    def test_the_bearer_token_is_read_from_the_header(self) -> None:
         for good in (f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER   {TOKEN} "):
             self.assertEqual(self.verifier.verify_header(good).user_id, 7)
         for wrong, code, sent in (
@@ -253,7 +253,7 @@ class TestVerifier(FakeServiceCase):
                 self.verifier.verify_header(wrong)
             self.assertEqual((caught.exception.code, caught.exception.sent), (code, sent))
 
-    def test_settings_that_cannot_be(self) -> None:
+    def test_invalid_settings_are_rejected(self) -> None:
         for url in (
             "", "users", "ftp://users", "file:///etc/passwd", "https://", "https://a:b@users",
             "https://users?x=1", "https://users#x", "https://users:x", "//users",

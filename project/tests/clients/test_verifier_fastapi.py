@@ -1,4 +1,4 @@
-"""The verifier's guards for FastAPI, as the package's page shows them."""
+"""The verifier's guards for FastAPI, tested with the example of the README."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class TestFastAPI(FakeServiceCase):
         self.app: FastAPI = names["app"]
 
     def get(self, path: str, token: str | None = None) -> tuple[int, Any, dict[str, str]]:
-        """Ask a route by ASGI; return status, body and header fields."""
+        """Send a GET request by ASGI; return status, body and header fields."""
         fields = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
@@ -47,11 +47,11 @@ class TestFastAPI(FakeServiceCase):
         headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return sent[0]["status"], json.loads(sent[1]["body"]), headers
 
-    def test_the_route_gets_the_principal(self) -> None:
+    def test_the_route_receives_the_principal(self) -> None:
         status, body, _ = self.get("/orders", TOKEN)
         self.assertEqual((status, body), (200, {"orders_of": 7}))
 
-    def test_no_token_and_an_ended_session(self) -> None:
+    def test_a_missing_token_and_an_ended_session_are_rejected(self) -> None:
         status, body, headers = self.get("/orders")
         self.assertEqual((status, body["code"]), (401, "token_missing"))
         self.assertEqual(headers["www-authenticate"], "Bearer")
@@ -59,7 +59,7 @@ class TestFastAPI(FakeServiceCase):
         status, body, _ = self.get("/orders", TOKEN)
         self.assertEqual((status, body["code"]), (401, "session_ended"))
 
-    def test_a_route_for_administrators(self) -> None:
+    def test_other_users_get_403_on_a_route_for_administrators(self) -> None:
         self.service.status = fake_service.user_reply(admin=True)
         status, body, _ = self.get("/reports", TOKEN)
         self.assertEqual((status, body), (200, {"reports_for": "ada"}))

@@ -1,4 +1,4 @@
-"""The verifier's guard for Flask, as the package's page shows it."""
+"""The verifier's guards for Flask, tested with the example of the README."""
 
 import re
 
@@ -25,10 +25,10 @@ class TestFlask(FakeServiceCase):
         app, verifier = names["app"], names["verifier"]
         assert isinstance(app, Flask)
         self.client = app.test_client()
-        self.enterContext(verifier)  # type: ignore[arg-type]  # it is the page's
+        self.enterContext(verifier)  # type: ignore[arg-type]  # from the README
 
     def get(self, path: str = "/orders", **headers: str) -> TestResponse:
-        """Ask a view."""
+        """Send a GET request."""
         return self.client.get(path, headers=headers)
 
     def assert_error(self, reply: TestResponse, code: str, message: str, challenge: str) -> None:
@@ -38,14 +38,14 @@ class TestFlask(FakeServiceCase):
         self.assertEqual(reply.headers["WWW-Authenticate"], challenge)
         self.assertEqual(reply.content_type, "application/json")
 
-    def test_the_view_is_told_whose_the_request_is(self) -> None:
+    def test_the_view_receives_the_principal(self) -> None:
         reply = self.get(Authorization=f"Bearer {TOKEN}")
         self.assertEqual((reply.status_code, reply.json), (200, {"orders_of": 7}))
 
-    def test_no_token(self) -> None:
+    def test_a_missing_token_is_rejected(self) -> None:
         self.assert_error(self.get(), "token_missing", "Provide a valid auth token.", "Bearer")
 
-    def test_a_token_that_is_not_good(self) -> None:
+    def test_an_invalid_token_and_an_ended_session_are_rejected(self) -> None:
         message, challenge = "Invalid token. Please log in again.", 'Bearer error="invalid_token"'
         reply = self.get(Authorization=f"Bearer {TOKEN}x")
         self.assert_error(reply, "token_invalid", message, challenge)
@@ -53,13 +53,13 @@ class TestFlask(FakeServiceCase):
         reply = self.get(Authorization=f"Bearer {TOKEN}")
         self.assert_error(reply, "session_ended", message, challenge)
 
-    def test_a_service_that_is_away(self) -> None:
+    def test_an_outage_of_the_service_returns_503(self) -> None:
         self.service.unreachable = {FEED, STATUS}
         reply = self.get(Authorization=f"Bearer {TOKEN}")
         self.assertEqual((reply.status_code, reply.headers["Retry-After"]), (503, "1"))
         self.assertEqual(reply.json and reply.json["code"], "unavailable")
 
-    def test_a_view_for_administrators(self) -> None:
+    def test_other_users_get_403_on_a_view_for_administrators(self) -> None:
         for admin, status in ((True, 200), (False, 403)):
             self.service.status = fake_service.user_reply(admin=admin)
             reply = self.get("/reports", Authorization=f"Bearer {TOKEN}")

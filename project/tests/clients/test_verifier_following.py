@@ -1,4 +1,4 @@
-"""How the verifier follows the service's keys and its feed."""
+"""The caches of the verifier: the published keys, and the feed of ended sessions."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +26,10 @@ class TestKeySet(FakeServiceCase):
         self.keys.refresh()
 
     def knows(self, *keys: ECKey | OKPKey) -> list[bool]:
-        """Return for each key whether it is found."""
+        """Return for each key whether the set has it."""
         return [self.keys.find(key.thumbprint()) is not None for key in keys]
 
-    def test_a_set_is_asked_for_again_when_its_time_has_passed_and_by_its_etag(self) -> None:
+    def test_an_expired_set_is_requested_again_with_its_etag(self) -> None:
         for seconds, times in ((299, 1), (1, 2), (299, 2), (1, 3)):
             self.clock.now += seconds
             self.keys.refresh()
@@ -39,26 +39,26 @@ class TestKeySet(FakeServiceCase):
         self.assertIsNotNone(tags[1])
         self.assertEqual(self.knows(EC), [True])
 
-    def test_what_the_service_says_of_freshness_is_kept_within_bounds(self) -> None:
-        for said, seconds in (
+    def test_max_age_is_limited_and_defaults_to_five_minutes(self) -> None:
+        for cache_control, seconds in (
             ("max-age=20", 20), ("public, MAX-AGE=20, x", 20), ("s-max-age=20", 300), ("", 300),
             ("max-age=1", 1), ("max-age=99999", 3600), ("max-age=-1", 300), ("max-age=x", 300),
         ):  # fmt: skip
-            self.service.cache_control = said
+            self.service.cache_control = cache_control
             self.clock.now += 3600
             self.keys.refresh()
             before = self.count(KEYS)
             for wait, more in ((seconds - 1, 0), (1, 1)):
                 self.clock.now += wait
                 self.keys.refresh()
-                self.assertEqual(self.count(KEYS), before + more, said)
+                self.assertEqual(self.count(KEYS), before + more, cache_control)
 
-    def test_an_unknown_id_has_the_set_asked_for_at_once(self) -> None:
+    def test_an_unknown_id_causes_a_request_at_once(self) -> None:
         self.service.keys = [published(ED)]
         self.assertEqual(self.knows(ED, EC), [True, False])
         self.assertEqual(self.count(KEYS), 2)
 
-    def test_a_flood_of_unknown_ids_makes_one_request_in_ten_seconds(self) -> None:
+    def test_many_unknown_ids_cause_one_request_in_ten_seconds(self) -> None:
         ids = [uuid4().hex + "x" * 11 for _ in range(200)]
         for times in (2, 3):
             with ThreadPoolExecutor(20) as crowd:
@@ -68,14 +68,14 @@ class TestKeySet(FakeServiceCase):
             self.assertEqual(self.count(KEYS), times)
             self.clock.now += 0.1
 
-    def test_an_unknown_id_is_not_refused_while_the_keys_cannot_be_had(self) -> None:
+    def test_an_unknown_id_raises_service_unavailable_during_an_outage(self) -> None:
         self.service.unreachable = {KEYS}
         for _ in range(5):
             with self.assertRaises(ServiceUnavailable):
                 self.knows(ED)
         self.assertEqual((self.count(KEYS), self.knows(EC)), (2, [True]))
 
-    def test_an_old_set_is_used_for_an_hour_and_no_longer(self) -> None:
+    def test_a_set_is_used_for_an_hour_after_its_last_confirmation(self) -> None:
         self.service.unreachable = {KEYS}
         self.clock.now += 3600
         with self.assertRaises(ServiceUnavailable):
@@ -88,7 +88,7 @@ class TestKeySet(FakeServiceCase):
         self.clock.now += 10
         self.assertEqual(self.knows(EC), [True])
 
-    def test_a_key_that_is_not_of_our_kinds_is_let_be(self) -> None:
+    def test_unsupported_keys_are_ignored(self) -> None:
         good = published(EC)
         other = published(ECKey.generate_key("P-384"))
         for change in (
@@ -103,7 +103,7 @@ class TestKeySet(FakeServiceCase):
                 self.keys.refresh()
                 self.assertEqual(self.knows(ED, EC), [True, False])
 
-    def test_what_is_no_set_changes_nothing(self) -> None:
+    def test_a_malformed_set_is_ignored(self) -> None:
         self.service.cache_control = "max-age=10"
         wrong: list[Any] = [None, {}, "x"]
         for keys in wrong:
@@ -115,7 +115,7 @@ class TestKeySet(FakeServiceCase):
 
 
 class TestFeed(FakeServiceCase):
-    """The feed of what must be refused before its time."""
+    """The feed of ended sessions and leaked keys."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -123,39 +123,41 @@ class TestFeed(FakeServiceCase):
         self.ids = [uuid4().hex for _ in range(2500)]
 
     def knows(self) -> int:
-        """Return how many of the ids are known."""
+        """Return the number of ids that the feed has as ended."""
         return sum(map(self.feed.has_session, self.ids))
 
-    def test_it_is_read_to_its_end_and_on_from_there(self) -> None:
+    def test_a_poll_reads_all_new_pages(self) -> None:
         self.service.session_ids = self.ids[:-1]
         self.feed.poll()
         self.assertEqual((self.knows(), self.count(FEED)), (2499, 3))
         self.service.session_ids = self.ids
         self.feed.poll()
         self.assertEqual((self.knows(), self.count(FEED)), (2500, 4))
-        self.assertEqual({said["Authorization"] for said in self.service.received}, {"Bearer abc"})
+        self.assertEqual(
+            {headers["Authorization"] for headers in self.service.received}, {"Bearer abc"}
+        )
 
-    def test_what_has_not_changed_is_not_sent_again(self) -> None:
+    def test_a_poll_sends_the_etag_of_the_last_page(self) -> None:
         self.service.session_ids, self.service.settled = self.ids[:3], False
         for _ in range(3):
             self.feed.poll()
-        tags = [said.get("If-None-Match") for said in self.service.received]
+        tags = [headers.get("If-None-Match") for headers in self.service.received]
         self.assertEqual((tags[0], tags[1]), (None, tags[2]))
         self.assertIsNotNone(tags[1])
         self.service.session_ids = self.ids[:4]
         self.feed.poll()
         self.assertEqual(self.knows(), 4)
 
-    def test_it_is_as_old_as_the_moment_of_asking(self) -> None:
-        def answer_late(path: str, headers: Mapping[str, str]) -> Reply:
+    def test_the_age_counts_from_the_request_not_the_response(self) -> None:
+        def respond_late(path: str, headers: Mapping[str, str]) -> Reply:
             self.clock.now += 61
             return self.service(path, headers)
 
-        self.recorder.respond = answer_late
+        self.recorder.respond = respond_late
         self.feed.poll()
         self.assertFalse(self.feed.is_current())
 
-    def test_it_is_current_for_as_long_as_it_may_be(self) -> None:
+    def test_the_feed_is_current_for_max_staleness(self) -> None:
         self.assertFalse(self.feed.is_current())
         self.feed.poll()
         self.clock.now += 60
@@ -165,7 +167,7 @@ class TestFeed(FakeServiceCase):
         self.feed.poll()
         self.assertTrue(self.feed.is_current())
 
-    def test_an_end_that_is_out_of_sight_is_not_current(self) -> None:
+    def test_the_feed_is_not_current_until_its_end_is_read(self) -> None:
         self.feed.poll()
         self.clock.now += 61
         self.service.session_ids, self.service.settled = self.ids, False
@@ -177,7 +179,7 @@ class TestFeed(FakeServiceCase):
         self.feed.poll()
         self.assertEqual((self.knows(), self.feed.is_current()), (2500, True))
 
-    def test_what_breaks_off_is_kept_and_gone_on_with(self) -> None:
+    def test_an_interrupted_poll_keeps_the_pages_it_has_read(self) -> None:
         self.feed.poll()
         self.service.session_ids = self.ids
         broken = self.enterContext(fake_service.recorded(self.cut))
@@ -188,12 +190,12 @@ class TestFeed(FakeServiceCase):
         self.assertEqual(self.knows(), 1000)
 
     def cut(self, path: str, headers: Any) -> Reply:
-        """Answer the first page alone."""
+        """Respond to the first page only."""
         if path.endswith("=1000"):
             raise OSError
         return self.service(path, headers)
 
-    def test_the_feed_is_refetched_hourly_without_expired_entries(self) -> None:
+    def test_an_hourly_refetch_drops_expired_entries(self) -> None:
         self.service.session_ids = self.ids
         self.service.retired_keys = [EC.thumbprint()]
         self.feed.poll()
@@ -214,7 +216,7 @@ class TestFeed(FakeServiceCase):
             self.feed.poll()
         self.assertEqual(self.knows(), 2500)
 
-    def test_what_is_no_page_is_no_reading(self) -> None:
+    def test_a_malformed_page_raises_service_unavailable(self) -> None:
         sid, kid = self.ids[0], EC.thumbprint()
         good: dict[str, Any] = {"session_ids": [sid], "retired_keys": [kid], "next": 1}
         changes: list[dict[str, Any]] = [
@@ -223,8 +225,8 @@ class TestFeed(FakeServiceCase):
             {"next": "1"}, {"next": True}, {"session_ids": [sid + "\n"]},
         ]  # fmt: skip
         for change in changes:
-            answer = fake_service.reply(200, {"data": good | change})
-            with fake_service.recorded(lambda *_, answer=answer: answer) as broken:
+            response = fake_service.reply(200, {"data": good | change})
+            with fake_service.recorded(lambda *_, response=response: response) as broken:
                 feed = Feed(Service(broken.url), "abc", 60, self.clock)
                 with self.subTest(change), self.assertRaises(ServiceUnavailable):
                     feed.poll()

@@ -1,4 +1,4 @@
-"""How the verifier speaks to the service: bounded, and to nobody else."""
+"""The verifier's HTTP requests: limited in time, and to a verified server only."""
 
 import socket
 import ssl
@@ -23,10 +23,10 @@ from project.tests.support.fake_service import EC, NOON, STATUS, FakeServiceCase
 
 
 class TestService(FakeServiceCase):
-    """The service over HTTP."""
+    """Requests to servers that do not respond properly."""
 
     def get(self, url: str) -> float:
-        """Assert that there is no response; return the seconds until then."""
+        """Assert that a request fails; return the seconds that it took."""
         began_at = time.monotonic()
         reached = Service(url)
         self.addCleanup(reached.close)
@@ -36,7 +36,7 @@ class TestService(FakeServiceCase):
 
     @contextmanager
     def dripping(self, silence: float) -> Iterator[str]:
-        """Serve an answer without end, a byte at a time."""
+        """Serve an endless response, a byte at a time."""
         over = threading.Event()
 
         def drip(listener: socket.socket) -> None:
@@ -52,15 +52,15 @@ class TestService(FakeServiceCase):
             over.set()
             thread.join()
 
-    def test_silence_is_not_waited_out(self) -> None:
+    def test_a_silent_server_times_out(self) -> None:
         with patch.object(service, "READ_TIMEOUT", 0.1), self.dripping(20) as url:
             self.assertLess(self.get(url), 10)
 
-    def test_a_body_that_comes_drop_by_drop_is_not_waited_for(self) -> None:
+    def test_a_slow_body_times_out(self) -> None:
         with patch.object(service, "MAX_BODY_TIME", 0.2), self.dripping(0.01) as url:
             self.assertLess(self.get(url), 10)
 
-    def test_a_certificate_that_nobody_vouches_for_is_refused(self) -> None:
+    def test_a_self_signed_certificate_is_rejected(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self_signed())
         handshakes: list[str] = []
@@ -80,7 +80,7 @@ class TestService(FakeServiceCase):
 
 
 def self_signed() -> Path:
-    """Return the file of a certificate for 127.0.0.1, with its key, that no authority signed."""
+    """Return the file of a self-signed certificate for 127.0.0.1 and its key."""
     key = EC.private_key
     assert key is not None
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

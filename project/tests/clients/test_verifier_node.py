@@ -1,4 +1,4 @@
-"""The verifier for Node, as docs/other-services.md shows it; without any package of npm."""
+"""The verifier for Node in docs/other-services.md, which needs no npm package."""
 
 import json
 import re
@@ -21,26 +21,26 @@ pytestmark = pytest.mark.processes
 PAGE = (ROOT / "docs" / "other-services.md").read_text()
 NODE = shutil.which("node")
 NOW = 1795381200
-"""What Date.now() is for the script, in seconds."""
+"""The script's time, in seconds."""
 CLAIMS = PAYLOAD | {"iat": NOW, "exp": NOW + 60}
 SCRIPT = """
 import { createVerifier } from "./verify.mjs";
 Date.now = () => NOW * 1000;
 const verify = createVerifier(process.argv[2]);
-const said = [];
+const results = [];
 for (const token of process.argv.slice(3)) {
-  said.push(await verify(token).then((claims) => claims.sub, () => null));
+  results.push(await verify(token).then((claims) => claims.sub, () => null));
 }
-console.log(JSON.stringify(said));
+console.log(JSON.stringify(results));
 """.replace("NOW", str(NOW))
 
 
 @skipIf(NODE is None, "node is not installed: the example for Node is NOT tested")
 class TestNode(FakeServiceCase):
-    """One process of Node a test, since each takes a while."""
+    """The page's verifier, in one Node process for each test."""
 
     def verified(self, *tokens: str) -> list[Any]:
-        """Return whose each token is, as the page's verifier says; None where it throws."""
+        """Return the user id that the verifier returns for each token; None if it throws."""
         shown = re.search(r"```js\n(.*?)```", PAGE, re.DOTALL)
         assert shown is not None
         assert NODE is not None
@@ -52,10 +52,10 @@ class TestNode(FakeServiceCase):
             cwd=folder, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        said: list[Any] = json.loads(done.stdout)
-        return said
+        subjects: list[Any] = json.loads(done.stdout)
+        return subjects
 
-    def test_it_accepts_good_tokens_and_rejects_others(self) -> None:
+    def test_valid_tokens_are_accepted_and_others_rejected(self) -> None:
         self.service.keys = [published(EC), published(ED)]
         named = header(EC) | {"typ": "at+jwt"}
         good = [signed(EC, CLAIMS), signed(ED, CLAIMS), signed(EC, CLAIMS, named)]
@@ -77,6 +77,6 @@ class TestNode(FakeServiceCase):
             "x",
         ]
         unknown = [signed(EC, CLAIMS, header(EC) | {"kid": "A" * 43})] * 3
-        said = self.verified(*good, *bad, *unknown)
-        self.assertEqual(said, ["7"] * len(good) + [None] * (len(bad) + len(unknown)))
+        subjects = self.verified(*good, *bad, *unknown)
+        self.assertEqual(subjects, ["7"] * len(good) + [None] * (len(bad) + len(unknown)))
         self.assertEqual(self.count(KEYS), 2)  # at first, and once for unknown key ids

@@ -1,4 +1,4 @@
-"""The stand-in of the verifier for the tests of other services, and the reader of sent mail."""
+"""The fake verifier for the tests of other services, and the reader of sent mail."""
 
 import re
 import threading
@@ -21,30 +21,30 @@ PAGE = (ROOT / "clients" / "python" / "README.md").read_text()
 
 @pytest.mark.any_database
 class TestFakeVerifier(TestCase):
-    """It does what a verifier does, with tokens that the test has made."""
+    """The fake verifier behaves like a verifier, with tokens that a test creates."""
 
     def setUp(self) -> None:
         self.verifier = self.enterContext(FakeVerifier())
 
     def code_of(self, token: str) -> str:
-        """Return the code by which a token is refused."""
+        """Return the error code for a rejected token."""
         with self.assertRaises(TokenRejected) as caught:
             self.verifier.verify(token)
         return caught.exception.code
 
-    def test_it_does_what_the_page_says(self) -> None:
+    def test_the_example_of_the_readme_works(self) -> None:
         shown = re.search(r"## Tests\n\n```python\n(.*?)```", PAGE, re.DOTALL)
         assert shown is not None
         exec(shown[1], {})
 
-    def test_users_are_different_and_as_they_were_made(self) -> None:
+    def test_each_user_has_the_given_data_and_a_different_session(self) -> None:
         ada = self.verifier.fetch_user(self.verifier.add_user())
         bob = self.verifier.fetch_user(self.verifier.add_user("bob", "bob@example.com", user_id=7))
         self.assertEqual((ada.user_id, ada.username, ada.admin), (1, "ada", False))
         self.assertEqual((bob.user_id, bob.email), (7, "bob@example.com"))
         self.assertNotEqual(ada.session_id, bob.session_id)
 
-    def test_what_is_refused(self) -> None:
+    def test_invalid_tokens_and_an_outage_raise_the_errors_of_a_verifier(self) -> None:
         ended, good = self.verifier.add_user(), self.verifier.add_user()
         self.verifier.end_session(ended)
         self.assertEqual(self.code_of(ended), "session_ended")
@@ -57,7 +57,7 @@ class TestFakeVerifier(TestCase):
             with self.assertRaises(ServiceUnavailable):
                 ask()
 
-    def test_the_guards_take_it(self) -> None:
+    def test_the_guards_accept_a_fake_verifier(self) -> None:
         app = Flask(__name__)
 
         @app.get("/")

@@ -1,4 +1,4 @@
-"""What the service adds to SQLAlchemy, on both databases."""
+"""The service's extensions of SQLAlchemy, on both databases."""
 
 import os
 import tempfile
@@ -22,10 +22,10 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class TestPrivateFiles(TestCase):
-    """The files of an SQLite database, wherever they are."""
+    """The files of an SQLite database."""
 
     @pytest.mark.any_database
-    def test_nobody_but_their_owner_may_read_them(self) -> None:
+    def test_only_the_owner_can_read_the_files(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.addCleanup(os.umask, os.umask(0o022))
         app = databases.new_app(f"sqlite:///{folder}/users.sqlite")
@@ -37,14 +37,14 @@ class TestPrivateFiles(TestCase):
         self.assertEqual(modes, dict.fromkeys(names, 0o600))
 
 
-class TestLater(BaseTestCase):
-    """Time that the database reckons."""
+class TestAddSeconds(BaseTestCase):
+    """Times that the database computes with add_seconds()."""
 
     def setUp(self) -> None:
         super().setUp()
         self.enterContext(self.app.app_context())
 
-    def test_it_is_so_many_seconds_later(self) -> None:
+    def test_the_result_is_the_given_number_of_seconds_later(self) -> None:
         for moment, seconds in (
             (datetime(2026, 2, 28, 23, 59, 59, 999_999, UTC), 1),
             (datetime(2028, 2, 28, 23, 59, 30, 500_000, UTC), 86400),
@@ -52,14 +52,14 @@ class TestLater(BaseTestCase):
             (datetime(2026, 11, 23, 1, 2, 3, 4, UTC), 0),
         ):
             with self.subTest(moment=moment, seconds=seconds):
-                reckoned = db.session.scalar(
+                computed = db.session.scalar(
                     select(add_seconds(literal(moment, UTCDateTime()), seconds))
                 )
-                assert reckoned is not None
-                distance = abs(reckoned - moment - timedelta(seconds=seconds))
-                self.assertLessEqual(distance, MILLISECOND)  # SQLite knows no less
+                assert computed is not None
+                distance = abs(computed - moment - timedelta(seconds=seconds))
+                self.assertLessEqual(distance, MILLISECOND)  # SQLite's precision
 
-    def test_it_sorts_among_what_was_written_by_the_service(self) -> None:
+    def test_the_result_compares_with_stored_times(self) -> None:
         user_id = self.add_user()
         written = select(User.id).where(User.id == user_id)
         now = db.session.scalar(select(User.created_at).where(User.id == user_id))
@@ -69,8 +69,8 @@ class TestLater(BaseTestCase):
             self.assertEqual(found, comes_later)
 
 
-class TestPrepared(BaseTestCase):
-    """What is sent without SQLAlchemy's execution comes back as with it."""
+class TestCompiledQuery(BaseTestCase):
+    """Compiled queries, whose results equal those of SQLAlchemy's execution."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -78,24 +78,24 @@ class TestPrepared(BaseTestCase):
         self.enterContext(self.app.app_context())
         self.session_id = db.session.scalars(select(Session.id)).one()
 
-    def test_it_shows_what_the_statement_does(self) -> None:
+    def test_the_row_equals_that_of_the_statement(self) -> None:
         values = {"session_id": self.session_id, "key_id": None}
-        shown = autocommit.fetch_one(SESSION_WITH_USER, **values)
-        assert shown is not None
+        compiled = autocommit.fetch_one(SESSION_WITH_USER, **values)
+        assert compiled is not None
         ordinary = autocommit.first(SESSION_WITH_USER.statement, **values)
         assert ordinary is not None
-        self.assertEqual(tuple(shown), tuple(ordinary))
-        self.assertEqual(shown.user_id, ordinary.user_id)
-        self.assertEqual(shown.created_at.tzinfo, UTC)
+        self.assertEqual(tuple(compiled), tuple(ordinary))
+        self.assertEqual(compiled.user_id, ordinary.user_id)
+        self.assertEqual(compiled.created_at.tzinfo, UTC)
 
-    def test_no_row_is_none(self) -> None:
+    def test_no_row_returns_none(self) -> None:
         self.assertIsNone(autocommit.fetch_one(SESSION_WITH_USER, session_id=uuid4(), key_id=None))
 
-    def test_a_value_is_never_part_of_the_text(self) -> None:
+    def test_a_value_is_never_part_of_the_sql_text(self) -> None:
         named = CompiledQuery(select(User.id).where(User.username == bindparam("name")))
         self.assertIsNone(autocommit.fetch_one(named, name="' OR '1'='1"))
 
-    def test_a_connection_that_was_cut_is_not_noticed(self) -> None:
+    def test_a_query_is_retried_after_a_lost_connection(self) -> None:
         read = autocommit.fetch_one(SESSION_WITH_USER, session_id=self.session_id, key_id=None)
         with autocommit.engine.connect() as connection:
             driver = connection.connection.dbapi_connection

@@ -1,4 +1,4 @@
-"""Assert that the migration of the keys of e-mail addresses changes what it should."""
+"""The migration that computes the keys of e-mail addresses with IDNA."""
 
 import flask_migrate
 from sqlalchemy import text
@@ -16,7 +16,7 @@ ASCII_KEY = "a@xn--exmple-cua.com"
 
 
 class TestEmailKeys(BaseTestCase):
-    """On a database of its own, as it was before."""
+    """The migration, on a separate database with the previous schema."""
 
     def setUp(self) -> None:
         self.app = databases.new_app()
@@ -24,7 +24,7 @@ class TestEmailKeys(BaseTestCase):
         flask_migrate.downgrade(revision=BEFORE)
 
     def add(self, email: str, key: str) -> None:
-        """Insert a user as the version before did."""
+        """Insert a user as the previous version did."""
         db.session.execute(INSERT, {"email": email, "key": key})
         db.session.commit()
 
@@ -34,7 +34,7 @@ class TestEmailKeys(BaseTestCase):
         db.session.rollback()
         return list(keys)
 
-    def test_keys_beyond_ascii_are_computed_again(self) -> None:
+    def test_keys_with_an_internationalized_domain_are_recomputed(self) -> None:
         self.add("A@EXÄmple.com", "a@exÄmple.com")
         self.add("Ada@Example.com", "ada@example.com")
         self.add("Ünï@example.com", "Ünï@example.com")
@@ -45,7 +45,7 @@ class TestEmailKeys(BaseTestCase):
         flask_migrate.downgrade(revision=BEFORE)
         self.assertEqual(self.keys(), before)
 
-    def test_of_two_accounts_with_one_address_the_older_has_it(self) -> None:
+    def test_the_older_of_two_accounts_keeps_the_address(self) -> None:
         self.add("a@exämple.com", "a@exämple.com")
         self.add("a@EXÄMPLE.com", "a@exÄmple.com")
         with self.assertLogs("migrations", "WARNING") as logs:
@@ -56,14 +56,14 @@ class TestEmailKeys(BaseTestCase):
             "users 1 and 2 have the same e-mail address: only user 1 can log in", logs.output[0]
         )
 
-    def test_an_older_account_gets_the_address_from_a_younger_one(self) -> None:
+    def test_an_older_account_takes_over_the_address_of_a_younger_one(self) -> None:
         self.add("a@exämple.com", "a@exämple.com")
         self.add("a@xn--exmple-cua.com", ASCII_KEY)
         with self.assertLogs("migrations", "WARNING"):
             flask_migrate.upgrade()
         self.assertEqual(self.keys(), [ASCII_KEY, "a@exämple.com"])
 
-    def test_more_accounts_than_a_batch(self) -> None:
+    def test_accounts_beyond_one_batch_are_migrated(self) -> None:
         rows = [{"email": f"a{number}@ü.de", "key": f"a{number}@ü.de"} for number in range(1001)]
         db.session.execute(INSERT, rows)
         db.session.commit()

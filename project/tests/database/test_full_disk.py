@@ -1,4 +1,4 @@
-"""A full disk: writes get a 503, reads go on, and writes succeed again once there is space."""
+"""A full disk: writes get 503, reads still succeed, and writes succeed again with free space."""
 
 import shutil
 import tempfile
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.processes
 
 
 MAX_REGISTRATIONS = 2000
-"""Registrations that find room in what a database has reserved before."""
+"""Upper bound of the registrations that fit into the space that a database has reserved."""
 
 
 class FullDiskCase(OutageCase):
-    """Fills the disk under a service, and frees it again."""
+    """Fills the disk of a service, and frees it again."""
 
     def assert_survives(self, url: str, disk: Disk) -> None:
-        """Assert that on a full disk writes get a 503, reads go on, and nothing is half-written."""
+        """Assert that on a full disk writes get 503, reads succeed, and no operation is partial."""
         limits = {"THROTTLE_REGISTRATION": "1000000/15m", "TOKEN_EXPIRATION_DAYS": 1}
         self.app = databases.new_app(url, **limits)
         self.enterContext(closing_connections(self.app))
@@ -43,16 +43,16 @@ class FullDiskCase(OutageCase):
         for path in ("/auth/status", "/users?limit=5", "/users/1", "/health/ready"):
             self.assertEqual(self.caller.get(path, token).status, 200, path)
         self.assert_unavailable(self.caller.logout(token))
-        self.assert_whole(1 + made)
+        self.assert_complete(1 + made)
         disk.free()
         reply = self.caller.register("late", "late@example.com", PASSWORD)
         self.assertEqual(reply.status, 201)
         self.assertEqual(self.caller.logout(token).status, 200)
         self.assertEqual(self.caller.login("late@example.com").status, 200)
-        self.assert_whole(2 + made, logins=1)
+        self.assert_complete(2 + made, logins=1)
 
     def register_until_full(self) -> int:
-        """Register until nothing more can be written; return how many accounts were made."""
+        """Register until the disk is full; return the number of new accounts."""
         for number in range(MAX_REGISTRATIONS):
             reply = self.caller.register(f"user{number}", f"user{number}@example.com", PASSWORD)
             if reply.status != 201:
@@ -60,7 +60,7 @@ class FullDiskCase(OutageCase):
                 return number
         raise AssertionError("the disk is never full")
 
-    def assert_whole(self, accounts: int, logins: int = 0) -> None:
+    def assert_complete(self, accounts: int, logins: int = 0) -> None:
         """Assert that each account has exactly its session, network and event."""
         registered = select(func.count()).where(AuditEvent.event == Event.USER_REGISTERED)
         with self.app.app_context():
@@ -71,7 +71,7 @@ class FullDiskCase(OutageCase):
 
 @pytest.mark.any_database
 class TestFullDisk(FullDiskCase):
-    """Each database on a real disk of a few megabytes."""
+    """Each database, on a mounted disk of a few megabytes."""
 
     def test_sqlite(self) -> None:
         with small_disk.small_disk(2) as disk:
@@ -79,7 +79,9 @@ class TestFullDisk(FullDiskCase):
 
     def test_postgresql(self) -> None:
         with small_disk.small_disk(16) as disk, postgres.running() as server:
-            assert server.user is not None  # who may mount a disk is root, and PostgreSQL is not
+            assert (
+                server.user is not None
+            )  # a user with the right to mount is root, and PostgreSQL runs as another user
             shutil.chown(disk.folder, server.user)
             for statement in (
                 f"CREATE TABLESPACE small LOCATION '{disk.folder}'",
@@ -91,7 +93,7 @@ class TestFullDisk(FullDiskCase):
 
 @pytest.mark.any_database
 class TestFullMetricsFolder(TestCase):
-    """The folder for temporary files, in which the workers count, on such a disk."""
+    """The metrics folder of the workers, on a small disk."""
 
     def setUp(self) -> None:
         self.url = databases.new_database()
@@ -101,13 +103,13 @@ class TestFullMetricsFolder(TestCase):
         temporary = {"METRICS_TOKEN": DIGEST, "TMPDIR": str(self.disk.folder)}
         self.settings = servers.environment(self.url, **temporary)
 
-    def ask_everything(self, caller: OverHTTP) -> None:
+    def call_every_route(self, caller: OverHTTP) -> None:
         """Send requests that create many metric series; assert that none is a 5xx."""
         for path in ("/ping", "/users", "/users/1", "/auth/status", "/openapi.json"):
             for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
                 self.assertLess(caller.call(method, path).status, 500)
 
-    def test_a_server_that_finds_no_room_says_so_and_leaves_nothing(self) -> None:
+    def test_a_server_without_space_fails_to_start_and_leaves_no_files(self) -> None:
         self.enterContext(mock.patch.object(tempfile, "tempdir", str(self.disk.folder)))
         self.disk.fill()
         app = databases.bare_app(self.url, METRICS_TOKEN=DIGEST)
@@ -115,25 +117,25 @@ class TestFullMetricsFolder(TestCase):
             serving.share_metrics()
         self.assertEqual([*self.disk.folder.iterdir()], [self.disk.ballast])
 
-    def test_a_disk_that_is_full_later_kills_no_worker(self) -> None:
+    def test_a_disk_that_fills_up_kills_no_worker(self) -> None:
         with servers.process("granian", self.settings) as (server, url, _):
             workers = psutil.Process(server.pid).children()
             self.disk.fill()
             for _ in range(5):
-                self.ask_everything(OverHTTP(url))
+                self.call_every_route(OverHTTP(url))
             self.assertEqual(psutil.Process(server.pid).children(), workers)
             self.assertEqual(scrape(OverHTTP(url)).value("users_request_seconds_count"), 100)
 
-    def test_a_worker_that_finds_no_room_serves(self) -> None:
-        with servers.process("gunicorn", self.settings) as (server, url, said):
+    def test_a_worker_without_space_serves(self) -> None:
+        with servers.process("gunicorn", self.settings) as (server, url, output):
             caller, began = OverHTTP(url), psutil.Process(server.pid).children()
             self.disk.fill()
             for worker in began:
                 worker.kill()
             psutil.wait_procs(began, 30)
-            self.ask_everything(caller)
+            self.call_every_route(caller)
             self.assertEqual(scrape(caller).value("users_hashing_threads"), 0)
-        self.assertIn("metrics of this process are unavailable: No space left", "".join(said))
+        self.assertIn("metrics of this process are unavailable: No space left", "".join(output))
 
 
 def execute(url: str, statement: str) -> None:

@@ -1,4 +1,4 @@
-"""When the database does not answer: 503 within two seconds, and no restart to recover."""
+"""Outages of the database: 503 within two seconds, and recovery without a restart."""
 
 import logging
 import socket
@@ -37,7 +37,7 @@ REQUEST_ID = {"X-Request-ID": "abcd-1234"}
 
 
 class TestOutage(OutageCase):
-    """On this run's database."""
+    """Outages that can be simulated on both databases."""
 
     def test_a_locked_database_is_unavailable_until_it_is_unlocked(self) -> None:
         if databases.kind() == "postgresql":
@@ -52,7 +52,7 @@ class TestOutage(OutageCase):
             connection.rollback()
         self.assertEqual(self.caller.register().status, 201)
 
-    def test_a_database_that_is_not_there(self) -> None:
+    def test_an_unreachable_database_is_unavailable(self) -> None:
         token = self.add_token(self.add_user())
         if databases.kind() == "postgresql":
             gone = make_url(databases.new_database()).set(port=postgres.free_port())
@@ -62,12 +62,12 @@ class TestOutage(OutageCase):
         self.caller = self.app_on(url)
         self.assert_all_unavailable(token)
 
-    def test_a_database_without_its_schema(self) -> None:
+    def test_a_database_without_its_schema_is_unavailable(self) -> None:
         token = self.add_token(self.add_user())
         self.caller = self.app_on(databases.new_database())
         self.assert_all_unavailable(token)
 
-    def test_a_database_that_may_only_be_read(self) -> None:
+    def test_writes_to_a_read_only_database_are_unavailable(self) -> None:
         url = databases.new_database()
         databases.new_app(url)
         if databases.kind() == "postgresql":
@@ -80,18 +80,18 @@ class TestOutage(OutageCase):
             event.listen(Engine, "connect", forbid_writing)
             self.addCleanup(event.remove, Engine, "connect", forbid_writing)
         self.assert_unavailable(self.caller.register())
-        # What cannot be counted is not tried: else anybody could guess without end meanwhile.
+        # A login that cannot be counted is not attempted: guesses would have no limit meanwhile.
         self.assert_unavailable(self.caller.login())
         self.assertEqual(self.caller.status("a.b.c").status, 401)
 
-    def test_a_file_that_is_no_database(self) -> None:
+    def test_a_file_that_is_not_a_database_is_unavailable(self) -> None:
         file = databases.folder() / "garbage.sqlite"
         file.write_bytes(b"no database at all, " * 100)
         token = self.add_token(self.add_user())
         self.caller = self.app_on(f"sqlite:///{file}")
         self.assert_all_unavailable(token)
 
-    def test_an_outage_that_the_driver_says_nothing_of(self) -> None:
+    def test_an_outage_without_a_driver_message_is_logged(self) -> None:
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("SELECT", {}, Exception(""))
 
@@ -100,13 +100,13 @@ class TestOutage(OutageCase):
             self.assert_unavailable(self.caller.login())
         self.assertIn("database unavailable: OperationalError", logs.output[0])
 
-    def test_no_message_of_the_database_holds_a_hash(self) -> None:
+    def test_no_database_message_contains_a_hash(self) -> None:
         self.add_user()
         with self.app.app_context(), self.assertRaises(IntegrityError) as caught:
             add_user()
         self.assertNotIn("$2b$", str(caught.exception))
 
-    def test_a_fault_of_ours_is_a_500_in_the_envelope_and_in_the_log(self) -> None:
+    def test_an_internal_error_is_a_500_with_the_envelope_and_is_logged(self) -> None:
         self.add_user()
         lifetime = self.app.config.pop("TOKEN_LIFETIME")
         self.addCleanup(self.app.config.update, TOKEN_LIFETIME=lifetime)
@@ -128,7 +128,7 @@ def forbid_writing(connection: sqlite3.Connection, _entry: object) -> None:
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestFaults(OutageCase):
-    """A PostgreSQL server that runs but does not work."""
+    """A PostgreSQL server that runs, but cannot be used."""
 
     server: ClassVar[postgres.Server]
 
@@ -152,7 +152,7 @@ class TestFaults(OutageCase):
         self.assertEqual(self.caller.status(self.token).status, 200)
 
     def assert_recovers(self) -> None:
-        """Assert that the service recovers in time and has written nothing by halves."""
+        """Assert that the service recovers in time, and that no operation was partial."""
         began = time.monotonic()
         while (reply := self.caller.status(self.token)).status == 503:
             self.assertLess(time.monotonic() - began, RECOVERY)
@@ -161,12 +161,12 @@ class TestFaults(OutageCase):
         self.assertEqual(self.count(User), 1)
         self.assertLess(time.monotonic() - began, RECOVERY)
 
-    def test_a_server_whose_processes_are_stopped(self) -> None:
+    def test_a_server_with_stopped_processes_is_unavailable(self) -> None:
         with self.server.frozen():
             self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
-    def test_a_silent_server_is_not_waited_for_by_everybody(self) -> None:
+    def test_after_a_timeout_other_requests_fail_at_once(self) -> None:
         with self.server.frozen():
             self.assert_unavailable(self.caller.status(self.token))
             began = time.monotonic()
@@ -175,20 +175,20 @@ class TestFaults(OutageCase):
             self.assertLess(time.monotonic() - began, 0.5)
         self.assert_recovers()
 
-    def test_a_network_that_swallows_everything(self) -> None:
+    def test_a_network_that_drops_packets_is_an_outage(self) -> None:
         with network.before(self.server.url) as (url, hole):
             self.start(url)
             with hole.swallowing():
                 self.assert_all_unavailable(self.token)
             self.assert_recovers()
 
-    def test_a_table_that_somebody_locks(self) -> None:
+    def test_a_locked_table_is_unavailable(self) -> None:
         with self.other() as other:
             other.execute(text("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"))
             self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
-    def test_a_row_that_somebody_locks(self) -> None:
+    def test_a_locked_row_is_unavailable_for_writes_only(self) -> None:
         with self.other() as other:
             other.execute(text("SELECT id FROM sessions FOR UPDATE"))
             began = time.monotonic()
@@ -198,22 +198,22 @@ class TestFaults(OutageCase):
         self.assert_recovers()
         self.assertEqual(self.caller.logout(self.token).status, 200)
 
-    def test_a_statement_that_is_cancelled_costs_no_connection(self) -> None:
+    def test_a_cancelled_statement_keeps_the_connection(self) -> None:
         with self.app.app_context():
             before = connection_id()
             with self.assertRaisesRegex(OperationalError, "statement timeout"):
                 autocommit.all(select(func.pg_sleep(5)))
             self.assertEqual(connection_id(), before)
 
-    def test_a_server_that_has_no_connection_left(self) -> None:
+    def test_a_server_without_free_connections_is_unavailable(self) -> None:
         with self.app.app_context():
             db.engine.dispose()
             autocommit.engine.dispose()
-        with self.every_connection_taken():
+        with self.all_connections_occupied():
             self.assert_all_unavailable(self.token)
         self.assert_recovers()
 
-    def test_a_database_that_becomes_one_that_may_only_be_read(self) -> None:
+    def test_a_database_can_become_read_only_and_recover(self) -> None:
         self.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
         self.disconnect()
         try:
@@ -228,7 +228,7 @@ class TestFaults(OutageCase):
         self.disconnect()
         self.assert_recovers()
 
-    def test_a_role_that_may_only_read(self) -> None:
+    def test_writes_with_a_read_only_role_are_unavailable(self) -> None:
         self.execute("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "
                      "reader")  # fmt: skip
         self.caller = self.app_on(self.server.url.replace("postgres@", "reader@"))
@@ -245,30 +245,30 @@ class TestFaults(OutageCase):
         reply = self.caller.register("michael", "michael@example.com")
         self.assert_error(reply, 400, "Sorry. That user already exists.", "user_exists")
 
-    def test_a_transaction_that_its_client_has_left_ends(self) -> None:
+    def test_an_idle_transaction_times_out(self) -> None:
         with self.app.app_context():
-            self.assertEqual(self.shown("idle_in_transaction_session_timeout"), "2s")
+            self.assertEqual(self.setting_in_use("idle_in_transaction_session_timeout"), "2s")
 
-    def test_the_urls_own_options_have_the_last_word(self) -> None:
+    def test_options_of_the_url_take_precedence(self) -> None:
         url = f"{self.server.url}?options=-c%20statement_timeout%3D7s&keepalives_idle=77"
         self.caller = self.app_on(url)
         self.enterContext(closing_connections(self.app))
         with self.app.app_context():
-            self.assertEqual(self.shown("statement_timeout"), "7s")
-            self.assertEqual(self.shown("lock_timeout"), "1s")
+            self.assertEqual(self.setting_in_use("statement_timeout"), "7s")
+            self.assertEqual(self.setting_in_use("lock_timeout"), "1s")
             with autocommit.engine.connect() as connection:
                 driver: Any = connection.connection.dbapi_connection
                 self.assertEqual(driver.get_dsn_parameters()["keepalives_idle"], "77")
 
-    def test_a_timeout_of_a_century_is_one_that_postgresql_takes(self) -> None:
+    def test_a_very_long_timeout_is_reduced_to_the_maximum(self) -> None:
         settings = {"DATABASE_STATEMENT_TIMEOUT": "36500d", "DATABASE_CONNECT_TIMEOUT": "36500d"}
         self.app = databases.bare_app(self.server.url, **settings)
         self.enterContext(closing_connections(self.app))
         with self.app.app_context():
-            self.assertEqual(self.shown("statement_timeout"), "1h")
+            self.assertEqual(self.setting_in_use("statement_timeout"), "1h")
 
-    def shown(self, setting: str) -> object:
-        """Return a PostgreSQL setting as the service's connection sees it."""
+    def setting_in_use(self, setting: str) -> object:
+        """Return the value of a PostgreSQL setting in the service's connection."""
         return autocommit.all(select(func.current_setting(setting)))[0][0]
 
     @contextmanager
@@ -285,15 +285,15 @@ class TestFaults(OutageCase):
             other.commit()
 
     def disconnect(self) -> None:
-        """Cut every connection of the service."""
+        """Close every connection of the service."""
         self.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
 
     @contextmanager
-    def every_connection_taken(self) -> Iterator[None]:
-        """Use up every connection of the server within the block."""
+    def all_connections_occupied(self) -> Iterator[None]:
+        """Occupy every connection of the server during the block."""
         with ExitStack() as taken:
             with suppress(OperationalError):
                 while True:
@@ -325,7 +325,7 @@ class TestServerOutage(OutageCase):
         with self.app.app_context():
             empty_tables()
 
-    def test_a_server_that_stops_and_comes_back(self) -> None:
+    def test_the_service_recovers_when_the_server_restarts(self) -> None:
         token = self.add_token(self.add_user())
         self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(self.caller.status(token).status, 200)
@@ -336,14 +336,14 @@ class TestServerOutage(OutageCase):
         self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(self.caller.logout(token).status, 200)
 
-    def test_a_taken_name_leaves_no_hash_in_the_servers_log(self) -> None:
+    def test_a_duplicate_registration_writes_no_hash_to_postgresqls_log(self) -> None:
         for _ in range(2):
             self.caller.register()
         log = (self.server.data.parent / "log").read_text()
         self.assertIn("ready to accept connections", log)
         self.assertNotIn("$2b$", log)
 
-    def test_a_restart_between_two_requests_is_not_noticed(self) -> None:
+    def test_a_restart_between_two_requests_causes_no_error(self) -> None:
         token = self.add_token(self.add_user())
         self.assertEqual(self.caller.login().status, 200)
         self.assertEqual(self.caller.status(token).status, 200)
@@ -352,7 +352,7 @@ class TestServerOutage(OutageCase):
         self.assertEqual(self.caller.status(token).status, 200)
         self.assertEqual(self.caller.login().status, 200)
 
-    def test_a_server_that_accepts_and_never_answers(self) -> None:
+    def test_a_server_that_accepts_connections_but_never_responds_is_unavailable(self) -> None:
         token = self.add_token(self.add_user())
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
@@ -362,8 +362,8 @@ class TestServerOutage(OutageCase):
 
 @pytest.mark.processes
 @pytest.mark.any_database
-def test_the_suite_leaves_no_server_behind(tmp_path: Path) -> None:
-    """Assert that a test server deletes its files."""
+def test_a_test_server_removes_its_files(tmp_path: Path) -> None:
+    """Assert that a test server removes its files at its end."""
     with postgres.running() as server:
         folder = server.data.parent
     assert not folder.exists()

@@ -1,4 +1,4 @@
-"""What a request costs the database, counted on the wire."""
+"""The SQL statements of a request, recorded by a proxy."""
 
 import re
 from unittest import mock
@@ -19,14 +19,14 @@ EDGES = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
 class TestStatements(BaseTestCase):
-    """A connection that is open already is counted on: the first one brings its own statements."""
+    """Statements of requests on open connections: opening one sends statements of its own."""
 
     def setUp(self) -> None:
         super().setUp()
         self.start()
 
     def start(self, **overrides: object) -> None:
-        """Start an app whose statements are seen."""
+        """Start an app behind a proxy that records its statements."""
         url = self.app.config["SQLALCHEMY_DATABASE_URI"]
         watched, self.sent = self.enterContext(sql_proxy.statements(url))
         self.app = databases.new_app(watched, **overrides)
@@ -38,7 +38,7 @@ class TestStatements(BaseTestCase):
         self.addCleanup(self.dispose, self.app)
 
     def dispose(self, app: Flask) -> None:
-        """Close the connections before the wire between is cut."""
+        """Close the connections before the proxy stops."""
         with app.app_context():
             db.engine.dispose()
             autocommit.engine.dispose()
@@ -53,19 +53,19 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.caller.get("/health/ready").status, 200)
         self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
 
-    def test_status_by_a_key_pair_sends_one_statement_too(self) -> None:
+    def test_status_with_a_key_pair_sends_one_statement(self) -> None:
         with self.app.app_context():
             empty_tables()
         self.start(TOKEN_ALGORITHM="ES256")
         self.assertEqual(self.caller.status(self.token).status, 200)
         self.assertEqual([statement.split()[0] for statement in self.sent], ["SELECT"])
 
-    def test_status_with_a_forged_token_sends_none(self) -> None:
+    def test_status_with_a_forged_token_sends_no_statement(self) -> None:
         head, payload, signature = self.token.split(".")
         self.assertEqual(self.caller.status(f"{head}.{payload}.{signature[::-1]}").status, 401)
         self.assertEqual(self.sent, [])
 
-    def test_login_counts_hashes_and_then_writes_in_one_transaction(self) -> None:
+    def test_a_login_counts_then_hashes_then_writes_in_one_transaction(self) -> None:
         with mock.patch.object(User, "check_password", self.hash_without_a_transaction):
             self.assertEqual(self.caller.login(password=utils.PASSWORD).status, 200)
         before, after = self.sent[: self.hashed_at], self.sent[self.hashed_at :]
@@ -82,13 +82,13 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.tables(self.sent)[1:], [*written, "one_time_tokens", "outbox"])
         self.assert_one_transaction(self.sent)
 
-    def test_a_refresh_reads_once_and_writes_once(self) -> None:
+    def test_a_refresh_sends_one_read_and_one_update(self) -> None:
         token = self.caller.login().body["refresh_token"]
         self.sent.clear()
         self.assertEqual(self.caller.post("/auth/refresh", {"refresh_token": token}).status, 200)
         self.assertEqual(self.words(), ["SELECT", "INSERT", "BEGIN", "UPDATE", "COMMIT"])
 
-    def test_a_grace_response_writes_as_a_refresh_does(self) -> None:
+    def test_a_response_in_the_grace_period_sends_one_read_and_one_update(self) -> None:
         token = self.caller.login().body["refresh_token"]
         for _ in range(2):
             self.sent.clear()
@@ -96,12 +96,12 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.words(), ["SELECT", "BEGIN", "UPDATE", "COMMIT"])
 
     def test_the_list_of_sessions_writes_nothing(self) -> None:
-        presence = get_component(LastSeen, self.app)
-        presence.touch(uuid4())
+        last_seen = get_component(LastSeen, self.app)
+        last_seen.touch(uuid4())
         self.assertEqual(self.caller.get("/auth/sessions", self.token).status, 200)
         self.assertEqual(self.words(), ["SELECT", "SELECT"])
 
-    def test_a_logout_of_the_others_that_are_not_there_inserts_nothing(self) -> None:
+    def test_a_logout_of_others_without_other_sessions_inserts_no_event(self) -> None:
         with self.app.app_context():
             empty_tables()
         self.token = self.add_token(self.add_user())
@@ -110,7 +110,7 @@ class TestStatements(BaseTestCase):
         self.assertEqual(reply.status, 200)
         self.assertEqual(self.words(), ["SELECT", "INSERT", "BEGIN", "UPDATE", "COMMIT"])
 
-    def test_a_login_with_a_device_token_counts_under_that_alone(self) -> None:
+    def test_a_login_with_a_device_token_writes_only_its_own_counters(self) -> None:
         token = self.caller.login().body["device_token"]
         payload = {"email": "michael@example.com", "password": utils.PASSWORD}
         self.sent.clear()
@@ -119,7 +119,9 @@ class TestStatements(BaseTestCase):
         written = ["throttle", "sessions", "audit_events", "throttle"]
         self.assertEqual(self.tables(self.sent), written)
 
-    def test_a_token_of_another_account_costs_what_none_does(self) -> None:
+    def test_a_device_token_of_another_account_sends_the_statements_of_a_login_without_one(
+        self,
+    ) -> None:
         self.add_user("ada", "ada@example.com")
         token = self.caller.login().body["device_token"]
         costs = []
@@ -130,7 +132,7 @@ class TestStatements(BaseTestCase):
             costs.append([statement.split()[0] for statement in self.sent])
         self.assertEqual(costs[0], costs[1])
 
-    def test_a_write_is_counted_by_one_statement(self) -> None:
+    def test_the_write_limit_takes_one_statement(self) -> None:
         self.sent.clear()
         self.caller.call("POST", "/auth/logout", {"scope": "others"}, self.token)
         self.assertEqual(self.tables(self.sent).count("throttle"), 1)
@@ -138,7 +140,7 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.caller.logout(self.token).status, 200)
         self.assertNotIn("throttle", self.tables(self.sent))
 
-    def test_a_login_that_fails_costs_the_same_for_an_unknown_address(self) -> None:
+    def test_a_failed_login_sends_the_same_statements_for_an_unknown_address(self) -> None:
         self.add_user("ada", "ada@example.com")
         costs = []
         for email in ("ada@example.com", "nobody@example.com"):
@@ -154,17 +156,17 @@ class TestStatements(BaseTestCase):
         self.assertEqual(edges, ["BEGIN", "COMMIT"])
 
     def words(self, statements: list[str] | None = None) -> list[str]:
-        """Return the first word of each statement, but of those that ask for the connection."""
+        """Return the first word of each statement, without those that test the connection."""
         sent = self.sent if statements is None else statements
         return [statement.split()[0] for statement in sent if statement not in PINGS]
 
-    def hash_without_a_transaction(self, kept_hash: str, password: str, network: str) -> bool:
-        """Check a password, and note when."""
+    def hash_without_a_transaction(self, password_hash: str, password: str, network: str) -> bool:
+        """Check a password; record the number of statements before it."""
         self.hashed_at = len(self.sent)
         self.assertEqual(autocommit.engine.pool.checkedout(), 0)  # type: ignore[attr-defined]
         return True
 
     def tables(self, statements: list[str]) -> list[str]:
-        """Return what these statements write to."""
+        """Return the tables that these statements write to."""
         written = [re.match(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)", one) for one in statements]
         return [found[1] for found in written if found]

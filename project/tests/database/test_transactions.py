@@ -1,4 +1,4 @@
-"""An operation is one transaction: all of it is committed, or nothing."""
+"""transaction(): commit, rollback and recorded errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from project.tests.base import BaseTestCase
 
 
 class TestTransaction(BaseTestCase):
-    """With a user whose name is changed."""
+    """Transactions that rename a user."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -22,42 +22,42 @@ class TestTransaction(BaseTestCase):
 
     @contextmanager
     def renaming(self, *recorded: type[Exception]) -> Iterator[None]:
-        """Rename the user in a transaction, and do the rest of it."""
+        """Rename the user in a transaction, then run the block in it."""
         with transaction(*recorded):
             db.session.execute(update(User).values(username="after"))
             yield
 
     def name(self) -> str:
-        """Return the name that is committed."""
+        """Return the committed name."""
         db.session.rollback()
         return db.session.scalars(select(User.username)).one()
 
-    def test_it_commits_at_its_end(self) -> None:
+    def test_a_transaction_commits_at_its_end(self) -> None:
         with self.renaming():
             pass
         self.assertEqual(self.name(), "after")
 
-    def test_it_rolls_back_where_it_raises(self) -> None:
+    def test_an_exception_rolls_back(self) -> None:
         with pytest.raises(UserNotFound), self.renaming():
             raise UserNotFound
         self.assertEqual(self.name(), "before")
 
-    def test_an_error_that_is_to_be_recorded_commits(self) -> None:
+    def test_a_recorded_error_commits(self) -> None:
         with pytest.raises(InvalidCredentials), self.renaming(InvalidCredentials):
             raise InvalidCredentials
         self.assertEqual(self.name(), "after")
 
-    def test_another_error_does_not(self) -> None:
+    def test_another_error_rolls_back(self) -> None:
         with pytest.raises(UserNotFound), self.renaming(InvalidCredentials):
             raise UserNotFound
         self.assertEqual(self.name(), "before")
 
-    def test_no_operation_runs_inside_another(self) -> None:
+    def test_a_nested_transaction_is_rejected(self) -> None:
         with pytest.raises(RuntimeError), self.renaming(), transaction():
             self.fail("an operation inside an operation")
         self.assertEqual(self.name(), "before")
 
-    def test_one_may_follow_another_that_failed(self) -> None:
+    def test_a_transaction_can_follow_a_failed_one(self) -> None:
         with pytest.raises(UserNotFound), self.renaming():
             raise UserNotFound
         with self.renaming():

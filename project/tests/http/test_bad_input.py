@@ -4,6 +4,6 @@ from project.tests.support.bad_input import BadInput
 
 
 class TestBadInput(BadInput):
-    """What reaches the service when no server has looked at it before."""
+    """Bad input that no server has parsed before the service."""
 
     __test__ = True

@@ -1,4 +1,4 @@
-"""Assert that a client that knows the API document alone sends requests that succeed."""
+"""Requests generated from the API document alone, most of which must succeed."""
 
 from collections import Counter
 from typing import Any
@@ -21,12 +21,12 @@ GENERATING = settings(
 
 
 class TestGeneratedRequests(BaseTestCase):
-    """What is generated from a schema, not from its examples."""
+    """Requests generated from a schema without its examples."""
 
     def test_most_generated_registrations_succeed(self) -> None:
         codes = self.register(self.generated("/auth/register"))
-        # The generator repeats itself: registering a user again is a valid request too.
-        # Invalid are code points that Unicode has not assigned: no pattern can name them all.
+        # The generator can repeat a body: registering a user again is a valid request too.
+        # Unassigned code points are invalid, and no pattern can list them all.
         self.assertGreater(codes["success"], EXAMPLES * 0.1, codes)
         self.assertGreater(codes["success"] + codes["user_exists"], EXAMPLES * 0.5, codes)
 
@@ -36,7 +36,7 @@ class TestGeneratedRequests(BaseTestCase):
         return Counter(reply.get("code", reply["status"]) for reply in replies)
 
     def generated(self, path: str) -> list[Any]:
-        """Return bodies of an operation."""
+        """Return generated bodies for an operation."""
         operation = schemathesis.openapi.from_dict(self.document_of(path))[path]["POST"]
         bodies = []
 
@@ -49,7 +49,7 @@ class TestGeneratedRequests(BaseTestCase):
         return bodies
 
     def document_of(self, path: str) -> dict[str, Any]:
-        """Return the document of one operation alone, without the examples of its schema."""
+        """Return the document with one operation only, without the examples of its schema."""
         whole = self.caller.get("/openapi.json").body
         body = whole["paths"][path]["post"]["requestBody"]
         schema = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]

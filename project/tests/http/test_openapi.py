@@ -1,4 +1,4 @@
-"""The API document is true: held against the routes, and against real answers by a fuzzer."""
+"""The API document, compared with the routes, with real responses and by a fuzzer."""
 
 import json
 import re
@@ -32,35 +32,35 @@ FUZZING = settings(
 
 
 class TestDocument(BaseTestCase):
-    """What the document says, and what is answered."""
+    """The contents of the document, and responses that must match it."""
 
     def setUp(self) -> None:
         super().setUp()
         self.document: dict[str, Any] = self.caller.get("/openapi.json").body
 
     def operations(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return every operation under its method and path."""
+        """Return every operation by its method and path."""
         return {
             (method.upper(), path): operation
             for path, operations in self.document["paths"].items()
             for method, operation in operations.items()
         }
 
-    def assert_true_of(self, method: str, path: str, reply: Reply) -> None:
+    def assert_matches_document(self, method: str, path: str, reply: Reply) -> None:
         """Assert that a real response matches the document."""
         response = self.operations()[method, path]["responses"][str(reply.status)]
         for name in response["headers"]:
             self.assertIn(name, reply.headers)
-        answered = response["content"][reply.headers["Content-Type"]]["schema"]
-        whole = answered | {"components": self.document["components"]}
+        documented_schema = response["content"][reply.headers["Content-Type"]]["schema"]
+        whole = documented_schema | {"components": self.document["components"]}
         jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(reply.body)
 
-    def test_it_is_openapi_3_1(self) -> None:
+    def test_the_document_is_valid_openapi_3_1(self) -> None:
         self.assertEqual(self.document["openapi"], "3.1.0")
         openapi_spec_validator.validate(self.document)
         schemathesis.openapi.from_wsgi("/openapi.json", self.app).validate()
 
-    def test_it_names_every_route_and_no_other(self) -> None:
+    def test_the_document_has_exactly_the_routes_of_the_app(self) -> None:
         routes = {
             (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
             for rule in self.app.url_map.iter_rules()
@@ -68,7 +68,7 @@ class TestDocument(BaseTestCase):
         }
         self.assertEqual(set(self.operations()), routes)
 
-    def test_every_operation_is_told_in_words(self) -> None:
+    def test_every_operation_has_a_summary(self) -> None:
         for name, operation in self.operations().items():
             with self.subTest(name):
                 self.assertRegex(operation["summary"], r"^[A-Z].*\.$")
@@ -86,29 +86,29 @@ class TestDocument(BaseTestCase):
         self.assertEqual(self.operations()["GET", "/ping"]["security"], [])
         self.assertEqual(self.operations()["GET", "/users"]["security"], [{"auth_token": []}])
 
-    def test_the_list_of_users_needs_no_token_where_it_is_public(self) -> None:
+    def test_a_public_list_of_users_needs_no_token(self) -> None:
         app = databases.bare_app("sqlite:////tmp/never.sqlite", USERS_PUBLIC=True)
         paths = openapi.build(app)["paths"]
         self.assertEqual(paths["/users"]["get"]["security"], [])
         self.assertEqual(paths["/users"]["post"]["security"], [{"auth_token": []}])
 
-    def test_it_names_its_server_and_its_license(self) -> None:
+    def test_the_document_has_a_server_and_a_license(self) -> None:
         self.assertEqual([server["url"] for server in self.document["servers"]], ["/"])
         self.assertEqual(self.document["info"]["license"]["identifier"], "MIT")
 
-    def test_a_parameter_is_never_null(self) -> None:
+    def test_no_parameter_is_nullable(self) -> None:
         for name, operation in self.operations().items():
             for parameter in operation.get("parameters", ()):
                 with self.subTest(f"{name} {parameter['name']}"):
                     self.assertIn(parameter["schema"]["type"], ("string", "integer"))
                     self.assertNotEqual(parameter["schema"].get("default", 0), None)
 
-    def test_the_examples_are_not_the_users_of_seed_db(self) -> None:
+    def test_the_examples_do_not_use_the_users_of_seed_db(self) -> None:
         for username, email in accounts.SEEDED_USERS:
             self.assertNotIn(f'"{username}"', json.dumps(self.document))
             self.assertNotIn(email, json.dumps(self.document))
 
-    def test_it_names_every_code(self) -> None:
+    def test_the_document_has_every_error_code(self) -> None:
         codes = {error.code for error in openapi.iter_error_classes()}
         self.assertEqual(
             set(
@@ -125,18 +125,18 @@ class TestDocument(BaseTestCase):
             for content in response.get("content", {}).values()
             for code in content.get("examples", {})
         }
-        # These two occur outside of operations; the introduction documents them.
+        # These two occur outside of the operations; the introduction documents them.
         for code in codes - documented:
             self.assertIn(f"`{code}`", self.document["info"]["description"])
         self.assertLessEqual(codes - documented, {"not_found", "method_not_allowed"})
 
-    def test_every_error_has_one_status_of_its_own_words(self) -> None:
+    def test_every_error_class_has_a_code_and_a_status(self) -> None:
         for member in openapi.iter_error_classes():
             self.assertTrue(issubclass(member, ServiceError))
             self.assertRegex(member.code, r"^[a-z_]+$")
             self.assertGreaterEqual(member.status, 400)
 
-    def test_every_example_is_of_its_schema(self) -> None:
+    def test_every_example_matches_its_schema(self) -> None:
         seen = 0
         for operation in self.operations().values():
             for response in operation["responses"].values():
@@ -148,7 +148,7 @@ class TestDocument(BaseTestCase):
                         seen += 1
         self.assertGreater(seen, 30)
 
-    def test_real_answers_are_as_it_says(self) -> None:
+    def test_real_responses_match_the_document(self) -> None:
         admin = self.add_token(self.add_user(admin=True))
         registered = self.caller.register()
         token = registered.body["auth_token"]
@@ -189,9 +189,9 @@ class TestDocument(BaseTestCase):
             ("GET", "/openapi.json", self.caller.get("/openapi.json")),
         ):
             with self.subTest(f"{method} {path} {reply.status}"):
-                self.assert_true_of(method, path, reply)
+                self.assert_matches_document(method, path, reply)
 
-    def test_the_pages_files_are_served_and_may_be_kept(self) -> None:
+    def test_the_files_of_the_page_are_served_and_can_be_cached(self) -> None:
         for asset, media_type in (
             ("docs.js", "text/javascript"),
             ("swagger-ui-bundle.js", "text/javascript"),
@@ -205,7 +205,7 @@ class TestDocument(BaseTestCase):
             tag = {"If-None-Match": reply.headers["ETag"]}
             self.assertEqual(self.caller.get(f"/docs/{asset}", **tag).status, 304)
 
-    def test_the_page_may_run_nothing_but_its_own_files(self) -> None:
+    def test_the_page_can_only_run_its_own_files(self) -> None:
         reply = self.caller.get("/docs")
         self.assertTrue(reply.headers["Content-Type"].startswith("text/html"))
         policy = reply.headers["Content-Security-Policy"]
@@ -213,32 +213,32 @@ class TestDocument(BaseTestCase):
         self.assertNotIn("unsafe", policy)
         self.assertNotIn("http", policy)
 
-    def test_the_request_examples_are_good_requests(self) -> None:
+    def test_the_request_examples_are_valid_requests(self) -> None:
         for name, path in (("RegisterRequest", "/auth/register"), ("LoginRequest", "/auth/login")):
             properties = self.document["components"]["schemas"][name]["properties"]
             payload = {field: properties[field]["examples"][0] for field in properties}
             self.assertIn(self.caller.post(path, payload).status, (200, 201))
 
 
-# What the contract decides otherwise than the fuzzer would.
-NOT_HELD = (
-    positive_data_acceptance,  # a good registration of a taken name is a 400
+# Checks of the fuzzer that contradict the contract.
+EXCLUDED_CHECKS = (
+    positive_data_acceptance,  # a valid registration of an existing name is a 400
     missing_required_header,  # logout without a token is a 403
 )
 
 
 class TestFuzzed(BaseTestCase):
-    """Every operation, called with what the document allows and with what it forbids."""
+    """Every operation, called with valid and with invalid input."""
 
     def setUp(self) -> None:
-        # A database of its own and tokens that live long: the administrator stays.
+        # A separate database and a long token lifetime, so that the administrator remains.
         self.app = databases.new_app(TOKEN_EXPIRATION_SECONDS=600)
         self.caller = InProcess(self.app.test_client())
         self.add_user("admin", "admin@example.com", admin=True)
         self.token = ""
         self.document = schemathesis.openapi.from_wsgi("/openapi.json", self.app)
 
-    def test_no_answer_is_one_that_the_document_does_not_name(self) -> None:
+    def test_every_response_is_documented(self) -> None:
         labels = []
         for result in self.document.get_all_operations():
             assert isinstance(result, Ok)
@@ -251,7 +251,7 @@ class TestFuzzed(BaseTestCase):
         self.assertEqual(set(labels), served - {"GET /openapi.json"})
 
     def fuzz(self, operation: APIOperation[Any, Any, Any, Any]) -> None:
-        """Call an operation as an administrator would, and hold every answer to the document."""
+        """Call an operation as an administrator, and compare every response with the document."""
         good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
         bad = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
@@ -260,7 +260,7 @@ class TestFuzzed(BaseTestCase):
         def call(case: schemathesis.Case[Any]) -> None:
             if case.path != "/auth/logout":
                 case.headers.setdefault("Authorization", f"Bearer {self.open_session()}")
-            case.call_and_validate(excluded_checks=list(NOT_HELD))
+            case.call_and_validate(excluded_checks=list(EXCLUDED_CHECKS))
 
         call()
 
@@ -276,7 +276,7 @@ def has_input(operation: APIOperation[Any, Any, Any, Any]) -> bool:
     return bool(operation.body or operation.query or operation.path_parameters)
 
 
-def test_the_fuzzer_checks_what_it_should() -> None:
+def test_the_fuzzer_runs_the_checks_that_matter() -> None:
     """Assert that the fuzzer runs the checks that matter."""
     names = {check.__name__ for check in CHECKS.get_all()}
     assert names >= {

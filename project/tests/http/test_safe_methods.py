@@ -15,7 +15,7 @@ TOKEN = "of a service"
 
 
 class TestSafeMethods(BaseTestCase):
-    """On every route there is, with a token that each accepts; the first key is not made yet."""
+    """HEAD and OPTIONS on every route, before the first signing key exists."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -34,7 +34,7 @@ class TestSafeMethods(BaseTestCase):
             autocommit.engine.dispose()
 
     def rows(self) -> Mapping[str, list[Any]]:
-        """Return all that the database holds, but when sessions were last seen."""
+        """Return all rows of the database, without the column last_seen_at."""
         with self.app.app_context():
             return {
                 name: sorted(
@@ -56,15 +56,15 @@ class TestSafeMethods(BaseTestCase):
                 self.assertLess(reply.status, 500, path)
                 self.assertEqual(self.rows(), before, f"{method} {path}")
 
-    def test_before_there_is_a_key(self) -> None:
+    def test_nothing_changes_with_a_service_token(self) -> None:
         self.assert_nothing_changes(TOKEN)
 
-    def test_by_the_token_of_a_user(self) -> None:
+    def test_nothing_changes_with_the_token_of_a_user(self) -> None:
         token = self.add_token(self.add_user(admin=True))
         self.assert_nothing_changes(token)
         self.assertEqual(self.caller.status(token).status, 200)
 
-    def test_logout_answers_no_head(self) -> None:
+    def test_logout_does_not_support_head(self) -> None:
         token = self.add_token(self.add_user())
         reply = self.caller.call("HEAD", "/auth/logout", token=token)
         self.assertEqual((reply.status, reply.headers["Allow"]), (405, "GET, OPTIONS, POST"))

@@ -1,4 +1,4 @@
-"""The structure of the code: which package may import which, and how large things are."""
+"""The structure of the code: allowed imports, and maximum sizes."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ MAX_FUNCTION_LINES = 38
 MAX_MODULE_LINES = 300
 MAX_MODULES_IN_A_FOLDER = 16
 
-# From the ground up: a package imports from those above its line in this list, and from itself.
+# A package imports from the lines above its own in this list, and from itself.
 LAYERS = (
     {"clock", "limits", "version"},
     {"errors", "security", "database"},
@@ -35,7 +35,7 @@ RE_EXPORT = "api.models"
 
 
 def package(module: str) -> str:
-    """Return the package at the top of `project/` that a module is in."""
+    """Return the top-level package of a module in `project/`."""
     return module.partition(".")[0]
 
 
@@ -48,7 +48,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    """Yield what a module imports of the project, as modules without `project.`."""
+    """Yield the modules of the project that a module imports, without `project.`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -65,16 +65,16 @@ def imports(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
 
 @pytest.mark.any_database
 class TestArchitecture(TestCase):
-    """Read from the code as it stands."""
+    """Rules that are checked by parsing the code."""
 
-    def test_every_import_goes_down(self) -> None:
+    def test_imports_point_downwards(self) -> None:
         for module, path in modules():
             for _, imported in imports(ast.parse(path.read_text())):
                 above, below = package(module), package(imported)
                 with self.subTest(f"{module} imports {imported}"):
                     self.assertTrue(above == below or LEVELS[below] < LEVELS[above])
 
-    def test_no_module_imports_itself_by_way_of_others(self) -> None:
+    def test_imports_have_no_cycle(self) -> None:
         graph = {
             module.removesuffix(".__init__"): {
                 name for _, name in imports(ast.parse(path.read_text()))
@@ -86,7 +86,7 @@ class TestArchitecture(TestCase):
         except CycleError as error:
             self.fail(f"a cycle: {error.args[1]}")
 
-    def test_the_re_export_is_for_others(self) -> None:
+    def test_no_module_imports_the_re_export(self) -> None:
         for module, path in modules():
             imported = {name for _, name in imports(ast.parse(path.read_text()))}
             self.assertNotIn(RE_EXPORT, imported, module)
@@ -104,7 +104,7 @@ class TestArchitecture(TestCase):
                     ]
                     self.assertEqual(hidden, [], f"{module}.{node.name}")
 
-    def test_the_request_is_touched_by_the_http_side_alone(self) -> None:
+    def test_only_the_http_packages_import_the_request(self) -> None:
         for module, path in modules():
             touches = re.search(r"from flask import .*\brequest\b", path.read_text())
             if touches:
@@ -119,17 +119,17 @@ class TestArchitecture(TestCase):
         }
         self.assertEqual(commit, {"extensions.transaction"})
 
-    def test_operations_alone_have_a_transaction(self) -> None:
+    def test_only_operations_open_a_transaction(self) -> None:
         for module, path in modules():
             if re.search(r"\btransaction\(", path.read_text()):
                 self.assertIn(package(module), {"accounts", "extensions"}, module)
 
-    def test_components_are_under_one_key(self) -> None:
+    def test_components_are_accessed_by_extensions_only(self) -> None:
         for module, path in modules():
             if ".extensions[" in path.read_text():
                 self.assertIn(module, {"extensions", "database.autocommit"}, module)
 
-    def test_security_knows_neither_flask_nor_the_database(self) -> None:
+    def test_security_imports_neither_flask_nor_sqlalchemy(self) -> None:
         for module, path in modules():
             if package(module) == "security":
                 self.assertNotRegex(path.read_text(), r"(?m)^(from|import) (flask|sqlalchemy)")

@@ -1,4 +1,4 @@
-"""The compose files would run, and nginx before several servers does what is expected of it."""
+"""The compose files, and their nginx configuration in front of real servers."""
 
 import ipaddress
 import re
@@ -36,49 +36,49 @@ def settings(file: Path) -> dict[str, str]:
 
 
 def seconds(duration: str) -> int:
-    """Return a duration of a compose file."""
+    """Return a duration in a compose file, in seconds."""
     return int(duration.removesuffix("s"))
 
 
 @pytest.mark.any_database
 class TestCompose(TestCase):
-    """What no schema sees."""
+    """Rules that the schema of compose files cannot check."""
 
     def setUp(self) -> None:
         self.services = services(FOLDER / "compose.yml")
         self.service = self.services["users-service"]
         self.proxy = self.services["users-proxy"]
 
-    def test_every_variable_is_one_that_the_image_reads(self) -> None:
+    def test_the_image_reads_every_variable(self) -> None:
         for file in FILES:
             for name in ("users-service", "users-migration", "users-purge"):
                 environment = services(file)[name]["environment"]
                 self.assertLessEqual(set(environment), image.VARIABLES)
                 self.assertLessEqual(image.REQUIRED, set(environment))
 
-    def test_the_service_is_given_the_time_to_end(self) -> None:
+    def test_the_grace_period_covers_the_shutdown(self) -> None:
         longest = image.max_shutdown_seconds(self.service["environment"])
         self.assertGreater(seconds(self.service["stop_grace_period"]), longest)
 
-    def test_the_database_accepts_what_all_servers_may_open_and_one_more(self) -> None:
+    def test_the_database_accepts_the_connections_of_all_servers_and_one_more(self) -> None:
         (accepted,) = re.findall(r"max_connections=(\d+)", self.services["users-db"]["command"][-1])
         workers = self.service["environment"]["WEB_CONCURRENCY"]
         opened = workers * image.CONNECTIONS_A_WORKER * (self.service["deploy"]["replicas"] + 1)
         self.assertGreaterEqual(int(accepted), opened + image.RESERVED)
 
-    def test_the_docs_reckon_with_what_a_worker_opens(self) -> None:
+    def test_the_docs_have_the_number_of_connections_of_a_worker(self) -> None:
         page = (ROOT / "docs" / "scaling.md").read_text()
         each, reserved = image.CONNECTIONS_A_WORKER, image.RESERVED
         self.assertIn(f"(servers + 1) × workers × {each} + commands + {reserved}\n", page)
         workers, replicas = 2, self.service["deploy"]["replicas"]
         self.assertIn(f"(3 + 1) × 2 × {each} = {(replicas + 1) * workers * each}, and one", page)
 
-    def test_no_more_passwords_are_hashed_than_there_are_processors(self) -> None:
+    def test_there_are_not_more_hashing_threads_than_processors(self) -> None:
         environment = self.service["environment"]
         threads = environment["HASH_THREADS"] * environment["WEB_CONCURRENCY"]
         self.assertLessEqual(threads, float(self.service["deploy"]["resources"]["limits"]["cpus"]))
 
-    def test_the_proxy_alone_is_trusted(self) -> None:
+    def test_only_the_proxy_is_trusted(self) -> None:
         address = self.proxy["networks"]["inside"]["ipv4_address"]
         self.assertEqual(self.service["environment"]["TRUSTED_PROXIES"], address)
         network = yaml.safe_load((FOLDER / "compose.yml").read_text())["networks"]["inside"]
@@ -86,7 +86,7 @@ class TestCompose(TestCase):
         self.assertIn(ipaddress.ip_address(address), ipaddress.ip_network(pool["subnet"]))
         self.assertNotIn(ipaddress.ip_address(address), ipaddress.ip_network(pool["ip_range"]))
 
-    def test_nobody_but_the_proxy_can_be_reached(self) -> None:
+    def test_only_the_proxy_is_reachable_from_outside(self) -> None:
         published = [name for name, service in self.services.items() if "ports" in service]
         self.assertEqual(published, ["users-proxy"])
         outside = [name for name, one in self.services.items() if "edge" in one["networks"]]
@@ -108,7 +108,7 @@ class TestCompose(TestCase):
             }
             self.assertEqual(environment, {name: f"${{{name}:-}}" for name in environment})
 
-    def test_the_proxy_reads_the_file_and_listens_where_it_is_published(self) -> None:
+    def test_the_proxy_reads_the_configuration_and_listens_on_its_published_port(self) -> None:
         source, target, _ = self.proxy["volumes"][0].split(":")
         self.assertEqual((FOLDER / source, target), (NGINX_CONF, "/etc/nginx/nginx.conf"))
         (port,) = re.findall(r"listen (\d+);", NGINX_CONF.read_text())
@@ -117,14 +117,14 @@ class TestCompose(TestCase):
         self.assertIn(name, self.services)
         self.assertIn(f"EXPOSE {to}\n", image.DOCKERFILE)
 
-    def test_nobody_has_a_right_that_is_not_named(self) -> None:
+    def test_containers_have_no_unnecessary_privileges(self) -> None:
         for name, service in self.services.items():
             self.assertEqual(service["cap_drop"], ["ALL"], name)
             self.assertEqual(service["security_opt"], ["no-new-privileges:true"])
             self.assertEqual(service.get("read_only", False), name != "users-db")
             self.assertEqual("cap_add" in service, name == "users-db")
 
-    def test_the_service_connects_by_a_role_of_its_own_that_the_database_makes(self) -> None:
+    def test_the_service_connects_as_a_role_that_the_database_creates(self) -> None:
         for file in FILES:
             database, url = services(file)["users-db"], settings(file)["DATABASE_URL"]
             self.assertRegex(
@@ -146,7 +146,7 @@ class TestCompose(TestCase):
             self.assertEqual(script, "while python manage.py purge; do sleep 86400; done")
             self.assertEqual((purge["restart"], purge["init"]), ("unless-stopped", True))
 
-    def test_without_a_proxy_the_service_is_published_on_the_machine_itself_alone(self) -> None:
+    def test_without_a_proxy_only_this_machine_can_connect(self) -> None:
         published = {
             name: service["ports"]
             for name, service in services(FILES[1]).items()
@@ -159,69 +159,69 @@ class TestCompose(TestCase):
         for name in named:
             self.assertRegex(name, r"^[a-z]+:[0-9]")
 
-    def test_a_server_is_asked_whether_it_is_ready_by_a_route_that_there_is(self) -> None:
+    def test_the_health_check_requests_an_existing_route(self) -> None:
         (path,) = re.findall(r":5000(/[\w/]+)'", self.service["healthcheck"]["test"][-1])
         self.assertEqual(path, "/health/ready")
         self.assertIn(path, image.paths())
 
 
 class Breaking(BaseHTTPRequestHandler):
-    """Reads requests, counts them, and ends the connection in place of an answer."""
+    """Records requests, and closes the connection without a response."""
 
-    asked: ClassVar[list[str]] = []
+    received: ClassVar[list[str]] = []
 
-    def do_POST(self) -> None:  # the name is the library's
-        """Count, and end the connection."""
-        self.asked.append(self.path)
+    def do_POST(self) -> None:  # the library's name
+        """Record the request and close the connection."""
+        self.received.append(self.path)
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestNginxConf(BaseTestCase):
-    """The very file, before real servers."""
+    """The configuration file itself, in front of real servers."""
 
-    def before(self, *urls: str) -> OverHTTP:
-        """Run nginx before these servers; return a client of it."""
+    def nginx_before(self, *urls: str) -> OverHTTP:
+        """Run nginx in front of these servers; return a client of it."""
         return OverHTTP(self.enterContext(proxies.nginx_of(NGINX_CONF, urls)))
 
     def serve(self) -> str:
-        """Run a server that believes nginx; return its URL."""
+        """Run a server that trusts nginx; return its URL."""
         database = databases.new_database()
         self.app = databases.new_app(database)
         self.add_user()
         settings = {"TRUSTED_PROXIES": "127.0.0.1", "METRICS_TOKEN": "0" * 64}
         return self.enterContext(servers.running("granian", database, **settings))
 
-    def test_a_server_that_is_gone_is_passed_over(self) -> None:
-        balanced = self.before(self.serve(), f"http://127.0.0.1:{free_port()}")
+    def test_an_unreachable_server_is_skipped(self) -> None:
+        balanced = self.nginx_before(self.serve(), f"http://127.0.0.1:{free_port()}")
         statuses = [balanced.login().status for _ in range(6)]
         self.assertEqual(statuses, [200] * 6)
 
-    def test_the_client_is_the_one_that_nginx_saw(self) -> None:
-        balanced = self.before(self.serve())
+    def test_the_client_address_is_that_of_the_connection_to_nginx(self) -> None:
+        balanced = self.nginx_before(self.serve())
         forged = {"X-Forwarded-For": "198.51.100.9", "X_Forwarded_For": "198.51.100.9"}
         payload = {"email": "michael@example.com", "password": "greaterthaneight"}
         token = balanced.call("POST", "/auth/login", payload, **forged).body["auth_token"]
         (session,) = balanced.get("/auth/sessions", token).body["data"]["sessions"]
         self.assertEqual(session["address"], "127.0.0.1")
 
-    def test_the_counts_of_one_server_are_not_told(self) -> None:
+    def test_nginx_does_not_pass_on_metrics(self) -> None:
         url = self.serve()
         self.assertEqual(OverHTTP(url).get("/metrics").status, 401)
-        self.assertEqual(self.before(url).get("/metrics").status, 404)
+        self.assertEqual(self.nginx_before(url).get("/metrics").status, 404)
 
-    def test_what_may_have_been_done_is_not_sent_twice(self) -> None:
-        self.addCleanup(Breaking.asked.clear)
+    def test_a_post_is_not_sent_twice(self) -> None:
+        self.addCleanup(Breaking.received.clear)
         urls = []
         for _ in range(2):
             server = self.enterContext(ThreadingHTTPServer(("127.0.0.1", 0), Breaking))
             Thread(target=server.serve_forever).start()
             self.addCleanup(server.shutdown)
             urls.append(f"http://127.0.0.1:{server.server_port}")
-        balanced = self.before(*urls)
+        balanced = self.nginx_before(*urls)
         self.assertEqual(balanced.call("POST", "/auth/login", {}).status, 502)
-        self.assertEqual(Breaking.asked, ["/auth/login"])
+        self.assertEqual(Breaking.received, ["/auth/login"])

@@ -1,4 +1,4 @@
-"""What the service is compared with is pinned and complete."""
+"""The contestants of the benchmark: pinned packages, requests and documentation."""
 
 import json
 import re
@@ -19,9 +19,9 @@ ADA = Account("ada", "ada@example.com", "correct horse battery staple")
 
 @pytest.mark.any_database
 class TestContestants(TestCase):
-    """Held without an environment of theirs; `python -m bench.contestants` runs them."""
+    """Checks without the contestants' environments; `python -m bench.contestants` runs them."""
 
-    def test_every_folder_is_a_contestants(self) -> None:
+    def test_every_folder_belongs_to_a_contestant(self) -> None:
         used = {contestant.environment for contestant in CONTESTANTS.values()}
         self.assertEqual(used - {""}, FOLDERS)
 
@@ -32,7 +32,7 @@ class TestContestants(TestCase):
                 with self.subTest(folder):
                     self.assertRegex(version, r"^[0-9]+(\.[0-9]+)+$")
 
-    def test_what_the_service_has_too_has_the_same_version(self) -> None:
+    def test_packages_of_the_service_have_the_same_version(self) -> None:
         ours = environments.versions("", ("Flask", "PyJWT", "bcrypt", "gunicorn"))
         for folder in FOLDERS - {"better-auth"}:
             for line in environments.requirements(folder).read_text().splitlines():
@@ -43,17 +43,17 @@ class TestContestants(TestCase):
         for name in CONTESTANTS:
             self.assertIn(f"| `{name}` |", README)
 
-    def test_a_request_names_who_asks(self) -> None:
+    def test_a_status_request_contains_the_token(self) -> None:
         for contestant in CONTESTANTS.values():
             fields = contestant.status(Tokens("a-token")).headers.values()
             self.assertTrue(any("a-token" in field for field in fields), contestant.name)
 
-    def test_the_token_of_a_refused_login_is_no_token(self) -> None:
+    def test_a_failed_login_has_no_token(self) -> None:
         for contestant in set(CONTESTANTS.values()) - {CONTESTANTS["bare-flask"]}:
             with self.assertRaises(ValueError):
                 contestant.tokens(401, {}, b"{}")
 
-    def test_the_service_is_asked_as_its_documentation_says(self) -> None:
+    def test_the_login_request_of_the_service_is_the_documented_one(self) -> None:
         call = CONTESTANTS["users"].login(ADA)
         self.assertEqual((call.method, call.path), ("POST", "/auth/login"))
         self.assertEqual(

@@ -1,4 +1,4 @@
-"""What is there is documented: settings, codes, commands, routes, files."""
+"""Settings, error codes, commands, routes and files are documented."""
 
 import re
 import subprocess
@@ -24,8 +24,8 @@ API = (ROOT / "docs" / "api.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
-def shown(value: object) -> str:
-    """Return a default as the README shows it."""
+def formatted_default(value: object) -> str:
+    """Return a default in the notation of the README."""
     if value in (None, []):
         return "none"
     if isinstance(value, timedelta):
@@ -36,10 +36,10 @@ def shown(value: object) -> str:
 
 
 def row(setting: Setting) -> str:
-    """Return a setting's row of the README's table."""
-    default = shown(setting.default)
+    """Return a setting's row in the table of the README."""
+    default = formatted_default(setting.default)
     others = [
-        f"{path.rpartition('.')[2].removesuffix('Config').lower()}: {shown(value)}"
+        f"{path.rpartition('.')[2].removesuffix('Config').lower()}: {formatted_default(value)}"
         for path, config in CONFIGS.items()
         if (value := getattr(config, setting.name)) != getattr(BaseConfig, setting.name)
     ]
@@ -60,7 +60,7 @@ def tracked_files() -> list[str]:
 
 
 def architecture_entries(files: list[str]) -> set[str]:
-    """Return what the tree lists: folders of two levels, files of the root and of `project/`."""
+    """Return the entries of the tree: folders of two levels, files of the root and `project/`."""
     entries = set()
     for file in files:
         *folders, _ = file.split("/")
@@ -72,14 +72,14 @@ def architecture_entries(files: list[str]) -> set[str]:
 
 @pytest.mark.any_database
 class TestDocumentation(TestCase):
-    """Fails with the line that is missing."""
+    """Each test fails with the missing line."""
 
     def test_every_setting_is_in_the_readme(self) -> None:
         self.assertIn(f"| `APP_SETTINGS` | `{DEFAULT_CONFIG}` |", README)
         for setting in SETTINGS:
             self.assertIn(row(setting), README)
 
-    def test_the_readme_names_no_setting_that_is_not_there(self) -> None:
+    def test_the_readme_has_the_settings_in_their_order_and_no_other(self) -> None:
         table = README.split("| setting |")[1].split("\n\n")[0]
         named = re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)
         self.assertEqual(named, ["APP_SETTINGS", *(setting.name for setting in SETTINGS)])
@@ -101,7 +101,7 @@ class TestDocumentation(TestCase):
             line = next((line for line in API.splitlines() if f"| `{member.code}` |" in line), "")
             self.assertIn(str(member.status), line, member.code)
 
-    def test_every_code_of_a_fault_is_in_the_docs(self) -> None:
+    def test_every_code_of_a_field_error_is_in_the_docs(self) -> None:
         source = Path(fields.__file__).read_text() + Path(payload.__file__).read_text()
         codes = set(re.findall(r'PydanticCustomError\(\s*"(\w+)"', source))
         codes |= set(re.findall(r'FieldError\("", "(\w+)"', source))
@@ -120,12 +120,12 @@ class TestDocumentation(TestCase):
             listed.add(folder + name if line.startswith(" ") else name)
         self.assertEqual(listed, architecture_entries(tracked_files()))
 
-    def test_the_readmes_links_lead_somewhere(self) -> None:
+    def test_links_in_the_docs_have_a_target(self) -> None:
         for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
             for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
                 self.assertTrue((page.parent / link).exists(), f"{page.name}: {link}")
 
-    def test_the_tour_is_the_services(self) -> None:
+    def test_the_tour_uses_existing_routes(self) -> None:
         tour = README.split("## A tour with curl")[1].split("\n## ")[0]
         app = create_app("project.config.TestingConfig", INSTANCE_PATH="/tmp")
         served = {str(rule) for rule in app.url_map.iter_rules()}

@@ -1,4 +1,4 @@
-"""The manifests in deploy/kubernetes say of the service what is so; schemas see nothing of that."""
+"""The manifests in deploy/kubernetes: rules that their schemas cannot check."""
 
 import re
 import shutil
@@ -31,7 +31,7 @@ def manifests() -> dict[tuple[str, str], Any]:
 
 
 def pods(objects: dict[tuple[str, str], Any]) -> dict[str, Any]:
-    """Return the templates of the pods, by the kind of what makes them."""
+    """Return the pod templates, by the kind of the object that creates them."""
     return {
         "Deployment": objects["Deployment", "users"]["spec"]["template"],
         "Job": objects["Job", "users-migration"]["spec"]["template"],
@@ -40,7 +40,7 @@ def pods(objects: dict[tuple[str, str], Any]) -> dict[str, Any]:
 
 
 class ManifestsCase(TestCase):
-    """Has read them."""
+    """Loads the manifests."""
 
     def setUp(self) -> None:
         self.objects = manifests()
@@ -54,14 +54,14 @@ class ManifestsCase(TestCase):
 
 
 @pytest.mark.any_database
-class TestTogether(ManifestsCase):
-    """What one file says of another one."""
+class TestReferences(ManifestsCase):
+    """References between the manifests."""
 
     def test_every_file_is_applied(self) -> None:
         files = {file.name for file in FOLDER.glob("*.yaml")}
         self.assertEqual(set(self.kustomization["resources"]), files - NOT_APPLIED)
 
-    def test_every_selector_finds_the_servers_and_no_other_pod(self) -> None:
+    def test_every_selector_matches_the_servers_and_no_other_pod(self) -> None:
         selectors = [
             self.deployment["selector"]["matchLabels"],
             self.objects["Service", "users-service"]["spec"]["selector"],
@@ -82,11 +82,11 @@ class TestTogether(ManifestsCase):
         (rule,) = self.objects["NetworkPolicy", "users-server"]["spec"]["ingress"]
         self.assertEqual([one["port"] for one in rule["ports"]], [port["containerPort"]])
 
-    def test_what_scales_is_the_deployment(self) -> None:
+    def test_the_autoscaler_scales_the_deployment(self) -> None:
         self.assertEqual(self.autoscaler["scaleTargetRef"]["name"], "users")
         self.assertNotIn("replicas", self.deployment)
 
-    def test_every_pod_has_the_settings_and_the_secrets_that_there_are(self) -> None:
+    def test_pods_refer_to_existing_settings_secrets_and_accounts(self) -> None:
         for pod in self.pods.values():
             (container,) = pod["spec"]["containers"]
             for source in container["envFrom"]:
@@ -95,7 +95,7 @@ class TestTogether(ManifestsCase):
                 self.assertIn((names[kind], of["name"]), self.objects)
             self.assertIn(("ServiceAccount", pod["spec"]["serviceAccountName"]), self.objects)
 
-    def test_every_pod_reaches_names_and_the_database_alone(self) -> None:
+    def test_pods_can_connect_to_dns_and_the_database_only(self) -> None:
         policy = self.objects["NetworkPolicy", "users"]["spec"]
         self.assertEqual((policy["podSelector"], policy.get("ingress")), ({}, None))
         self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
@@ -109,7 +109,7 @@ class TestTogether(ManifestsCase):
         ports = [(one["port"], one["protocol"]) for one in rule["ports"]]
         self.assertEqual((ports, rule.get("to")), ([(465, "TCP"), (587, "TCP")], None))
 
-    def test_the_products_services_can_connect_where_both_labels_are_set(self) -> None:
+    def test_other_services_can_connect_if_pod_and_namespace_have_the_label(self) -> None:
         (rule,) = self.objects["NetworkPolicy", "users-server"]["spec"]["ingress"]
         label = {"matchLabels": {"users-client": "true"}}
         self.assertIn({"namespaceSelector": label, "podSelector": label}, rule["from"])
@@ -118,7 +118,7 @@ class TestTogether(ManifestsCase):
         page = (ROOT / "docs" / "several-servers.md").read_text()
         self.assertIn("kubectl label namespace shop users-client=true\n", page)
 
-    def test_the_ingress_passes_what_clients_call_to_the_service(self) -> None:
+    def test_the_ingress_passes_the_routes_of_clients_to_the_service(self) -> None:
         ingress = self.objects["Ingress", "users"]["spec"]
         ((host, paths),) = ((rule["host"], rule["http"]["paths"]) for rule in ingress["rules"])
         self.assertEqual(ingress["tls"][0]["hosts"], [host])
@@ -134,7 +134,7 @@ class TestTogether(ManifestsCase):
         self.assertLessEqual({"/auth/login", "/users/<user_id>", "/ping"}, public)
         self.assertFalse([rule for rule in public if rule.startswith(("/metrics", "/health"))])
 
-    def test_kustomize_puts_the_version_into_every_pod(self) -> None:
+    def test_kustomize_sets_the_version_of_every_pod(self) -> None:
         if shutil.which("kubectl") is None:
             self.skipTest("kubectl is not installed")
         command = ["kubectl", "kustomize", str(FOLDER)]
@@ -145,10 +145,10 @@ class TestTogether(ManifestsCase):
 
 
 @pytest.mark.any_database
-class TestOfTheService(ManifestsCase):
-    """What the files say of the service and its image."""
+class TestServiceAndImage(ManifestsCase):
+    """References from the manifests to the service and its image."""
 
-    def test_every_variable_is_one_that_the_image_reads(self) -> None:
+    def test_the_image_reads_every_variable(self) -> None:
         self.assertLessEqual({*self.settings, *self.secrets}, image.VARIABLES)
         self.assertLessEqual(image.REQUIRED, set(self.secrets))
         self.assertEqual(set(self.secrets.values()), {""})
@@ -158,29 +158,31 @@ class TestOfTheService(ManifestsCase):
         self.assertTrue(loaded["STRICT"])
         self.assertEqual(str(loaded["DRAIN_SECONDS"]), self.settings["DRAIN_SECONDS"])
 
-    def test_the_probes_ask_routes_that_there_are(self) -> None:
-        asked = {name: self.server[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
-        paths = {name: probe["httpGet"]["path"] for name, probe in asked.items()}
+    def test_the_probes_request_existing_routes(self) -> None:
+        probes = {
+            name: self.server[f"{name}Probe"] for name in ("startup", "liveness", "readiness")
+        }
+        paths = {name: probe["httpGet"]["path"] for name, probe in probes.items()}
         live, ready = "/health/live", "/health/ready"
         self.assertEqual(paths, {"startup": live, "liveness": live, "readiness": ready})
         self.assertLessEqual(set(paths.values()), image.paths())
-        ports = {probe["httpGet"]["port"] for probe in asked.values()}
+        ports = {probe["httpGet"]["port"] for probe in probes.values()}
         self.assertEqual(ports, {self.server["ports"][0]["name"]})
 
-    def test_a_pod_is_given_the_time_to_end(self) -> None:
+    def test_the_grace_period_covers_the_shutdown(self) -> None:
         given = self.pods["Deployment"]["spec"]["terminationGracePeriodSeconds"]
         self.assertGreater(given, image.max_shutdown_seconds(self.settings))
 
-    def test_it_is_seen_that_a_pod_drains_while_it_does(self) -> None:
+    def test_the_readiness_probe_fails_while_a_pod_drains(self) -> None:
         probe = self.server["readinessProbe"]
         seen_after = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
         self.assertLessEqual(seen_after, int(self.settings["DRAIN_SECONDS"]))
 
-    def test_no_pod_goes_before_another_one_is_ready(self) -> None:
+    def test_no_pod_stops_before_its_replacement_is_ready(self) -> None:
         strategy = self.deployment["strategy"]["rollingUpdate"]
         self.assertEqual((strategy["maxUnavailable"], strategy["maxSurge"]), (0, 1))
 
-    def test_each_pod_runs_what_its_name_says(self) -> None:
+    def test_each_pod_runs_the_command_of_its_name(self) -> None:
         manage.manager.set_defaults()
         args = {kind: pod["spec"]["containers"][0]["args"] for kind, pod in self.pods.items()}
         self.assertEqual((args["Deployment"], args["Job"]), (["serve"], ["migrate"]))
@@ -188,7 +190,7 @@ class TestOfTheService(ManifestsCase):
         self.assertEqual(args["CronJob"], ["python", "manage.py", "purge"])
         self.assertIn("purge", manage.manager._commands)
 
-    def test_every_pod_is_the_images_user_without_rights(self) -> None:
+    def test_every_pod_runs_as_the_images_user_without_privileges(self) -> None:
         (user, group) = re.findall(r"(?m)^USER (\d+):(\d+)$", image.DOCKERFILE)[0]
         for pod in (one["spec"] for one in self.pods.values()):
             context, (container,) = pod["securityContext"], pod["containers"]
@@ -211,14 +213,14 @@ class TestOfTheService(ManifestsCase):
         used = {pod["spec"]["containers"][0]["image"] for pod in self.pods.values()}
         self.assertEqual(used, {chosen["name"]})
 
-    def test_no_more_passwords_are_hashed_than_there_are_processors(self) -> None:
+    def test_there_are_not_more_hashing_threads_than_processors(self) -> None:
         threads = int(self.settings["HASH_THREADS"]) * int(self.settings["WEB_CONCURRENCY"])
         self.assertLessEqual(threads, int(self.server["resources"]["limits"]["cpu"]))
 
-    def test_the_connections_that_it_asks_for_are_those_that_all_pods_may_open(self) -> None:
+    def test_the_comment_on_max_connections_covers_all_pods(self) -> None:
         text = (FOLDER / "horizontalpodautoscaler.yaml").read_text()
-        (asked,) = re.findall(r"must be (\d+) or more", text)
+        (probes,) = re.findall(r"must be (\d+) or more", text)
         each = int(self.settings["WEB_CONCURRENCY"]) * image.CONNECTIONS_A_WORKER
         at_most = (self.autoscaler["maxReplicas"] + 1) * each + image.RESERVED
-        self.assertEqual(int(asked), at_most)
+        self.assertEqual(int(probes), at_most)
         self.assertIn(f"may open {each} connections", text)

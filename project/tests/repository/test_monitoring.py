@@ -1,4 +1,4 @@
-"""The metrics, their page, the dashboard and the alerts say the same."""
+"""The metrics match their documentation, the dashboard and the alerts."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def expressions() -> Iterator[str]:
 
 
 def parts(node: Any) -> Iterator[Any]:
-    """Yield an expression and all that it is made of."""
+    """Yield an expression and all expressions within it."""
     yield node
     for name in ("expr", "lhs", "rhs", "vector_selector", "vs"):
         if inner := getattr(node, name, None):
@@ -42,13 +42,13 @@ def parts(node: Any) -> Iterator[Any]:
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
-    """Return the type and the labels of each metric of the page."""
+    """Return the type and the labels of each documented metric."""
     rows = re.findall(r"^\| `(users_\w+)` \| (\w+) \|(.*?)\| \S.* \|$", PAGE, re.MULTILINE)
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
 class TestMonitoring(BaseTestCase):
-    """Held against an app that was used."""
+    """Comparisons with the metrics of an app after some requests."""
 
     overrides: ClassVar[dict[str, object]] = {"METRICS_TOKEN": DIGEST}
 
@@ -59,13 +59,13 @@ class TestMonitoring(BaseTestCase):
         return scrape(self.caller)
 
     def labels(self) -> dict[str, set[str]]:
-        """Return the labels of each sample's name."""
+        """Return the labels of the samples by their name."""
         found: dict[str, set[str]] = {}
         for sample in self.scraped().samples():
             found.setdefault(sample.name, set()).update(sample.labels)
         return found
 
-    def test_every_metric_is_documented_and_no_other(self) -> None:
+    def test_exactly_the_existing_metrics_are_documented(self) -> None:
         scraped = {}
         for family in self.scraped().families:
             labels = {label for sample in family.samples for label in sample.labels} - {"le"}
@@ -73,25 +73,25 @@ class TestMonitoring(BaseTestCase):
             scraped[name] = (family.type, labels)
         self.assertEqual(documented(), scraped)
 
-    def test_every_value_of_a_label_that_is_documented_is_told(self) -> None:
+    def test_documented_label_values_exist(self) -> None:
         values = {value for sample in self.scraped().samples() for value in sample.labels.values()}
         for value in ("account-network", "registration", "taken", "unavailable", "refresh_reused"):
             self.assertIn(f"`{value}`", PAGE)
             self.assertIn(value, values)
 
-    def test_every_expression_asks_for_what_is_there(self) -> None:
+    def test_every_expression_uses_existing_metrics_and_labels(self) -> None:
         labels = self.labels()
-        asked = 0
+        selectors = 0
         for expression in expressions():
             with self.subTest(expression):
                 for part in parts(promql_parser.parse(expression)):
                     if isinstance(part, promql_parser.VectorSelector):
-                        asked += 1
+                        selectors += 1
                         matched = {matcher.name for matcher in part.matchers.matchers}
                         self.assertLessEqual(matched, labels[str(part.name)])
-        self.assertGreaterEqual(asked, len([*expressions()]))
+        self.assertGreaterEqual(selectors, len([*expressions()]))
 
-    def test_every_grouping_is_by_labels_that_are_there(self) -> None:
+    def test_every_grouping_uses_existing_labels(self) -> None:
         labels = self.labels()
         for expression in expressions():
             names = set(re.findall(r"users_\w+", expression))
@@ -99,20 +99,20 @@ class TestMonitoring(BaseTestCase):
                 for name in names:
                     self.assertLessEqual(set(grouped.split(", ")), labels[name], expression)
 
-    def test_every_value_that_is_asked_for_is_one_that_is_told(self) -> None:
+    def test_every_error_code_in_an_expression_exists(self) -> None:
         values = {value for sample in self.scraped().samples() for value in sample.labels.values()}
         for expression in expressions():
             for value in re.findall(r'code="([^"]+)"', expression):
                 self.assertIn(value, values)
 
-    def test_every_alert_says_what_to_do(self) -> None:
+    def test_every_alert_has_a_severity_a_summary_and_a_runbook(self) -> None:
         for rule in rules():
             with self.subTest(rule["alert"]):
                 self.assertIn(rule["labels"]["severity"], {"page", "ticket"})
                 self.assertRegex(rule["annotations"]["summary"], r"^[A-Z].*\.$")
                 self.assertGreater(len(rule["annotations"]["runbook"]), 80)
 
-    def test_every_panel_has_a_title_and_a_place_of_its_own(self) -> None:
+    def test_every_panel_has_a_different_title_and_place(self) -> None:
         panels = DASHBOARD["panels"]
         for distinct in ("id", "title"):
             self.assertEqual(len({panel[distinct] for panel in panels}), len(panels))

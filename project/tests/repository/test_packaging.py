@@ -1,4 +1,4 @@
-"""The entrypoint, the image's list of files, the pinned requirements and the verifier's package."""
+"""The entrypoint, the files of the image, the pinned packages and the verifier's package."""
 
 import ast
 import os
@@ -22,7 +22,7 @@ ARGUMENTS = 'printf "%s\\n" "$@"\n'
 
 @pytest.mark.any_database
 class TestPackaging(TestCase):
-    """Held without a container engine."""
+    """Checks that need no container engine."""
 
     def test_the_version_is_the_same_everywhere(self) -> None:
         label = re.search(r'image\.version="(.*)"', (ROOT / "Dockerfile").read_text())
@@ -32,7 +32,7 @@ class TestPackaging(TestCase):
         self.assertEqual(document and document["info"]["version"], VERSION)
 
     def enter(self, *arguments: str, **environment: str) -> list[str]:
-        """Run the entrypoint with a `python` that prints what it is called with."""
+        """Run the entrypoint with a `python` that prints its arguments; return them."""
         folder = Path(databases.folder()) / "bin"
         folder.mkdir(exist_ok=True)
         python = folder / "python"
@@ -48,16 +48,16 @@ class TestPackaging(TestCase):
         )
         return done.stdout.splitlines()
 
-    def test_the_entrypoint_serves_where_nothing_is_said(self) -> None:
+    def test_the_entrypoint_serves_by_default(self) -> None:
         served = ["manage.py", "serve", "--host", "0.0.0.0", "--port", "5000", "--workers", "2"]
         self.assertEqual(self.enter(), served)
         self.assertEqual(self.enter("serve"), served)
 
-    def test_the_entrypoint_takes_port_and_workers_from_the_environment(self) -> None:
-        said = self.enter("serve", PORT="8000", WEB_CONCURRENCY="4")
-        self.assertEqual(said[-4:], ["--port", "8000", "--workers", "4"])
+    def test_the_entrypoint_reads_port_and_workers_from_the_environment(self) -> None:
+        printed = self.enter("serve", PORT="8000", WEB_CONCURRENCY="4")
+        self.assertEqual(printed[-4:], ["--port", "8000", "--workers", "4"])
 
-    def test_the_entrypoint_migrates_by_an_explicit_command(self) -> None:
+    def test_the_entrypoint_migrates_only_by_command(self) -> None:
         self.assertEqual(self.enter("migrate"), ["manage.py", "db", "upgrade"])
         self.assertNotIn("upgrade", self.enter())
 
@@ -65,7 +65,7 @@ class TestPackaging(TestCase):
         self.assertEqual(self.enter("python", "manage.py", "shell"), ["manage.py", "shell"])
 
     @pytest.mark.processes
-    def test_the_entrypoint_migrates_and_serves_for_real(self) -> None:
+    def test_the_entrypoint_migrates_a_database(self) -> None:
         url = databases.new_database()
         environment = servers.environment(url)
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
@@ -81,7 +81,7 @@ class TestPackaging(TestCase):
                 if line and not line.startswith(("#", "-r ")):
                     self.assertRegex(line, r"^[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*$")
 
-    def test_the_image_holds_what_the_service_runs_on(self) -> None:
+    def test_the_image_copies_the_allowed_files(self) -> None:
         ignored = (ROOT / ".dockerignore").read_text().splitlines()
         self.assertEqual(ignored[0], "*")
         allowed = {line[1:] for line in ignored if line.startswith("!")}
@@ -89,9 +89,9 @@ class TestPackaging(TestCase):
         self.assertEqual({name for line in copied for name in line.split()}, allowed)
 
     @pytest.mark.processes
-    def test_nothing_heavy_is_loaded_that_serving_does_not_need(self) -> None:
+    def test_the_service_loads_no_unnecessary_package(self) -> None:
         heavy = {"coverage", "dns", "gunicorn", "hypothesis", "numpy", "pytest", "requests"}
-        heavy -= {"coverage"} & sys.modules.keys()  # which `cov` brings into every process
+        heavy -= {"coverage"} & sys.modules.keys()  # `cov` loads it into every process
         program = "import sys, manage; print(*{name.partition('.')[0] for name in sys.modules})"
         command, folder = [sys.executable, "-c", program], str(databases.folder())
         environment = os.environ | {"INSTANCE_PATH": folder}
@@ -100,7 +100,7 @@ class TestPackaging(TestCase):
         self.assertEqual(heavy.intersection(loaded), set())
 
     @pytest.mark.processes
-    def test_gunicorns_settings_are_ones_it_knows(self) -> None:
+    def test_gunicorn_accepts_its_settings(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "gunicorn", "--print-config", "manage:app"],
             cwd=ROOT,
@@ -119,7 +119,7 @@ CLIENT = ROOT / "clients" / "python"
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Yield the packages that a module imports, wherever in it."""
+    """Yield all packages that a module imports."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -129,25 +129,25 @@ def imported(file: Path) -> Iterator[str]:
 
 @pytest.mark.any_database
 class TestVerifierPackage(TestCase):
-    """What another service installs."""
+    """The package `users-client`."""
 
-    def test_it_depends_on_two_packages(self) -> None:
+    def test_the_package_depends_on_two_packages(self) -> None:
         project = tomllib.loads((CLIENT / "pyproject.toml").read_text())["project"]
         names = [re.split(r"[<>=]", needed)[0] for needed in project["dependencies"]]
         self.assertEqual(names, ["PyJWT[crypto]", "urllib3"])
 
-    def test_it_imports_nothing_else(self) -> None:
+    def test_the_package_imports_no_other_package(self) -> None:
         known = {*sys.stdlib_module_names, "jwt", "urllib3", "users_client"}
         for file in (CLIENT / "users_client").glob("*.py"):
             extra = {file.stem} & {"flask", "fastapi"}
             self.assertLessEqual(set(imported(file)), known | extra, file.name)
 
-    def test_it_works_where_nothing_of_this_repository_is(self) -> None:
+    def test_the_package_works_without_this_repository(self) -> None:
         program = "import sys, users_client; sys.exit(bool({'flask', 'fastapi'} & {*sys.modules}))"
         environment = {"PYTHONPATH": str(CLIENT)}
         command = [sys.executable, "-c", program]
         done = subprocess.run(command, env=environment, cwd="/", capture_output=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
 
-    def test_it_tells_type_checkers_of_its_types(self) -> None:
+    def test_the_package_is_marked_as_typed(self) -> None:
         self.assertTrue((CLIENT / "users_client" / "py.typed").exists())

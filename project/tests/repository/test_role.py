@@ -1,4 +1,4 @@
-"""The SQL of deploy/postgresql makes a role by which the service runs, on a real PostgreSQL."""
+"""The SQL files in deploy/postgresql, on a real PostgreSQL."""
 
 import os
 import subprocess
@@ -20,21 +20,21 @@ pytestmark = pytest.mark.processes
 
 SQL = ROOT / "deploy" / "postgresql"
 PASSWORD = "0123456789abcdef" * 2
-AS_THE_IMAGE_HAS_IT = "local all all trust\nhost all all all scram-sha-256\n"
-"""Who may connect in the container: by the socket everybody, over the network by a password."""
+PG_HBA_OF_THE_IMAGE = "local all all trust\nhost all all all scram-sha-256\n"
+"""Connections in the container: without a password by the socket, with one over the network."""
 
 
 @pytest.mark.any_database
 class TestRole(TestCase):
-    """An installation that connected as the superuser, after both files were run twice."""
+    """An installation that used the superuser, after both files were run twice."""
 
     server: ClassVar[postgres.Server]
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Start a server to which passwords matter, its socket in /tmp; run the files."""
+        """Start a server that requires passwords, with its socket in /tmp; run the files."""
         cls.server = cls.enterClassContext(postgres.running(unix_socket_directories="/tmp"))
-        (cls.server.data / "pg_hba.conf").write_text(AS_THE_IMAGE_HAS_IT)
+        (cls.server.data / "pg_hba.conf").write_text(PG_HBA_OF_THE_IMAGE)
         cls.psql("--command=SELECT pg_reload_conf()")
         cls.psql("--command=CREATE DATABASE users")
         by_socket = f"host=/tmp&port={cls.server.port}"
@@ -43,22 +43,22 @@ class TestRole(TestCase):
         for name in ("role.sql", "superuser.sql") * 2:
             cls.psql("--file", str(SQL / name))
 
-    def test_the_service_runs_and_migrates_by_the_role(self) -> None:
+    def test_the_service_runs_and_migrates_as_the_role(self) -> None:
         app = databases.bare_app(self.url("users"))
         with app.app_context():
             self.assertEqual(add_user("ada", "ada@example.com").id, 2)
-            db.session.rollback()  # or the migration waits for what was read
+            db.session.rollback()  # otherwise the migration waits for the locks of the reads
             flask_migrate.downgrade(revision="-1")
             flask_migrate.upgrade()
 
-    def test_the_role_has_no_rights_beside(self) -> None:
+    def test_the_role_has_no_other_privileges(self) -> None:
         row = self.psql(
             "--tuples-only", "--no-align", "--command=SELECT rolsuper, rolcreaterole, rolcreatedb,"
             " rolbypassrls, rolreplication FROM pg_roles WHERE rolname = 'users'"
         )  # fmt: skip
         self.assertEqual(row, "f|f|f|f|f\n")
 
-    def test_nobody_else_connects_over_the_network(self) -> None:
+    def test_other_roles_and_passwords_cannot_connect_over_the_network(self) -> None:
         for role, password in (("users", "guessed"), ("postgres", PASSWORD)):
             with self.assertRaisesRegex(psycopg2.OperationalError, "password authentication"):
                 psycopg2.connect(self.url(role, password))
@@ -69,7 +69,7 @@ class TestRole(TestCase):
 
     @classmethod
     def psql(cls, *options: str) -> str:
-        """Run psql as the superuser, by the socket; return what it prints."""
+        """Run psql as the superuser, by the socket; return its output."""
         program: Path = cls.server.binaries / "psql"
         where = ["--host=/tmp", f"--port={cls.server.port}", "--username=postgres"]
         environment = os.environ | {"USERS_DB_PASSWORD": PASSWORD}

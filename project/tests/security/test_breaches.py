@@ -1,4 +1,4 @@
-"""The file of breached passwords: found on disk, looked at before it is relied on."""
+"""The file of breached passwords: search on disk, and checks before its use."""
 
 import hashlib
 import math
@@ -23,17 +23,17 @@ GOOD = "correct horse battery staple"
 
 
 def sha1(password: str) -> str:
-    """Return a password's hash as the file has it."""
+    """Return a password's hash in the format of the file."""
     return hashlib.sha1(password.encode()).hexdigest().upper()
 
 
 def breached(number: int) -> str:
-    """Return one of the passwords that the files of these tests hold."""
+    """Return a password that the files of these tests contain."""
     return f"breached {number}"
 
 
 def lines(count: int, digits: int = 40) -> list[str]:
-    """Return the sorted lines of a file, whose counts differ in length."""
+    """Return sorted lines, with counts of different lengths."""
     hashes = sorted(sha1(breached(number))[:digits] for number in range(count))
     return [f"{digest}:{10 ** (place % 7)}" for place, digest in enumerate(hashes)]
 
@@ -50,10 +50,10 @@ class FileCase(TestCase):
 
 @pytest.mark.any_database
 class TestBreaches(FileCase):
-    """A file of hashes is searched where it lies."""
+    """Searches in usable files."""
 
     def assert_contains(self, path: str, count: int) -> None:
-        """Assert that a file contains the first passwords and no other."""
+        """Assert that a file contains the first `count` passwords and no other."""
         for number in range(count):
             self.assertTrue(breaches.contain(breached(number), path), number)
             self.assertFalse(breaches.contain(breached(count + number), path), number)
@@ -65,23 +65,23 @@ class TestBreaches(FileCase):
                 self.assertEqual(breaches.check_file(path), path)
                 self.assert_contains(path, count)
 
-    def test_prefixes_lower_case_and_a_last_line_without_an_end(self) -> None:
+    def test_prefixes_lower_case_and_an_unterminated_last_line_are_found(self) -> None:
         for digits in (10, 16, 39):
             self.assert_contains(breaches.check_file(self.write(lines(300, digits))), 300)
         hashes = [line.partition(":")[0].lower() for line in lines(300)]
         self.assert_contains(breaches.check_file(self.write(["\n".join(hashes)], end="")), 300)
 
-    def test_upper_and_lower_case_side_by_side(self) -> None:
+    def test_mixed_case_is_found(self) -> None:
         mixed = [line.lower() if place % 2 else line for place, line in enumerate(lines(300))]
         self.assert_contains(breaches.check_file(self.write(mixed)), 300)
 
-    def test_equal_prefixes_side_by_side(self) -> None:
+    def test_equal_prefixes_are_found(self) -> None:
         digest = sha1("wanted")[:10]
         path = self.write(["0" * 10] * 500 + [digest] * 900 + ["F" * 10] * 20)
         self.assertTrue(breaches.contain("wanted", breaches.check_file(path)))
         self.assertFalse(breaches.contain("not wanted", path))
 
-    def test_a_password_counts_as_typed_and_as_hashed(self) -> None:
+    def test_a_password_is_searched_as_typed_and_normalized(self) -> None:
         typed, normalized = "ﬁve words of mine", "five words of mine"
         self.assertTrue(breaches.contain(typed, self.write([sha1(typed)])))
         self.assertTrue(breaches.contain(typed, self.write([sha1(normalized)])))
@@ -96,18 +96,18 @@ class TestBreaches(FileCase):
             self.assertLessEqual(read.call_count, halvings + 3)
             self.assertLessEqual(max(call.args[1] for call in read.mock_calls), breaches.PAGE)
 
-    def test_threads_search_at_once(self) -> None:
+    def test_threads_can_search_concurrently(self) -> None:
         path = self.write(lines(2000))
         with ThreadPoolExecutor(16) as crowd:
             found = crowd.map(lambda number: breaches.contain(breached(number), path), range(4000))
         self.assertEqual([*found], [True] * 2000 + [False] * 2000)
 
-    def test_a_file_that_is_renamed_into_its_place_serves(self) -> None:
+    def test_a_file_can_be_replaced_by_renaming(self) -> None:
         path = self.write(lines(10))
         Path(self.write([sha1("a new one")])).rename(path)
         self.assertTrue(breaches.contain("a new one", path))
 
-    def test_the_policy_asks_the_file(self) -> None:
+    def test_the_policy_searches_the_file(self) -> None:
         policy = Policy(8, "users", self.write([sha1(GOOD)]))
         self.assertEqual(policy.weaknesses(GOOD, "a", "a@b.c"), [Weakness.BREACHED])
         self.assertEqual(policy.weaknesses(GOOD + "!", "a", "a@b.c"), [])
@@ -115,25 +115,25 @@ class TestBreaches(FileCase):
 
 @pytest.mark.any_database
 class TestUnusableFiles(FileCase):
-    """Files that cannot be searched are rejected at the start."""
+    """Files that cannot be searched, which are rejected at the start."""
 
     def assert_unusable(self, path: str, why: str) -> None:
         """Assert that a file is rejected for this reason."""
         with self.assertRaisesRegex(FileUnusable, why):
             breaches.check_file(path)
 
-    def test_no_file(self) -> None:
+    def test_a_missing_file_is_rejected(self) -> None:
         self.assert_unusable("/nowhere/breached.txt", r"names no file \(/nowhere")
         self.assert_unusable("/tmp", r"names no file \(/tmp")
         fifo = str(Path(self.write([])).with_name("fifo"))
         os.mkfifo(fifo)
         self.assert_unusable(fifo, "names no file")
 
-    def test_a_file_that_cannot_be_read(self) -> None:
+    def test_an_unreadable_file_is_rejected(self) -> None:
         with mock.patch.object(os, "pread", side_effect=OSError(5, "Input/output error")):
             self.assert_unusable(self.write(lines(9)), r"cannot be read \(.*: Input/output error\)")
 
-    def test_lines_that_are_no_hashes(self) -> None:
+    def test_malformed_lines_are_rejected(self) -> None:
         for content in (
             [],
             [""],
@@ -150,18 +150,18 @@ class TestUnusableFiles(FileCase):
         ):
             self.assert_unusable(self.write(content), "a line that is not HASH or HASH:count")
 
-    def test_hashes_of_another_length(self) -> None:
+    def test_hashes_of_another_length_are_rejected(self) -> None:
         self.assert_unusable(self.write([*lines(3000), "F" * 39]), "differ in length")
         self.assert_unusable(self.write(lines(100, 32)), "a file of NTLM hashes")
 
-    def test_an_order_that_is_not_the_hashes(self) -> None:
+    def test_an_unsorted_file_is_rejected(self) -> None:
         for count in (2, 60, 5000):
             self.assert_unusable(self.write(reversed(lines(count))), "not sorted by hash")
         self.assert_unusable(self.write(lines(1700) * 3), "not sorted by hash")
         by_number = [sha1(breached(number)) for number in range(5000)]
         self.assert_unusable(self.write(by_number), "not sorted by hash")
 
-    def test_it_stops_the_start_with_one_line(self) -> None:
+    def test_the_service_does_not_start_and_reports_one_error(self) -> None:
         environment = {
             "BREACHED_PASSWORDS_FILE": "/nowhere/breached.txt",
             "INSTANCE_PATH": str(databases.folder()),
@@ -173,16 +173,16 @@ class TestUnusableFiles(FileCase):
             fault, r"^BREACHED_PASSWORDS_FILE names no file \(/nowhere.*: set it to .*unset it\.$"
         )
 
-    def test_a_relative_path_stays_the_same_file(self) -> None:
+    def test_a_relative_path_becomes_absolute(self) -> None:
         path = self.write(lines(3))
-        kept = Path(breaches.check_file(os.path.relpath(path)))
-        self.assertTrue(kept.is_absolute() and kept.samefile(path))
+        checked = Path(breaches.check_file(os.path.relpath(path)))
+        self.assertTrue(checked.is_absolute() and checked.samefile(path))
 
 
-class TestBreachedChoice(FileCase, BaseTestCase):
-    """The file is asked through the settings."""
+class TestRegistration(FileCase, BaseTestCase):
+    """Registrations with a configured file."""
 
-    def test_a_breached_password_is_refused(self) -> None:
+    def test_a_breached_password_is_rejected(self) -> None:
         path = self.write([sha1(GOOD)])
         app = databases.new_app(PASSWORD_POLICY=True, BREACHED_PASSWORDS_FILE=path)
         caller = InProcess(app.test_client())
@@ -190,7 +190,7 @@ class TestBreachedChoice(FileCase, BaseTestCase):
         self.assert_field_errors(reply, ("password", "password_breached"))
         self.assertEqual(caller.register(password=f"{GOOD}!").status, 201)
 
-    def test_nothing_is_taken_unchecked_where_the_file_is_gone(self) -> None:
+    def test_registrations_are_unavailable_if_the_file_is_missing(self) -> None:
         path = self.write([sha1(GOOD)])
         app = databases.new_app(PASSWORD_POLICY=True, BREACHED_PASSWORDS_FILE=path)
         Path(path).unlink()

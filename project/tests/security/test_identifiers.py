@@ -1,4 +1,4 @@
-"""Assert which usernames and addresses are accepted, and which of them are the same one."""
+"""Usernames and e-mail addresses: invisible characters, and equal keys."""
 
 import unicodedata
 from unittest import TestCase
@@ -10,7 +10,7 @@ from project.models import User
 from project.security import identifiers, invisible
 from project.tests.base import BaseTestCase
 
-# One of each kind: variation selectors, fillers, joiners, vowels without a glyph, blanks.
+# A few of each kind: variation selectors, fillers, joiners, vowels without a glyph, blanks.
 HIDDEN = "\ufe0f\U000e0100\u3164\u115f\u034f\u17b5\u180b\u2800\uffa0\u2065\ufff0\U0001d159\u2028"
 ONE_DOMAIN = (
     "exämple.com",
@@ -23,17 +23,17 @@ ONE_DOMAIN = (
 
 @pytest.mark.any_database
 class TestKeys(TestCase):
-    """What makes two addresses one."""
+    """The keys of e-mail addresses, and the table of invisible characters."""
 
     def test_the_spellings_of_an_internationalized_domain_have_one_key(self) -> None:
         keys = {identifiers.email_key(f"Ada@{domain}") for domain in ONE_DOMAIN}
         self.assertEqual(keys, {"ada@xn--exmple-cua.com"})
 
-    def test_a_domain_without_an_ascii_form_keeps_its_own(self) -> None:
+    def test_a_domain_without_an_ascii_form_is_unchanged(self) -> None:
         for domain in ("i❤.ws", "bücher_x.de", "ü" * 300, "..ü", "xn--ü.com", "ü\u202e"):
             self.assertEqual(identifiers.email_key(f"A@{domain}"), f"a@{domain}", ascii(domain))
 
-    def test_a_text_that_is_no_address_has_a_key(self) -> None:
+    def test_a_text_that_is_not_an_address_has_a_key(self) -> None:
         for text, key in (("", ""), ("Ü", "Ü"), ("@Ü", "@xn--tda"), ("a@", "a@"), ("ü@B", "ü@b")):
             self.assertEqual(identifiers.email_key(text), key)
 
@@ -44,12 +44,12 @@ class TestKeys(TestCase):
         with patch("idna.encode", side_effect=AssertionError):
             self.assertEqual(identifiers.email_key("A@XN--Tda.De"), "a@xn--tda.de")
 
-    def test_the_table_of_invisible_characters_is_in_order(self) -> None:
+    def test_the_tables_of_invisible_characters_are_sorted(self) -> None:
         for ranges in (invisible.DEFAULT_IGNORABLE, invisible.EMPTY_GLYPHS, invisible.CONTROLS):
             codes = [code for first_and_last in ranges for code in first_and_last]
             self.assertEqual(codes, sorted(codes))
 
-    def test_what_is_ignorable_by_default_is_invisible(self) -> None:
+    def test_default_ignorable_characters_are_invisible(self) -> None:
         hidden = [
             chr(code) for first, last in invisible.DEFAULT_IGNORABLE for code in (first, last)
         ]
@@ -61,27 +61,27 @@ class TestKeys(TestCase):
 
 
 def is_selector(character: str) -> bool:
-    """Return whether Unicode names a character as a variation selector."""
+    """Return whether a character is a variation selector, by its Unicode name."""
     return "VARIATION SELECTOR" in unicodedata.name(character, "")
 
 
 class TestNames(BaseTestCase):
-    """What is registered."""
+    """Registrations with unusual names."""
 
-    def test_an_invisible_character_is_refused_in_a_username(self) -> None:
+    def test_an_invisible_character_in_a_username_is_rejected(self) -> None:
         for character in HIDDEN:
             for username in (character, f"admin{character}", f"a{character}b"):
                 with self.subTest(ascii(username)):
                     reply = self.caller.register(username)
                     self.assert_field_errors(reply, ("username", "invisible_character"))
 
-    def test_a_username_has_a_visible_character(self) -> None:
+    def test_a_username_needs_a_visible_character(self) -> None:
         for username in ("\u0301", "\u0301\u20dd", "\u0301 \u0302"):
             reply = self.caller.register(username)
             self.assert_field_errors(reply, ("username", "invisible_character"))
         self.assertEqual(self.caller.register("e\u0301").status, 201)
 
-    def test_an_invisible_character_is_refused_in_an_address(self) -> None:
+    def test_an_invisible_character_in_an_address_is_rejected(self) -> None:
         for character in HIDDEN:
             for email in (f"a{character}@example.com", f"a@exam{character}ple.com"):
                 with self.subTest(ascii(email)):
@@ -89,12 +89,12 @@ class TestNames(BaseTestCase):
                     self.assertEqual((reply.status, reply.body["code"]), (400, "invalid_payload"))
         self.assertEqual(self.count(User), 0)
 
-    def test_an_account_with_such_a_name_still_works(self) -> None:
+    def test_an_existing_account_with_an_invisible_character_works(self) -> None:
         self.add_user("admin\ufe0f", "old\ufe0f@example.com")
         token = self.caller.login("old\ufe0f@example.com").body["auth_token"]
         self.assertEqual(self.caller.status(token).body["data"]["username"], "admin\ufe0f")
 
-    def test_the_spellings_of_an_internationalized_domain_are_one_account(self) -> None:
+    def test_all_spellings_of_a_domain_belong_to_one_account(self) -> None:
         self.assertEqual(self.caller.register("first", "a@EXÄMPLE.com").status, 201)
         for domain in ONE_DOMAIN:
             with self.subTest(domain):

@@ -1,4 +1,4 @@
-"""Which secrets can be guessed."""
+"""Guessable and random values of SECRET_KEY."""
 
 import base64
 import random
@@ -39,9 +39,9 @@ ROUNDS = 500
 
 @pytest.mark.any_database
 class TestSecretStrength(TestCase):
-    """What people write instead of a random secret is found, and a random one passes."""
+    """Typical guessable secrets are found; random ones pass."""
 
-    def test_secrets_that_can_be_guessed(self) -> None:
+    def test_guessable_secrets_have_a_weakness(self) -> None:
         for secret, why in WEAK:
             with self.subTest(secret):
                 self.assertRegex(find_weakness(secret) or "strong", why)

@@ -1,4 +1,4 @@
-"""The strict parser: which tokens are accepted and which are rejected."""
+"""The strict token parser: accepted and rejected tokens."""
 
 import base64
 import json
@@ -46,7 +46,7 @@ def segment(content: bytes | dict[str, Any]) -> str:
 
 
 def signed(payload: bytes | dict[str, Any], header: bytes | dict[str, Any] = HEADER) -> str:
-    """Return a token with a good signature over whatever these are, made without PyJWT."""
+    """Return a token with a valid signature over any header and payload, without PyJWT."""
     signing_input = f"{segment(header)}.{segment(payload)}"
     key = OctKey.import_key(SECRET)
     signer = jws.JWSRegistry.algorithms["HS256"]
@@ -69,20 +69,20 @@ class TestTokens(TestCase):
                 self.decode(token)
             self.assertNotIsInstance(caught.exception, TokenExpired)
 
-    def test_claims_come_back(self) -> None:
+    def test_encoded_claims_can_be_decoded(self) -> None:
         self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY)), CLAIMS)
 
-    def test_the_helper_of_these_tests_makes_good_tokens(self) -> None:
+    def test_the_helper_creates_valid_tokens(self) -> None:
         self.assertEqual(self.decode(signed(PAYLOAD)), CLAIMS)
 
-    def test_another_library_reads_our_tokens(self) -> None:
-        opened = jws.deserialize_compact(
+    def test_another_library_verifies_the_tokens(self) -> None:
+        verified = jws.deserialize_compact(
             tokens.encode(CLAIMS, KEY), OctKey.import_key(SECRET), ["HS256"]
         )
-        self.assertEqual(json.loads(opened.payload), PAYLOAD)
-        self.assertEqual(opened.headers(), HEADER)
+        self.assertEqual(json.loads(verified.payload), PAYLOAD)
+        self.assertEqual(verified.headers(), HEADER)
 
-    def test_a_token_dies_at_its_exp(self) -> None:
+    def test_a_token_expires_at_its_exp(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
         self.assertEqual(self.decode(token, CLAIMS.expires_at - timedelta(seconds=1)), CLAIMS)
         with self.assertRaises(TokenExpired):
@@ -90,47 +90,49 @@ class TestTokens(TestCase):
 
     def test_an_older_key_still_verifies(self) -> None:
         token = tokens.encode(CLAIMS, KEY)
-        newer = signing_keys.from_secret("a newer key that is as long as ours")
+        newer = signing_keys.from_secret("a newer key of the required length")
         self.assertEqual(decoded(token, [newer, KEY], Purpose.ACCESS, NOW), CLAIMS)
         with self.assertRaises(TokenRejected):
             decoded(token, [newer], Purpose.ACCESS, NOW)
         with self.assertRaises(TokenRejected):
             decoded(token, [], Purpose.ACCESS, NOW)
 
-    def test_a_forged_token_is_not_said_to_be_outdated(self) -> None:
-        token = tokens.encode(CLAIMS, signing_keys.from_secret("another key, just as long as ours"))
+    def test_an_old_forged_token_is_invalid_not_expired(self) -> None:
+        token = tokens.encode(
+            CLAIMS, signing_keys.from_secret("another key of the required length")
+        )
         with self.assertRaises(TokenRejected) as caught:
             self.decode(token, CLAIMS.expires_at)
         self.assertNotIsInstance(caught.exception, TokenExpired)
 
-    def test_a_token_from_a_clock_that_is_ahead_is_good(self) -> None:
+    def test_a_token_from_a_clock_slightly_ahead_is_accepted(self) -> None:
         self.assertEqual(self.decode(signed(PAYLOAD), NOW - timedelta(seconds=2)), CLAIMS)
 
-    def test_a_claim_of_ours_that_is_newer_is_let_be(self) -> None:
+    def test_an_unknown_claim_is_ignored(self) -> None:
         self.assertEqual(self.decode(signed(PAYLOAD | {"new": [1]})), CLAIMS)
 
-    def test_a_token_from_the_future(self) -> None:
+    def test_a_token_from_the_future_is_rejected(self) -> None:
         issued = PAYLOAD["iat"]
         self.assertEqual(self.decode(signed(PAYLOAD | {"iat": issued + 60})).user_id, 7)
         self.assert_rejected(signed(PAYLOAD | {"iat": issued + 61}), "iat")
         self.assert_rejected(signed(PAYLOAD | {"nbf": issued + 1}), "nbf")
         self.assertEqual(self.decode(signed(PAYLOAD | {"nbf": issued})).user_id, 7)
 
-    def test_a_token_that_was_issued_after_it_expired(self) -> None:
+    def test_a_token_issued_after_its_exp_is_rejected(self) -> None:
         self.assert_rejected(signed(PAYLOAD | {"iat": PAYLOAD["exp"] + 1}))
         self.assert_rejected(signed(PAYLOAD | {"iat": PAYLOAD["exp"] + 1, "exp": PAYLOAD["iat"]}))
 
-    def test_an_nbf_that_is_no_time(self) -> None:
+    def test_a_malformed_nbf_is_rejected(self) -> None:
         times: list[object] = [None, "0", [], [0], {}, True, 0.5, -1, 10**20]
         for nbf in times:
             self.assert_rejected(signed(PAYLOAD | {"nbf": nbf}), nbf)
 
-    def test_a_missing_claim(self) -> None:
+    def test_a_missing_claim_is_rejected(self) -> None:
         for name in PAYLOAD:
             payload = {key: value for key, value in PAYLOAD.items() if key != name}
             self.assert_rejected(signed(payload), name)
 
-    def test_a_claim_of_another_type_or_form(self) -> None:
+    def test_a_claim_of_another_type_or_form_is_rejected(self) -> None:
         wrong: dict[str, list[Any]] = {
             "sub": [
                 7,
@@ -157,7 +159,7 @@ class TestTokens(TestCase):
             for value in values:
                 self.assert_rejected(signed(PAYLOAD | {name: value}), (name, value))
 
-    def test_a_payload_that_is_not_our_json(self) -> None:
+    def test_a_payload_that_is_not_strict_json_is_rejected(self) -> None:
         whole = json.dumps(PAYLOAD)
         for payload in (
             b"", b"null", b"[]", b'"x"', b"7", b"{", b"\xff", b"[" * 1000, whole.encode("utf-16"),
@@ -166,7 +168,7 @@ class TestTokens(TestCase):
         ):  # fmt: skip
             self.assert_rejected(signed(payload), payload)
 
-    def test_a_header_that_is_not_ours(self) -> None:
+    def test_a_header_of_another_form_is_rejected(self) -> None:
         for header in (
             {"alg": "none", "typ": "JWT"}, {"alg": "HS512", "typ": "JWT"}, {"alg": "hs256",
             "typ": "JWT"},
@@ -179,7 +181,7 @@ class TestTokens(TestCase):
         ):  # fmt: skip
             self.assert_rejected(signed(PAYLOAD, header), header)
 
-    def test_a_token_without_a_good_signature(self) -> None:
+    def test_a_token_without_a_valid_signature_is_rejected(self) -> None:
         head, payload, signature = signed(PAYLOAD).split(".")
         none = jwt.encode(PAYLOAD, "", algorithm="none")
         longer = jwt.encode(PAYLOAD, SECRET * 2, algorithm="HS512")
@@ -190,7 +192,7 @@ class TestTokens(TestCase):
         ):  # fmt: skip
             self.assert_rejected(token)
 
-    def test_another_spelling_of_a_good_token(self) -> None:
+    def test_another_spelling_of_a_valid_token_is_rejected(self) -> None:
         token = signed(PAYLOAD)
         head, payload, signature = token.split(".")
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -207,14 +209,14 @@ class TestTokens(TestCase):
         ):  # fmt: skip
             self.assert_rejected(spelling)
 
-    def test_a_token_of_absurd_length(self) -> None:
+    def test_a_very_long_token_is_rejected(self) -> None:
         self.assert_rejected(signed(PAYLOAD | {"x": "x" * 3000}), "long")
         self.assert_rejected("A" * 10_000_000, "very long")
 
 
 @pytest.mark.any_database
 class TestIssuer(TestCase):
-    """Access tokens by RFC 9068, beside those from before there was an issuer."""
+    """Access tokens with an issuer (RFC 9068), and tokens without one."""
 
     ISSUER = "https://users.example.com"
     NAMED = PAYLOAD | {"iss": ISSUER, "client_id": "first-party"}
@@ -224,19 +226,19 @@ class TestIssuer(TestCase):
         """Decode an access token for this issuer."""
         return decoded(token, [KEY], Purpose.ACCESS, NOW, issuer)
 
-    def test_an_access_token_says_all_that_the_rfc_demands(self) -> None:
+    def test_an_access_token_has_the_claims_of_rfc_9068(self) -> None:
         token = tokens.encode(CLAIMS, KEY, self.ISSUER)
-        opened = jws.deserialize_compact(token, OctKey.import_key(SECRET), ["HS256"])
-        self.assertEqual(json.loads(opened.payload), self.NAMED)
-        self.assertEqual(opened.headers(), self.TYPED)
+        verified = jws.deserialize_compact(token, OctKey.import_key(SECRET), ["HS256"])
+        self.assertEqual(json.loads(verified.payload), self.NAMED)
+        self.assertEqual(verified.headers(), self.TYPED)
         self.assertEqual(self.decode(token), CLAIMS)
 
-    def test_a_refresh_token_names_no_issuer(self) -> None:
+    def test_a_refresh_token_has_no_issuer(self) -> None:
         claims = replace(CLAIMS, purpose=Purpose.REFRESH, generation=0)
         named = tokens.encode(claims, signing_keys.refresh_key_from_secret(SECRET), self.ISSUER)
         self.assertEqual(named, tokens.encode(claims, signing_keys.refresh_key_from_secret(SECRET)))
 
-    def test_tokens_from_before_and_of_a_neighbour_without_the_setting_are_accepted(self) -> None:
+    def test_tokens_without_an_issuer_and_services_without_the_setting_interoperate(self) -> None:
         self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY)), CLAIMS)
         self.assertEqual(self.decode(tokens.encode(CLAIMS, KEY, self.ISSUER), None), CLAIMS)
 
@@ -251,15 +253,15 @@ class TestIssuer(TestCase):
             with self.subTest(payload), self.assertRaises(TokenRejected):
                 self.decode(signed(payload, header))
 
-    def test_the_type_is_of_access_tokens_alone(self) -> None:
+    def test_a_refresh_token_with_the_type_of_access_tokens_is_rejected(self) -> None:
         token = signed(self.NAMED | {"aud": "refresh", "gen": 0}, self.TYPED)
         with self.assertRaises(TokenRejected):
             decoded(token, [KEY], Purpose.REFRESH, NOW, self.ISSUER)
 
 
 @pytest.mark.any_database
-class TestVerifiedBefore(TestCase):
-    """A signature is verified once; all else is asked each time."""
+class TestCache(TestCase):
+    """The cache of verified signatures; all other checks run each time."""
 
     def setUp(self) -> None:
         self.keys = StaticKeys(KEY)
@@ -278,7 +280,7 @@ class TestVerifiedBefore(TestCase):
             self.assertEqual([self.decode() for _ in range(3)], [CLAIMS] * 3)
         verifies.assert_called_once()
 
-    def test_key_purpose_and_time_are_asked_each_time(self) -> None:
+    def test_key_purpose_and_time_are_checked_each_time(self) -> None:
         self.decode()
         with self.assertRaises(TokenRejected):
             self.decode(held=signing_keys.from_secret(SECRET[::-1]))
@@ -287,13 +289,13 @@ class TestVerifiedBefore(TestCase):
         with self.assertRaises(TokenExpired):
             self.decode(now=CLAIMS.expires_at)
 
-    def test_another_spelling_is_another_token(self) -> None:
+    def test_another_spelling_is_not_found_in_the_cache(self) -> None:
         self.decode()
         for spelled in (f"{self.token}=", f" {self.token}", self.token[:-1]):
             with self.subTest(spelled), self.assertRaises(TokenRejected):
                 self.decoder.decode(spelled, Purpose.ACCESS, NOW)
 
-    def test_what_was_refused_is_not_remembered_and_no_more_than_the_most_are(self) -> None:
+    def test_the_cache_is_bounded_and_has_no_rejected_tokens(self) -> None:
         with self.assertRaises(TokenRejected):
             self.decode(held=signing_keys.from_secret(SECRET[::-1]))
         self.assertEqual(self.decoder._cache, {})

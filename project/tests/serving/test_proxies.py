@@ -1,4 +1,4 @@
-"""Forward auth and the client's address behind real proxies, as the docs set them up."""
+"""Forward auth and the client's address behind real proxies, configured as in the docs."""
 
 import http.client
 import itertools
@@ -49,7 +49,7 @@ MAX_CONNECTIONS = (
     "X-Auth-Admin, Upgrade",
     ",,X-Auth-Admin ,",
 )
-"""What a client may write into `Connection`, to have a proxy remove the fields it names."""
+"""Values of `Connection` with which a client tries to make a proxy remove fields."""
 INVENTED = "198.51.100.9"
 SOURCE = "127.0.0.9"
 
@@ -60,12 +60,12 @@ def connection_from(source: str, url: SplitResult) -> http.client.HTTPConnection
 
 
 class ForwardAuthCase(BaseTestCase):
-    """What every proxy has to do."""
+    """The requirements for every proxy."""
 
     __test__ = False
-    when_away: ClassVar[int]
-    """The status that the docs promise while the service does not respond."""
-    on_its_database: ClassVar[Flask]
+    status_during_outage: ClassVar[int]
+    """The documented status while the service does not respond."""
+    app_on_database: ClassVar[Flask]
     users: ClassVar[str]
     user_id: ClassVar[int]
     unverified_id: ClassVar[int]
@@ -77,29 +77,29 @@ class ForwardAuthCase(BaseTestCase):
         """Run the service, an upstream and the proxy, for all tests of the class."""
         super().setUpClass()
         database = databases.new_database()
-        cls.on_its_database = databases.new_app(database)
+        cls.app_on_database = databases.new_app(database)
         settings = servers.environment(
             database, TRUSTED_PROXIES="127.0.0.1", EMAIL_VERIFICATION="required"
         )
         cls.users, cls.log = cls.enterClassContext(servers.started("granian", settings))
         upstream = cls.enterClassContext(proxies.upstream())
         cls.proxy = OverHTTP(cls.enterClassContext(cls.proxied(cls.users, upstream)))
-        with cls.on_its_database.app_context():
+        with cls.app_on_database.app_context():
             cls.user_id = utils.add_user("名", "ada@example.com", email_verified_at=utcnow()).id
             cls.unverified_id = utils.add_user().id
 
     def setUp(self) -> None:
         """Open a session."""
-        self.app, self.caller = self.on_its_database, OverHTTP(self.users)
+        self.app, self.caller = self.app_on_database, OverHTTP(self.users)
         self.token = self.add_token(self.user_id)
 
     @classmethod
     def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
-        """Run the proxy before the upstream."""
-        raise AssertionError("every kind has its own")
+        """Run the proxy in front of the upstream."""
+        raise AssertionError("each subclass runs its own proxy")
 
     def assert_identified(self, response: Reply) -> None:
-        """Assert that the upstream received the four fields of the service, each once."""
+        """Assert that the upstream received the five fields of the service, each once."""
         self.assertEqual(response.status, 200)
         self.assertEqual(
             {name: value for name, value in response.body.items() if "auth" in name},
@@ -112,17 +112,17 @@ class ForwardAuthCase(BaseTestCase):
             },
         )
 
-    def test_the_upstream_gets_the_services_fields_and_no_token(self) -> None:
+    def test_the_upstream_receives_the_services_fields_and_no_token(self) -> None:
         self.assert_identified(self.proxy.get("/anything?x=1", self.token))
 
-    def test_what_a_client_sends_itself_does_not_arrive_however_it_is_spelled(self) -> None:
+    def test_fields_of_the_client_are_removed_in_every_spelling(self) -> None:
         for spelled in SPELLINGS:
             forged = {spelled(name): "forged" for name in FIELDS}
             self.assert_identified(self.proxy.get("/", self.token, **forged))
         several = {spelled(name): "forged" for spelled in SPELLINGS[2:] for name in FIELDS}
         self.assert_identified(self.proxy.get("/", self.token, **several))
 
-    def test_connection_removes_no_field_or_the_request_does_not_arrive(self) -> None:
+    def test_the_connection_field_removes_no_field_of_the_service(self) -> None:
         forged: tuple[dict[str, str], ...] = ({}, dict.fromkeys(FIELDS, "forged"))
         for value, fields in itertools.product(MAX_CONNECTIONS, forged):
             response = self.proxy.get("/", self.token, Connection=value, **fields)
@@ -130,20 +130,20 @@ class ForwardAuthCase(BaseTestCase):
                 self.assert_identified(response)
                 self.assertNotIn("auth", str(response.body.get("connection")).lower())
 
-    def test_a_request_without_a_good_token_is_stopped_with_the_challenge(self) -> None:
-        stopped = self.proxy.get("/anything", **dict.fromkeys(FIELDS, "forged"))
-        self.assertEqual(stopped.status, 401)
-        self.assertEqual(stopped.headers["WWW-Authenticate"], 'Bearer realm="users"')
+    def test_a_request_without_a_valid_token_gets_401_with_the_challenge(self) -> None:
+        rejected = self.proxy.get("/anything", **dict.fromkeys(FIELDS, "forged"))
+        self.assertEqual(rejected.status, 401)
+        self.assertEqual(rejected.headers["WWW-Authenticate"], 'Bearer realm="users"')
         self.caller.logout(self.token)
-        stopped = self.proxy.get("/anything", self.token)
-        self.assertEqual(stopped.status, 401)
-        self.assertIn('error="invalid_token"', stopped.headers["WWW-Authenticate"])
+        rejected = self.proxy.get("/anything", self.token)
+        self.assertEqual(rejected.status, 401)
+        self.assertIn('error="invalid_token"', rejected.headers["WWW-Authenticate"])
 
-    def test_a_user_with_an_unverified_address_is_stopped_with_403(self) -> None:
-        stopped = self.proxy.get("/anything", self.add_token(self.unverified_id))
-        self.assertEqual(stopped.status, 403)
+    def test_a_user_with_an_unverified_address_gets_403(self) -> None:
+        rejected = self.proxy.get("/anything", self.add_token(self.unverified_id))
+        self.assertEqual(rejected.status, 403)
 
-    def test_the_service_sees_the_address_that_the_proxy_saw(self) -> None:
+    def test_the_service_logs_the_address_of_the_connection_to_the_proxy(self) -> None:
         for spelled, named in itertools.product(SPELLINGS, ("close", "X-Forwarded-For")):
             request_id = uuid4().hex
             fields = {
@@ -158,16 +158,16 @@ class ForwardAuthCase(BaseTestCase):
             self.assertIn(f"address={SOURCE} ", f"{self.line_of(request_id)} ")
         self.assertNotIn(INVENTED, "".join(self.log))
 
-    def test_a_request_with_a_body_arrives_whole(self) -> None:
+    def test_a_body_arrives_completely(self) -> None:
         response = self.proxy.post("/", {"text": "x" * 1000}, self.token)
         self.assert_identified(response)
         self.assertEqual(response.body["content-length"], ["1012"])
 
-    def test_no_request_arrives_while_the_service_is_away(self) -> None:
-        nobody = f"http://127.0.0.1:{free_port()}"
-        with proxies.upstream() as upstream, self.proxied(nobody, upstream) as url:
+    def test_requests_are_rejected_while_the_service_does_not_respond(self) -> None:
+        unreachable = f"http://127.0.0.1:{free_port()}"
+        with proxies.upstream() as upstream, self.proxied(unreachable, upstream) as url:
             status = OverHTTP(url).get("/", self.token).status
-        self.assertEqual(status, self.when_away)
+        self.assertEqual(status, self.status_during_outage)
 
     def line_of(self, request_id: str) -> str:
         """Return the service's log line of a request."""
@@ -181,26 +181,26 @@ class ForwardAuthCase(BaseTestCase):
 
 @pytest.mark.any_database
 class TestNginx(ForwardAuthCase):
-    """`auth_request`."""
+    """nginx with `auth_request`."""
 
     __test__ = True
-    when_away = 500
+    status_during_outage = 500
 
     @classmethod
     def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
         """Run nginx."""
         return proxies.nginx(proxies.documented(PAGE, users, "nginx", upstream))
 
-    def test_the_way_to_the_service_is_not_for_clients(self) -> None:
+    def test_clients_cannot_request_the_internal_location(self) -> None:
         self.assertEqual(self.proxy.get("/_users_forward", self.token).status, 404)
 
 
 @pytest.mark.any_database
 class TestCaddy(ForwardAuthCase):
-    """`forward_auth`, in the version that Debian has."""
+    """Caddy with `forward_auth`, in Debian's version."""
 
     __test__ = True
-    when_away = 502
+    status_during_outage = 502
     program = proxies.DISTRIBUTIONS_CADDY
 
     @classmethod
@@ -211,17 +211,17 @@ class TestCaddy(ForwardAuthCase):
 
 @pytest.mark.any_database
 class TestNewestCaddy(TestCaddy):
-    """`forward_auth`, in the newest version."""
+    """Caddy with `forward_auth`, in the newest version."""
 
     program = proxies.NEWEST_CADDY
 
 
 @pytest.mark.any_database
 class TestTraefik(ForwardAuthCase):
-    """`ForwardAuth`."""
+    """Traefik with `ForwardAuth`."""
 
     __test__ = True
-    when_away = 500
+    status_during_outage = 500
 
     @classmethod
     def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
@@ -235,10 +235,10 @@ class TestTraefik(ForwardAuthCase):
 
 @pytest.mark.any_database
 class TestHAProxy(ForwardAuthCase):
-    """A script in Lua."""
+    """HAProxy with a script in Lua."""
 
     __test__ = True
-    when_away = 503
+    status_during_outage = 503
 
     @classmethod
     def proxied(cls, users: str, upstream: str) -> AbstractContextManager[str]:
@@ -249,7 +249,7 @@ class TestHAProxy(ForwardAuthCase):
 
 @pytest.mark.any_database
 class TestClientAddress(BaseTestCase):
-    """The server that is shipped, behind nginx as the docs set it up."""
+    """granian behind nginx, configured as in the docs."""
 
     def setUp(self) -> None:
         database = databases.new_database()
@@ -259,12 +259,12 @@ class TestClientAddress(BaseTestCase):
         self.proxy = urlsplit(self.enterContext(proxies.nginx(locations)))
         self.add_user()
 
-    def test_the_address_is_the_one_that_nginx_saw_whatever_the_client_says(self) -> None:
+    def test_the_recorded_address_is_that_of_the_connection_to_nginx(self) -> None:
         for name in ("X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_Forwarded-For"):
-            self.assertEqual(self.address_kept(SOURCE, name), SOURCE)
+            self.assertEqual(self.recorded_address(SOURCE, name), SOURCE)
 
-    def address_kept(self, source: str, name: str) -> str:
-        """Log in from this address, with an invented one in the field; return what is kept."""
+    def recorded_address(self, source: str, name: str) -> str:
+        """Log in from this address, with an invented one in the field; return the recorded one."""
         connection = connection_from(source, self.proxy)
         body = json.dumps({"email": "michael@example.com", "password": PASSWORD})
         fields = {"Content-Type": "application/json", name: INVENTED}
@@ -280,11 +280,11 @@ class TestClientAddress(BaseTestCase):
 
 @pytest.mark.any_database
 class TestLimits(TestCase):
-    """nginx limits how many requests of one address are under way, as the docs set it up."""
+    """nginx's limit on concurrent requests of one address, configured as in the docs."""
 
-    def test_the_fifty_first_request_of_an_address_is_rejected_and_no_other_address(self) -> None:
-        nobody = f"http://127.0.0.1:{free_port()}"
-        limits = proxies.documented("deployment.md", nobody, "nginx\n# in the http block")
+    def test_the_51st_concurrent_request_of_one_address_is_rejected(self) -> None:
+        unreachable = f"http://127.0.0.1:{free_port()}"
+        limits = proxies.documented("deployment.md", unreachable, "nginx\n# in the http block")
         url = urlsplit(self.enterContext(proxies.nginx_with(limits)))
         for _ in range(50):
             slow = self.enterContext(closing(connection_from(SOURCE, url)))
@@ -292,7 +292,7 @@ class TestLimits(TestCase):
             slow.putheader("Content-Length", "2")
             slow.endheaders()
         self.assertEqual(self.status_from(SOURCE, url), 503)
-        # There is no server behind it.
+        # nginx accepts the request, but has no server.
         self.assertEqual(self.status_from("127.0.0.1", url), 502)
 
     def status_from(self, source: str, url: SplitResult) -> int:

@@ -1,4 +1,4 @@
-"""Keys that rotate and retire under load, on real servers, before an independent verifier."""
+"""Rotation and retirement of keys under load, on real servers with an independent verifier."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.processes
 
 
 LEAD = timedelta(seconds=10)
-"""The shortest that may be set."""
+"""The minimum of the setting."""
 
 ROUNDS = 3
 MAX_RETRIES = 60.0
@@ -27,7 +27,7 @@ MAX_RETRIES = 60.0
 
 
 class TestRotationUnderLoad(BaseTestCase):
-    """Two worker processes; every request opens a connection, so that either may get it."""
+    """Two workers; each request uses a new connection, so that either worker can get it."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -47,26 +47,28 @@ class TestRotationUnderLoad(BaseTestCase):
         self.key_set = f"{server}/.well-known/jwks.json"
         self.verifier = PyJWKClient(self.key_set, lifespan=600, cooldown_duration=10)
 
-    def test_three_rotations_fail_nobody_and_a_retired_key_is_refused_at_once(self) -> None:
+    def test_no_login_fails_during_three_rotations_and_a_retired_key_is_rejected_at_once(
+        self,
+    ) -> None:
         tokens = self.verified_tokens(20)
         made = [self.kid_of(tokens[0])]
         for _ in range(ROUNDS):
             made.append(self.rotate())
             tokens += self.verified_tokens(40)
         tokens += self.tokens_until(made[-1])
-        # Each signed in its turn, and what the older ones signed is still good.
+        # Each key has signed in its turn, and tokens of the older keys remain valid.
         self.assertEqual(list(dict.fromkeys(map(self.kid_of, tokens))), made)
         for token in tokens[::20]:
             self.assert_verified(token)
         self.retire(self.kid_of(tokens[-1]))
         for _ in range(20):
             self.assertEqual(self.caller.status(tokens[-1]).body["code"], "token_invalid")
-        # A verifier asks again for a key that it does not know, but not for ever shortly after.
+        # A new verifier, since the previous one requests unknown keys only once in ten seconds.
         self.verifier = PyJWKClient(self.key_set)
         self.verified_tokens(20)
 
     def verified_tokens(self, number: int) -> list[str]:
-        """Log in and verify, this often."""
+        """Log in this number of times, and verify the tokens."""
         tokens = [self.new_token() for _ in range(number)]
         for token in tokens:
             self.assert_verified(token)
@@ -78,7 +80,7 @@ class TestRotationUnderLoad(BaseTestCase):
         return token
 
     def kid_of(self, token: str) -> str:
-        """Return which key signed a token."""
+        """Return the id of the key that signed a token."""
         kid: str = jwt.get_unverified_header(token)["kid"]
         return kid
 
@@ -89,17 +91,17 @@ class TestRotationUnderLoad(BaseTestCase):
         jwt.decode(token, key, ["ES256"], audience="access")
 
     def tokens_until(self, kid: str) -> Iterator[str]:
-        """Log in and verify without pause until this key signs, and some more."""
-        patience = time.monotonic() + MAX_RETRIES
+        """Log in and verify without pause until this key signs, then ten more times."""
+        deadline = time.monotonic() + MAX_RETRIES
         token = ""
         while not token or self.kid_of(token) != kid:
-            self.assertLess(time.monotonic(), patience, f"{kid} never signs")
+            self.assertLess(time.monotonic(), deadline, f"{kid} never signs")
             (token,) = self.verified_tokens(1)
             yield token
         yield from self.verified_tokens(10)
 
     def rotate(self) -> str:
-        """Rotate, as the command does; return the new key's id."""
+        """Rotate the keys as the command does; return the new key's id."""
         with self.app.app_context():
             source.current().signing_key()
             made = source.current().rotate(utcnow() + LEAD)

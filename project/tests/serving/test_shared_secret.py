@@ -1,4 +1,4 @@
-"""Servers with different secrets are noticed, and a rotation in turn raises no false alarm."""
+"""The detection of servers with different secrets, and rotations without false alarms."""
 
 import logging
 import time
@@ -27,10 +27,10 @@ SECRETS_LOG = "project.serving.shared_secret"
 
 
 class TestSharedSecret(BaseTestCase):
-    """Every app here stands for a server; all are on one database."""
+    """Apps that represent servers on one database."""
 
     def server(self, secret: str, *fallbacks: str) -> Flask:
-        """Return a server that has just been configured."""
+        """Return a server that is configured but not started."""
         url = self.app.config["DATABASE_TEST_URL"]
         app = databases.bare_app(url, SECRET_KEY=secret, SECRET_KEY_FALLBACKS=list(fallbacks))
         self.addCleanup(self.dispose, app)
@@ -56,7 +56,7 @@ class TestSharedSecret(BaseTestCase):
             self.assert_success(reply, 200, "Ready.")
 
     def assert_not_ready(self, app: Flask) -> None:
-        """Assert that a server is not ready, and why."""
+        """Assert that a server is not ready because of its secret."""
         with self.assertLogs("project.serving.readiness", logging.WARNING):
             reply = InProcess(app.test_client()).get("/health/ready")
         state = {name: reply.body[name] for name in ("status", "code", "check")}
@@ -64,11 +64,11 @@ class TestSharedSecret(BaseTestCase):
         self.assertEqual(state, {"status": "error", "code": "not_ready", "check": "secret"})
 
     def recorded(self) -> Sequence[str]:
-        """Return what is recorded."""
+        """Return the recorded fingerprints."""
         with self.app.app_context():
             return db.session.scalars(select(SecretFingerprint.fingerprint)).all()
 
-    def test_a_server_with_another_secret_says_so_everywhere(self) -> None:
+    def test_another_secret_is_reported_by_log_readiness_and_doctor(self) -> None:
         first = self.start(OLD)
         with self.assertLogs(SECRETS_LOG, logging.ERROR) as logged:
             other = self.start(OTHER)
@@ -80,7 +80,7 @@ class TestSharedSecret(BaseTestCase):
                 self.assertEqual(database_checks.recorded_secret().level, level)
         self.assertEqual(len(self.recorded()), 1)
 
-    def test_a_rotation_in_turn_raises_no_false_alarm(self) -> None:
+    def test_a_rotation_raises_no_false_alarm(self) -> None:
         servers = [self.start(OLD), self.start(OLD)]
         with self.assertNoLogs(SECRETS_LOG, logging.ERROR):
             for step in ((OLD, NEW), (NEW, OLD), (NEW,)):
@@ -89,36 +89,36 @@ class TestSharedSecret(BaseTestCase):
                     self.assert_ready(*servers, *servers)
         self.assert_not_ready(self.server(OLD))
 
-    def test_a_server_that_restarts_between_the_steps_changes_nothing(self) -> None:
+    def test_a_server_that_restarts_between_the_steps_stays_ready(self) -> None:
         self.start(OLD, NEW)
         first = self.start(NEW, OLD)
-        second = self.start(OLD, NEW)  # restarted before its turn
+        second = self.start(OLD, NEW)  # restarted early
         self.assert_ready(first, second)
         second = self.start(NEW, OLD)
         self.assert_ready(first, second, self.start(NEW))
 
-    def test_a_single_server_may_leave_the_first_step_out(self) -> None:
+    def test_a_single_server_can_skip_the_first_step(self) -> None:
         self.start(OLD)
         self.assert_ready(self.start(NEW, OLD), self.start(NEW))
 
-    def test_servers_that_started_without_the_database_record_when_they_are_ready(self) -> None:
-        away = OperationalError("SELECT", {}, Exception("the server is away"))
-        with mock.patch.object(shared_secret, "recorded", side_effect=away):
+    def test_servers_that_start_during_an_outage_record_the_secret_later(self) -> None:
+        outage = OperationalError("SELECT", {}, Exception("the server does not respond"))
+        with mock.patch.object(shared_secret, "recorded", side_effect=outage):
             first = self.start(OLD)
         self.assertEqual(self.recorded(), [])
         self.assert_ready(first, self.server(NEW, OLD))
         self.assert_ready(self.server(NEW))
 
-    def test_a_leaked_secret_is_replaced_by_a_command(self) -> None:
+    def test_adopt_secret_replaces_a_leaked_secret(self) -> None:
         old, new = self.start(OLD), self.server(NEW)
         self.assert_not_ready(new)
-        with new.app_context(), mock.patch("builtins.print") as said:
+        with new.app_context(), mock.patch("builtins.print") as printed:
             keys.adopt_secret()
-        self.assertIn("Recorded the fingerprint", said.call_args.args[0])
+        self.assertIn("Recorded the fingerprint", printed.call_args.args[0])
         self.assert_ready(new)
         self.assert_not_ready(old)
 
-    def test_a_probe_computes_no_fingerprint_twice_and_writes_once(self) -> None:
+    def test_probes_compute_and_write_the_fingerprint_once(self) -> None:
         app = self.start(NEW, OLD)
         self.assert_ready(app)
         with (
@@ -130,9 +130,9 @@ class TestSharedSecret(BaseTestCase):
 
 @pytest.mark.any_database
 class TestFingerprint(TestCase):
-    """What is recorded of a secret."""
+    """The recorded fingerprint of a secret."""
 
-    def test_it_is_short_salted_and_slow_enough(self) -> None:
+    def test_a_fingerprint_is_short_salted_and_slow(self) -> None:
         salts = [fingerprint.new_salt() for _ in range(2)]
         self.assertEqual({len(salt) for salt in salts}, {32})
         began = time.perf_counter()

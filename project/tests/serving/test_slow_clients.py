@@ -1,4 +1,4 @@
-"""Clients that send slowly, or do not read, through real servers: nobody else waits for them."""
+"""Clients that send slowly or do not read, which must not delay other clients."""
 
 import select
 import socket
@@ -23,21 +23,21 @@ from project.tests.support import databases, servers
 from project.tests.utils import OverHTTP, add_token, add_user
 
 CLIENT_TIMEOUT = 2
-ENDED_WITHIN = 2 * CLIENT_TIMEOUT + 4
+MAX_CLOSE_SECONDS = 2 * CLIENT_TIMEOUT + 4
 NEVER = timedelta(days=1)
 ROUNDS = 8
-ANSWERED_WITHIN = 2.0
+MAX_RESPONSE_SECONDS = 2.0
 DRIBBLE = 0.2
 MANY, FEW = 25, 5
-"""Slow connections of a kind: those with a body outnumber the threads that work."""
+"""Numbers of slow connections; those with a body are more than the request slots."""
 HEAD = (
     b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b"Content-Length: 9999\r\n"
 )
 UNKNOWN_PATH = {HEAD.replace(b"/auth/login", b"/nope") + b"\r\n": 5}
-"""Rejected by its head; the body, which is read first, never comes."""
+"""Requests that are rejected, whose body is read first but never arrives."""
 Kinds = Mapping[bytes, int]
-"""What is sent, and on how many connections."""
+"""The bytes to send, and the number of connections to send them on."""
 WITHHELD = {b"": FEW, b"POST /auth/lo": FEW, HEAD: FEW, HEAD + b"\r\n": MANY}
 DRIBBLED = {HEAD + b"X-A: ": FEW, HEAD + b"\r\n{": MANY}
 UNREAD = {6 * b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n": FEW}
@@ -45,13 +45,13 @@ SMALLEST_BUFFER = 4096
 
 
 def address_of(url: str) -> tuple[str, int]:
-    """Return where a server listens."""
+    """Return the host and port of a server."""
     parts = urlsplit(url)
     return str(parts.hostname), parts.port or 80
 
 
 class Crowd:
-    """Connections to a server, none of which ever completes a request or reads an answer."""
+    """Connections to a server that never complete a request or read a response."""
 
     def __init__(self, url: str, withheld: Kinds, dribbled: Kinds, unread: Kinds) -> None:
         self.address = address_of(url)
@@ -62,23 +62,23 @@ class Crowd:
         self.unread = self.connect(unread)
 
     def connect(self, kinds: Kinds) -> list[socket.socket]:
-        """Open connections with small buffers, so many of each kind; send what the kind sends."""
+        """Open this number of connections of each kind, with small buffers, and send its bytes."""
         connections = []
         for sent, number in kinds.items():
             for _ in range(number):
                 connection = self.open.enter_context(socket.socket())
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST_BUFFER)
-                connection.settimeout(ENDED_WITHIN)
+                connection.settimeout(MAX_CLOSE_SECONDS)
                 connection.connect(self.address)
                 connection.sendall(sent)
                 connections.append(connection)
         return connections
 
     def dribble(self) -> None:
-        """Send a byte on each connection now and then, until the crowd has left."""
+        """Repeatedly send a byte on each connection, until the crowd has left."""
         while not self.left.wait(DRIBBLE):
             for connection in self.dribbling:
-                with suppress(OSError):  # this one was ended
+                with suppress(OSError):  # the server has closed it
                     connection.send(b"x")
 
 
@@ -86,41 +86,41 @@ class Crowd:
 def crowd_at(
     url: str, withheld: Kinds = WITHHELD, dribbled: Kinds = DRIBBLED, unread: Kinds = UNREAD
 ) -> Iterator[Crowd]:
-    """Keep slow connections of these kinds open within the block."""
+    """Keep slow connections of these kinds open during the block."""
     crowd = Crowd(url, withheld, dribbled, unread)
-    with crowd.open, ThreadPoolExecutor(1) as hand:
-        hand.submit(crowd.dribble)
+    with crowd.open, ThreadPoolExecutor(1) as dribbler:
+        dribbler.submit(crowd.dribble)
         try:
             yield crowd
         finally:
             crowd.left.set()
 
 
-def last_words(connection: socket.socket) -> bytes:
-    """Return what a connection still says before it ends. Raises TimeoutError if it does not."""
-    said = b""
-    with suppress(ConnectionResetError):  # the server had not read all that was sent
+def read_until_closed(connection: socket.socket) -> bytes:
+    """Return the bytes until the server closes a connection. Raises TimeoutError."""
+    received = b""
+    with suppress(ConnectionResetError):  # the server had not read everything
         while piece := connection.recv(65536):
-            said += piece
-    return said
+            received += piece
+    return received
 
 
-def wait_until_cut_off(connection: socket.socket) -> None:
-    """Wait until a connection is reset, without reading. Raises TimeoutError if it is not."""
+def wait_until_reset(connection: socket.socket) -> None:
+    """Wait until a connection is reset, without reading. Raises TimeoutError."""
     poll = select.poll()
-    poll.register(connection, 0)  # an error, and nothing else
-    if not poll.poll(1000 * ENDED_WITHIN):
+    poll.register(connection, 0)  # errors only
+    if not poll.poll(1000 * MAX_CLOSE_SECONDS):
         raise TimeoutError
 
 
-def has_ended(connection: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     """Return whether the server has closed the connection."""
     readable, _, _ = select.select([connection], [], [], 0)
     return bool(readable) and connection.recv(1) == b""
 
 
 class SlowClients(TestCase):
-    """What holds at every server that is shipped."""
+    """The requirements for both servers."""
 
     __test__ = False
     kind: ClassVar[str]
@@ -135,33 +135,39 @@ class SlowClients(TestCase):
         settings = {"CLIENT_TIMEOUT_SECONDS": str(CLIENT_TIMEOUT)}
         cls.url = cls.enterClassContext(servers.running(cls.kind, database, **settings))
 
-    def test_nobody_waits_for_slow_clients_and_all_of_them_are_ended(self) -> None:
+    def test_slow_clients_delay_no_other_client_and_are_disconnected(self) -> None:
         with crowd_at(self.url) as crowd:
             began = time.monotonic()
             rejected = crowd.connect(UNKNOWN_PATH)
             for _ in range(ROUNDS):
-                self.assert_honest_clients_are_answered()
-            self.assertLess(time.monotonic() - began, 2 * CLIENT_TIMEOUT, "no crowd was there")
-            said = [last_words(slow) for slow in crowd.waiting + crowd.dribbling]
+                self.assert_other_clients_get_responses()
+            self.assertLess(
+                time.monotonic() - began, 2 * CLIENT_TIMEOUT, "the crowd was closed too early"
+            )
+            received = [read_until_closed(slow) for slow in crowd.waiting + crowd.dribbling]
             for slow in rejected:
-                self.assertRegex(last_words(slow), rb"^HTTP/1.1 404 ")
+                self.assertRegex(read_until_closed(slow), rb"^HTTP/1.1 404 ")
             for connection in crowd.unread:
-                wait_until_cut_off(connection)
-            self.assertLess(time.monotonic() - began, ENDED_WITHIN)
-        responds = [answer for answer in said if answer]
-        self.assertGreaterEqual(len(responds), MANY)
-        for answer in responds:
-            self.assertRegex(answer, rb"(?s)^HTTP/1.1 400 .*application/json.*bad_request")
+                wait_until_reset(connection)
+            self.assertLess(time.monotonic() - began, MAX_CLOSE_SECONDS)
+        responses = [response for response in received if response]
+        self.assertGreaterEqual(len(responses), MANY)
+        for response in responses:
+            self.assertRegex(response, rb"(?s)^HTTP/1.1 400 .*application/json.*bad_request")
 
-    def assert_honest_clients_are_answered(self) -> None:
-        """Assert that each of three requests gets a response in time."""
+    def assert_other_clients_get_responses(self) -> None:
+        """Assert that three kinds of requests get a response in time."""
         honest = OverHTTP(self.url)
-        for ask in (honest.login, partial(honest.status, self.token), partial(honest.get, "/ping")):
+        for send in (
+            honest.login,
+            partial(honest.status, self.token),
+            partial(honest.get, "/ping"),
+        ):
             began = time.monotonic()
-            self.assertEqual(ask().status, 200)
-            self.assertLess(time.monotonic() - began, ANSWERED_WITHIN)
+            self.assertEqual(send().status, 200)
+            self.assertLess(time.monotonic() - began, MAX_RESPONSE_SECONDS)
 
-    def test_a_body_that_is_announced_as_far_too_large_is_not_waited_for(self) -> None:
+    def test_a_much_too_large_body_is_rejected_without_waiting(self) -> None:
         with socket.create_connection(address_of(self.url), 5) as connection:
             began = time.monotonic()
             connection.sendall(HEAD.replace(b"9999", b"1073741824") + b"\r\n")
@@ -172,105 +178,107 @@ class SlowClients(TestCase):
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestGranian(SlowClients):
-    """The server that is shipped."""
+    """granian, the production server."""
 
     __test__ = True
     kind = "granian"
 
-    def test_one_connection_is_one_request_at_a_time(self) -> None:
+    def test_http_2_is_not_supported(self) -> None:
         with socket.create_connection(address_of(self.url), 5) as connection:
             connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
-            self.assertEqual(last_words(connection), b"")  # HTTP/2 would have sent its settings
+            self.assertEqual(
+                read_until_closed(connection), b""
+            )  # HTTP/2 would have sent its settings
 
 
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestGunicorn(SlowClients):
-    """The server that old compose files start."""
+    """gunicorn, which the service also supports."""
 
     __test__ = True
     kind = "gunicorn"
 
-    def test_half_a_head_is_ended_in_a_worker_that_has_served_nobody(self) -> None:
+    def test_a_new_worker_disconnects_clients_with_incomplete_header_fields(self) -> None:
         with (
             servers.running(self.kind, databases.new_database(), CLIENT_TIMEOUT_SECONDS="1") as url,
             crowd_at(url, {HEAD: FEW}, {}, {}) as crowd,
         ):
-            self.assertEqual([last_words(slow) for slow in crowd.waiting], [b""] * FEW)
+            self.assertEqual([read_until_closed(slow) for slow in crowd.waiting], [b""] * FEW)
 
 
 @pytest.mark.any_database
 class TestCloseIdle(TestCase):
-    """Connections of this process, which the kernel knows."""
+    """The reaper, with connections of this process."""
 
     def setUp(self) -> None:
-        self.door = self.enterContext(socket.create_server(("127.0.0.1", 0)))
-        self.client = self.enterContext(socket.create_connection(self.door.getsockname(), 5))
-        self.accepted = self.enterContext(self.door.accept()[0])
+        self.listener = self.enterContext(socket.create_server(("127.0.0.1", 0)))
+        self.client = self.enterContext(socket.create_connection(self.listener.getsockname(), 5))
+        self.accepted = self.enterContext(self.listener.accept()[0])
         self.accepted.settimeout(5)
 
     def close_idle(self, abort_limit: timedelta = NEVER) -> None:
-        """End what has been silent at all, as soon as the kernel counts a millisecond."""
+        """Close idle connections as soon as the kernel counts a millisecond of idle time."""
         while slow_clients._idle_time(self.accepted) <= timedelta(0):
             select.select([], [], [], 0.001)
         close_idle(timedelta(0), abort_limit)
 
-    def test_a_silent_connection_reads_the_clients_end_and_can_answer(self) -> None:
-        self.assertFalse(has_ended(self.accepted))
+    def test_an_idle_connection_reads_the_end_and_can_still_respond(self) -> None:
+        self.assertFalse(is_closed(self.accepted))
         self.close_idle()
-        self.assertTrue(has_ended(self.accepted))
-        self.accepted.sendall(b"answer")
-        self.assertEqual(self.client.recv(6), b"answer")
+        self.assertTrue(is_closed(self.accepted))
+        self.accepted.sendall(b"response")
+        self.assertEqual(self.client.recv(8), b"response")
 
-    def test_what_the_client_sends_does_not_prolong_its_time(self) -> None:
+    def test_data_of_the_client_does_not_extend_its_time(self) -> None:
         self.close_idle()
         self.client.sendall(b"x")
         self.close_idle()
         self.assertEqual(self.accepted.recv(9), b"x")
-        self.assertTrue(has_ended(self.accepted))
+        self.assertTrue(is_closed(self.accepted))
 
-    def test_one_whose_answer_nobody_reads_is_cut_off(self) -> None:
+    def test_a_connection_with_an_unread_response_is_aborted(self) -> None:
         self.close_idle()
         self.assertEqual(self.accepted.send(b"x"), 1)
         self.close_idle(abort_limit=timedelta(0))
         with self.assertRaises(BrokenPipeError):
             self.accepted.send(b"x")
 
-    def test_one_that_is_not_silent_for_long_is_left_alone(self) -> None:
+    def test_a_connection_below_the_limit_is_unchanged(self) -> None:
         close_idle(NEVER, NEVER)
-        self.assertFalse(has_ended(self.accepted))
+        self.assertFalse(is_closed(self.accepted))
 
-    def test_what_this_process_has_not_accepted_is_left_alone(self) -> None:
+    def test_connections_that_were_not_accepted_are_unchanged(self) -> None:
         self.close_idle()
-        self.assertFalse(has_ended(self.client))
-        with socket.create_connection(self.door.getsockname(), 5), self.door.accept()[0]:
-            pass  # the server still accepts connections
+        self.assertFalse(is_closed(self.client))
+        with socket.create_connection(self.listener.getsockname(), 5), self.listener.accept()[0]:
+            pass  # the listening socket still accepts connections
 
 
 @pytest.mark.any_database
-class TestPlaces(TestCase):
-    """Who finds no place waits for one."""
+class TestConcurrencyLimiter(TestCase):
+    """The slots for concurrent requests."""
 
     def setUp(self) -> None:
-        self.places = ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS)
+        self.limiter = ConcurrencyLimiter(MAX_CONCURRENT_REQUESTS)
         self.inside = threading.Semaphore(0)
         self.leave = threading.Event()
         self.crowd = self.enterContext(ThreadPoolExecutor(2 * MAX_CONCURRENT_REQUESTS))
         self.addCleanup(self.leave.set)
 
     def work(self) -> None:
-        """Take a place and keep it."""
-        with self.places:
+        """Hold a slot until the end of the test."""
+        with self.limiter:
             self.inside.release()
             self.leave.wait()
 
-    def wait_in_place(self) -> None:
-        """Take a place and lend it."""
-        with self.places, self.places.released():
+    def wait_without_slot(self) -> None:
+        """Acquire a slot, and release it while waiting."""
+        with self.limiter, self.limiter.released():
             self.inside.release()
             self.leave.wait()
 
-    def test_so_many_work_together_and_no_more(self) -> None:
+    def test_work_is_limited_to_the_number_of_slots(self) -> None:
         for _ in range(MAX_CONCURRENT_REQUESTS + 1):
             self.crowd.submit(self.work)
         for _ in range(MAX_CONCURRENT_REQUESTS):
@@ -279,9 +287,9 @@ class TestPlaces(TestCase):
         self.leave.set()
         self.assertTrue(self.inside.acquire(timeout=5))
 
-    def test_who_waits_for_a_client_is_in_nobodys_way(self) -> None:
+    def test_a_request_that_waits_for_its_client_holds_no_slot(self) -> None:
         for _ in range(MAX_CONCURRENT_REQUESTS):
-            self.crowd.submit(self.wait_in_place)
+            self.crowd.submit(self.wait_without_slot)
         self.crowd.submit(self.work)
         for _ in range(MAX_CONCURRENT_REQUESTS + 1):
             self.assertTrue(self.inside.acquire(timeout=5))

@@ -1,4 +1,4 @@
-"""What is left of a rejected request's body: read to its end, in pieces, and kept nowhere."""
+"""The discarding of unread request bodies."""
 
 from unittest import TestCase
 from wsgiref.types import WSGIEnvironment
@@ -15,34 +15,34 @@ from project.tests.support import databases
 
 
 class Body:
-    """A body of so many bytes that notes how it is read, and how many slots are free meanwhile."""
+    """A body that records the size of each read, and the number of free slots during it."""
 
-    def __init__(self, length: int, places: ConcurrencyLimiter) -> None:
+    def __init__(self, length: int, limiter: ConcurrencyLimiter) -> None:
         self.left = length
-        self.places = places
+        self.limiter = limiter
         self.sizes: list[int] = []
         self.free: list[int] = []
 
     def read(self, size: int = -1) -> bytes:
         """Return the next piece."""
         self.sizes.append(size)
-        self.free.append(self.places._free.qsize())
+        self.free.append(self.limiter._free.qsize())
         piece = bytes(self.left if size < 0 else min(size, self.left))
         self.left -= len(piece)
         return piece
 
 
 class BrokenBody(Body):
-    """A body whose client goes away."""
+    """A body whose client disconnects."""
 
     def read(self, size: int = -1) -> bytes:
-        """Raise what only servers know."""
+        """Raise an exception that only a server would define."""
         raise RuntimeError("a chunk is broken")
 
 
 @pytest.mark.any_database
 class TestUnreadBody(TestCase):
-    """A request to a path that is not served."""
+    """Requests to an unknown path."""
 
     def setUp(self) -> None:
         self.app: Flask = databases.bare_app("sqlite:////tmp/never.sqlite")
@@ -58,36 +58,36 @@ class TestUnreadBody(TestCase):
         """Return a body of this length."""
         return Body(length, get_component(ConcurrencyLimiter, self.app))
 
-    def test_it_is_read_to_its_end_a_piece_at_a_time_and_without_a_slot(self) -> None:
+    def test_a_body_is_discarded_in_pieces_without_a_slot(self) -> None:
         body = self.body(1_000_000)
         self.assertEqual(self.send(body, CONTENT_LENGTH="1000000"), "404 NOT FOUND")
         self.assertEqual(body.left, 0)
         self.assertLessEqual(max(body.sizes), BODY_PIECE)
         self.assertEqual(set(body.free), {MAX_CONCURRENT_REQUESTS})
 
-    def test_it_ends_where_it_was_announced_to_though_the_server_does_not_see_to_that(self) -> None:
+    def test_reading_stops_at_the_content_length(self) -> None:
         body = self.body(1000)
         built = EnvironBuilder("/nope", method="POST").get_environ()
         built |= {"wsgi.input": body, "CONTENT_LENGTH": "600"}
         run_wsgi_app(self.app.wsgi_app, built)
         self.assertEqual(body.left, 400)
 
-    def test_what_is_announced_as_far_too_long_is_not_read(self) -> None:
+    def test_a_body_with_a_too_large_content_length_is_not_read(self) -> None:
         body = self.body(MAX_DISCARDED + 1)
         self.send(body, CONTENT_LENGTH=str(MAX_DISCARDED + 1))
         self.assertEqual(body.sizes, [])
 
-    def test_what_has_no_end_is_read_so_far_and_no_further(self) -> None:
+    def test_a_chunked_body_is_read_up_to_the_maximum(self) -> None:
         body = self.body(10 * MAX_DISCARDED)
         self.assertEqual(self.send(body, HTTP_TRANSFER_ENCODING="chunked"), "404 NOT FOUND")
         self.assertEqual(body.left, 9 * MAX_DISCARDED)
 
-    def test_a_request_without_a_body_is_not_asked_for_one(self) -> None:
+    def test_a_request_without_a_body_is_not_read(self) -> None:
         for announced in ({}, {"CONTENT_LENGTH": "0"}):
             body = self.body(10)
             self.assertEqual(self.send(body, "GET", **announced), "404 NOT FOUND")
             self.assertEqual(body.sizes, [])
 
-    def test_a_body_that_breaks_off_changes_no_response(self) -> None:
+    def test_a_broken_body_does_not_change_the_response(self) -> None:
         body = BrokenBody(10, get_component(ConcurrencyLimiter, self.app))
         self.assertEqual(self.send(body, CONTENT_LENGTH="10"), "404 NOT FOUND")

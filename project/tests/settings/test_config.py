@@ -1,4 +1,4 @@
-"""The configuration: classes, environment, check at start."""
+"""The configuration: classes, environment variables and validation."""
 
 import os
 import stat
@@ -75,7 +75,7 @@ UNREADABLE_VALUES = (
 
 @pytest.mark.any_database
 class ConfigCase(TestCase):
-    """Loads configurations from environments of its own."""
+    """Loads configurations from given environments."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "instance"
@@ -85,17 +85,17 @@ class ConfigCase(TestCase):
         environment.setdefault("INSTANCE_PATH", str(self.folder))
         return config.load(settings, environment=environment)
 
-    def faults(self, settings: str | None = None, **environment: str) -> list[str]:
-        """Return what keeps this environment from being a configuration."""
+    def errors(self, settings: str | None = None, **environment: str) -> list[str]:
+        """Return the errors of this environment."""
         with self.assertRaises(ConfigError) as caught:
             self.load(settings, **environment)
         return caught.exception.errors
 
 
 class TestDevelopmentConfig(ConfigCase):
-    """Development needs nothing."""
+    """Development, which needs no settings."""
 
-    def test_it_is_the_default(self) -> None:
+    def test_development_is_the_default(self) -> None:
         self.assertEqual(self.load(), self.load(DEVELOPMENT))
         self.assertEqual(self.load(), self.load(APP_SETTINGS=DEVELOPMENT))
 
@@ -110,7 +110,7 @@ class TestDevelopmentConfig(ConfigCase):
             str(loaded["SQLALCHEMY_DATABASE_URI"]), f"sqlite:///{self.folder / 'users.sqlite'}"
         )
 
-    def test_the_secret_is_made_once_and_kept_for_its_owner_alone(self) -> None:
+    def test_the_secret_is_generated_once_and_readable_by_its_owner_only(self) -> None:
         secrets = {self.load()["SECRET_KEY"] for _ in range(2)}
         self.assertEqual(len(secrets), 1)
         self.assertGreaterEqual(len(secrets.pop()), 32)
@@ -119,17 +119,17 @@ class TestDevelopmentConfig(ConfigCase):
         self.assertEqual({file.name for file in files}, {"secret_key", "users.sqlite"})
         self.assertEqual({stat.S_IMODE(file.stat().st_mode) for file in files}, {0o600})
 
-    def test_processes_that_start_at_once_share_the_secret(self) -> None:
+    def test_concurrent_processes_share_the_secret(self) -> None:
         with ThreadPoolExecutor(16) as crowd:
             secrets = set(crowd.map(lambda _: instance.ensure_secret(self.folder), range(64)))
         self.assertEqual(len(secrets), 1)
 
-    def test_a_damaged_secret_is_not_used(self) -> None:
+    def test_a_damaged_secret_is_rejected(self) -> None:
         self.folder.mkdir()
         for content in (b"", b"short", b"\xff" * 40):
             (self.folder / "secret_key").write_bytes(content)
-            (fault,) = self.faults()
-            self.assertRegex(fault, "^SECRET_KEY: .*does not contain 32 ASCII characters: .*delete")
+            (error,) = self.errors()
+            self.assertRegex(error, "^SECRET_KEY: .*does not contain 32 ASCII characters: .*delete")
 
     def test_an_instance_folder_may_have_any_name(self) -> None:
         folder = self.folder.with_name("a folder?x=1#y%20z")
@@ -139,21 +139,21 @@ class TestDevelopmentConfig(ConfigCase):
         self.assertEqual(app.test_client().get("/users/1").status_code, 401)
         self.assertGreater((folder / "users.sqlite").stat().st_size, 0)
 
-    def test_an_instance_folder_that_cannot_be_written(self) -> None:
+    def test_an_unwritable_instance_folder_is_rejected(self) -> None:
         self.folder.write_text("a file where the folder should be")
         for environment in ({}, {"SECRET_KEY": GOOD_SECRET}):
-            (fault,) = self.faults(**environment)
+            (error,) = self.errors(**environment)
             self.assertRegex(
-                fault, f"^INSTANCE_PATH: cannot write to {self.folder} .*set INSTANCE_PATH"
+                error, f"^INSTANCE_PATH: cannot write to {self.folder} .*set INSTANCE_PATH"
             )
 
-    def test_nothing_is_kept_where_everything_is_set(self) -> None:
+    def test_nothing_is_written_if_everything_is_set(self) -> None:
         self.load(SECRET_KEY=GOOD_SECRET, DATABASE_URL="sqlite:////tmp/elsewhere.sqlite")
         self.assertFalse(self.folder.exists())
 
 
 class TestTestingConfig(ConfigCase):
-    """Testing has its own database and tokens that soon expire."""
+    """Testing, which has a separate database and a short token lifetime."""
 
     def test_defaults(self) -> None:
         loaded = self.load(TESTING, DATABASE_URL="sqlite:////tmp/never.sqlite")
@@ -166,7 +166,7 @@ class TestTestingConfig(ConfigCase):
             f"sqlite:///{self.folder / 'users_test.sqlite'}",
         )
 
-    def test_its_database(self) -> None:
+    def test_the_test_database_can_be_set(self) -> None:
         loaded = self.load(TESTING, DATABASE_TEST_URL="postgres://u:p@h/users_test")
         url = loaded["SQLALCHEMY_DATABASE_URI"]
         self.assertEqual(
@@ -175,15 +175,15 @@ class TestTestingConfig(ConfigCase):
 
 
 class TestProductionConfig(ConfigCase):
-    """Production refuses to start with what is dangerous there."""
+    """Production, which does not start with unsafe settings."""
 
-    def load_sound(self, settings: str = PRODUCTION, **environment: str) -> dict[str, Any]:
-        """Load a configuration that is sound but for these settings."""
-        sound = {"SECRET_KEY": GOOD_SECRET, "DATABASE_URL": "postgresql://u:p@h/users_prod"}
-        return self.load(settings, **(sound | environment))
+    def load_valid(self, settings: str = PRODUCTION, **environment: str) -> dict[str, Any]:
+        """Load a valid configuration with these changes."""
+        valid = {"SECRET_KEY": GOOD_SECRET, "DATABASE_URL": "postgresql://u:p@h/users_prod"}
+        return self.load(settings, **(valid | environment))
 
     def test_defaults(self) -> None:
-        loaded = self.load_sound()
+        loaded = self.load_valid()
         self.assertFalse(loaded["DEBUG"] or loaded["TESTING"])
         self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 12)
         self.assertEqual(loaded["TOKEN_LIFETIME"], timedelta(days=30))
@@ -191,16 +191,16 @@ class TestProductionConfig(ConfigCase):
 
     def test_all_errors_are_reported_at_once(self) -> None:
         for settings in (PRODUCTION, STAGING):
-            faults = self.faults(settings, BCRYPT_LOG_ROUNDS="x")
-            self.assertEqual(len(faults), 3)
-            self.assertRegex(faults[0], "^DATABASE_URL is not set: set it to postgresql://")
-            self.assertRegex(faults[1], "^SECRET_KEY is not set: set it to the output of: python")
-            self.assertRegex(faults[2], "^BCRYPT_LOG_ROUNDS must be a whole number from 4 to 20")
+            errors = self.errors(settings, BCRYPT_LOG_ROUNDS="x")
+            self.assertEqual(len(errors), 3)
+            self.assertRegex(errors[0], "^DATABASE_URL is not set: set it to postgresql://")
+            self.assertRegex(errors[1], "^SECRET_KEY is not set: set it to the output of: python")
+            self.assertRegex(errors[2], "^BCRYPT_LOG_ROUNDS must be a whole number from 4 to 20")
             self.assertRegex(
-                self.faults(settings, DATABASE_URL="x")[0], "^DATABASE_URL is not a URL"
+                self.errors(settings, DATABASE_URL="x")[0], "^DATABASE_URL is not a URL"
             )
 
-    def test_guessable_secrets_are_refused(self) -> None:
+    def test_guessable_secrets_are_rejected(self) -> None:
         for secret, why in (
             ("", "not set"),
             (GOOD_SECRET[:-1], "shorter than 32 bytes"),
@@ -211,31 +211,31 @@ class TestProductionConfig(ConfigCase):
             ("0123" * 16, "repeats"),
         ):
             with self.subTest(secret), self.assertRaisesRegex(ConfigError, why):
-                self.load_sound(SECRET_KEY=secret)
+                self.load_valid(SECRET_KEY=secret)
 
     def test_guessable_previous_secrets_are_rejected(self) -> None:
         older = GOOD_SECRET[::-1]
-        loaded = self.load_sound(SECRET_KEY_FALLBACKS=f"{older}, {GOOD_SECRET}")
+        loaded = self.load_valid(SECRET_KEY_FALLBACKS=f"{older}, {GOOD_SECRET}")
         self.assertEqual(loaded["SECRET_KEY_FALLBACKS"], [older, GOOD_SECRET])
         with self.assertRaisesRegex(
             ConfigError, "^SECRET_KEY_FALLBACKS contains a secret that is shorter"
         ):
-            self.load_sound(SECRET_KEY_FALLBACKS=f"{older},short")
+            self.load_valid(SECRET_KEY_FALLBACKS=f"{older},short")
 
-    def test_it_writes_nothing(self) -> None:
-        self.load_sound()
+    def test_production_writes_nothing_to_the_instance_folder(self) -> None:
+        self.load_valid()
         self.assertFalse(self.folder.exists())
 
 
 class TestSettings(ConfigCase):
-    """How values are read."""
+    """Parsing and validation of values."""
 
-    def test_an_unknown_class_is_refused_with_the_known_ones(self) -> None:
+    def test_an_unknown_class_is_rejected_with_a_list_of_the_known_ones(self) -> None:
         for name in ("nonsense", "project.config.Nonsense", "project.config.BaseConfig", "os.path"):
-            (fault,) = self.faults(APP_SETTINGS=name)
-            self.assertRegex(fault, "^APP_SETTINGS is unknown: .*project.config.ProductionConfig")
+            (error,) = self.errors(APP_SETTINGS=name)
+            self.assertRegex(error, "^APP_SETTINGS is unknown: .*project.config.ProductionConfig")
 
-    def test_a_class_may_be_given_itself(self) -> None:
+    def test_a_class_can_be_passed_as_an_object(self) -> None:
         environment = {"INSTANCE_PATH": str(self.folder)}
         loaded = config.load(config.TestingConfig, environment=environment)
         self.assertTrue(loaded["TESTING"])
@@ -243,14 +243,14 @@ class TestSettings(ConfigCase):
     def test_invalid_values_are_rejected(self) -> None:
         for name, value, remedy in UNREADABLE_VALUES:
             with self.subTest(ascii(f"{name}={value}")):
-                (fault,) = self.faults(**{name: value})
-                self.assertRegex(fault, f"^{name} .*{remedy}")
+                (error,) = self.errors(**{name: value})
+                self.assertRegex(error, f"^{name} .*{remedy}")
 
-    def test_a_fault_does_not_tell_the_password(self) -> None:
+    def test_an_error_does_not_contain_the_password(self) -> None:
         for url in ("mysql://u:hunter2@h/x", "hunter2", "postgresql://u:hunter2@h:port/x"):
-            self.assertNotIn("hunter2", "".join(self.faults(DATABASE_URL=url)))
+            self.assertNotIn("hunter2", "".join(self.errors(DATABASE_URL=url)))
 
-    def test_an_at_sign_in_the_password_is_a_fault_that_holds_no_part_of_it(self) -> None:
+    def test_an_at_sign_in_the_password_is_rejected_without_printing_any_part_of_it(self) -> None:
         for between in (
             "@",
             "@/",
@@ -266,12 +266,12 @@ class TestSettings(ConfigCase):
         ):
             url = f"postgresql://u:hunter{between}secret@db.example.com:5432/users"
             with self.subTest(url):
-                (fault,) = self.faults(DATABASE_URL=url)
-                self.assertRegex(fault, "^DATABASE_URL ")
+                (error,) = self.errors(DATABASE_URL=url)
+                self.assertRegex(error, "^DATABASE_URL ")
                 for part in ("hunter", "secret"):
-                    self.assertNotIn(part, fault)
+                    self.assertNotIn(part, error)
 
-    def test_other_signs_in_the_password_are_read_as_they_are(self) -> None:
+    def test_other_signs_in_the_password_are_accepted(self) -> None:
         for password in ("p#w", "p/w", "p?w", "p:w", "p%40w", "p[w"):
             url = self.load(DATABASE_URL=f"postgresql://u:{password}@h:5432/x?sslmode=disable")
             found = url["SQLALCHEMY_DATABASE_URI"]
@@ -280,11 +280,11 @@ class TestSettings(ConfigCase):
         named = self.load(DATABASE_URL="postgresql://u@server:p@h/x")["SQLALCHEMY_DATABASE_URI"]
         self.assertEqual((named.username, named.password), ("u@server", "p"))
 
-    def test_a_lifetime_of_nothing_is_refused(self) -> None:
-        (fault,) = self.faults(TOKEN_EXPIRATION_DAYS="0")
-        self.assertRegex(fault, "^TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0")
+    def test_a_token_lifetime_of_zero_is_rejected(self) -> None:
+        (error,) = self.errors(TOKEN_EXPIRATION_DAYS="0")
+        self.assertRegex(error, "^TOKEN_EXPIRATION_DAYS and TOKEN_EXPIRATION_SECONDS are both 0")
 
-    def test_valid_values_are_read(self) -> None:
+    def test_valid_values_are_parsed(self) -> None:
         loaded = self.load(
             TOKEN_EXPIRATION_DAYS="1",
             TOKEN_EXPIRATION_SECONDS="30",
@@ -306,11 +306,11 @@ class TestSettings(ConfigCase):
         )
         self.assertEqual(loaded["BCRYPT_LOG_ROUNDS"], 5)
 
-    def test_a_relative_path_is_one_file_for_every_part(self) -> None:
+    def test_a_relative_path_becomes_absolute(self) -> None:
         url = self.load(DATABASE_URL="sqlite:///here.sqlite")["SQLALCHEMY_DATABASE_URI"]
         self.assertEqual(str(url), f"sqlite:///{Path('here.sqlite').absolute()}")
 
-    def test_an_empty_value_says_nothing(self) -> None:
+    def test_an_empty_value_means_the_default(self) -> None:
         empty = {setting.name: "" for setting in SETTINGS} | {"INSTANCE_PATH": str(self.folder)}
         self.assertEqual(self.load(**empty, APP_SETTINGS=""), self.load())
 
@@ -318,7 +318,7 @@ class TestSettings(ConfigCase):
         for setting in SETTINGS:
             self.assertRegex(setting.description, r"^[A-Z].*\.$", setting.name)
 
-    def test_cors_answers_the_configured_origins_alone(self) -> None:
+    def test_cors_allows_the_configured_origins_only(self) -> None:
         app = create_app(
             DEVELOPMENT,
             INSTANCE_PATH=str(self.folder),
@@ -332,15 +332,15 @@ class TestSettings(ConfigCase):
             ("https://aXexample", False),
             ("http://a.example", False),
         ):
-            answer = app.test_client().get("/ping", headers={"Origin": origin})
-            given = answer.headers.get("Access-Control-Allow-Origin")
+            response = app.test_client().get("/ping", headers={"Origin": origin})
+            given = response.headers.get("Access-Control-Allow-Origin")
             self.assertEqual(given, origin if allowed else None)
-            self.assertEqual(answer.headers.getlist("Vary"), ["Origin"])
+            self.assertEqual(response.headers.getlist("Vary"), ["Origin"])
         self.assertEqual(app.test_client().get("/ping").headers.getlist("Vary"), ["Origin"])
 
-    def test_a_browser_on_any_origin_may_call_where_none_is_configured(self) -> None:
+    def test_every_origin_is_allowed_by_default(self) -> None:
         app = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder))
-        answer = app.test_client().options(
+        response = app.test_client().options(
             "/auth/login",
             headers={
                 "Origin": "https://any.example",
@@ -348,14 +348,14 @@ class TestSettings(ConfigCase):
                 "Access-Control-Request-Headers": "authorization,content-type,x-more",
             },
         )
-        self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "*")
-        allowed = answer.headers["Access-Control-Allow-Headers"]
+        self.assertEqual(response.headers["Access-Control-Allow-Origin"], "*")
+        allowed = response.headers["Access-Control-Allow-Headers"]
         self.assertEqual(allowed, "authorization, content-type, x-more")
-        self.assertIn("POST", answer.headers["Access-Control-Allow-Methods"])
-        self.assertNotIn("Access-Control-Allow-Credentials", answer.headers)
-        self.assertEqual(answer.json and answer.json["status"], "success")
+        self.assertIn("POST", response.headers["Access-Control-Allow-Methods"])
+        self.assertNotIn("Access-Control-Allow-Credentials", response.headers)
+        self.assertEqual(response.json and response.json["status"], "success")
 
-    def test_where_every_origin_may_call_it_says_what_the_extension_does(self) -> None:
+    def test_the_fields_for_every_origin_equal_those_of_flask_cors(self) -> None:
         own = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder)).test_client()
         with mock.patch.object(cors, "allow_every_origin", lambda response: response):
             plain = create_app(DEVELOPMENT, INSTANCE_PATH=str(self.folder)).test_client()
@@ -368,19 +368,19 @@ class TestSettings(ConfigCase):
         ):
             for sent in ({}, {"Origin": "https://any.example"}):
                 with self.subTest(method=method, path=path, sent=sent):
-                    said = own.open(path, method=method, headers=sent).headers
+                    actual = own.open(path, method=method, headers=sent).headers
                     expected = plain.open(path, method=method, headers=sent).headers
-                    self.assertEqual(_about_origins(said), _about_origins(expected))
+                    self.assertEqual(_about_origins(actual), _about_origins(expected))
 
 
 def _about_origins(headers: Headers) -> list[tuple[str, str]]:
     return sorted((name, value) for name, value in headers if name.startswith(("Access", "Vary")))
 
 
-class TestGuarding(ConfigCase):
-    """What keeps the service from being guessed at, or from standing still."""
+class TestLimits(ConfigCase):
+    """Settings of the throttle and of the hashing threads."""
 
-    def test_production_warns_where_the_throttle_is_off(self) -> None:
+    def test_production_warns_if_the_throttle_is_off(self) -> None:
         production = {"SECRET_KEY": GOOD_SECRET, "DATABASE_URL": "sqlite:////tmp/never.sqlite"}
         with self.assertLogs("project", "WARNING") as logged:
             create_app(PRODUCTION, **production, THROTTLE_ENABLED=False)
@@ -398,22 +398,22 @@ class TestGuarding(ConfigCase):
                 config.share_cores(workers)
                 self.assertEqual(os.environ["HASH_THREADS"], threads)
 
-    def test_what_was_set_is_kept(self) -> None:
+    def test_a_set_number_of_threads_is_unchanged(self) -> None:
         with mock.patch.dict("os.environ", HASH_THREADS="7"):
             config.share_cores(2)
             self.assertEqual(os.environ["HASH_THREADS"], "7")
 
-    def test_waits_that_cannot_be(self) -> None:
-        for waits in (
+    def test_contradictory_backoffs_are_rejected(self) -> None:
+        for backoffs in (
             {"THROTTLE_INITIAL_BACKOFF": "2h"},
             {"THROTTLE_MAX_BACKOFF": "25h"},
             {"THROTTLE_INITIAL_BACKOFF": "2d", "THROTTLE_MAX_BACKOFF": "2d"},
         ):
-            (fault,) = self.faults(**waits)
-            self.assertRegex(fault, "^THROTTLE_MAX_BACKOFF must be at least")
+            (error,) = self.errors(**backoffs)
+            self.assertRegex(error, "^THROTTLE_MAX_BACKOFF must be at least")
 
-    def test_limits_that_cannot_be(self) -> None:
+    def test_malformed_limits_are_rejected(self) -> None:
         for limit in ("5", "0/15m", "5/15", "5/0m", "-1/1d", "5/1d/2", "many/1d"):
-            (fault,) = self.faults(THROTTLE_ACCOUNT=limit)
-            self.assertRegex(fault, "^THROTTLE_ACCOUNT must be a number of attempts and a window")
+            (error,) = self.errors(THROTTLE_ACCOUNT=limit)
+            self.assertRegex(error, "^THROTTLE_ACCOUNT must be a number of attempts and a window")
         self.assertEqual(str(self.load(THROTTLE_ACCOUNT="7/90s")["THROTTLE_ACCOUNT"]), "7/90s")

@@ -1,4 +1,4 @@
-"""Secrets that are read from files, and settings whose names are misspelt."""
+"""Secrets in files, and misspelt settings."""
 
 import os
 import tempfile
@@ -31,9 +31,9 @@ OTHERS = (
 
 @pytest.mark.any_database
 class TestMisspeltSettings(TestCase):
-    """A name that nearly is a setting was meant to be one."""
+    """Environment variables whose names resemble a setting."""
 
-    def test_the_nearest_setting_is_named(self) -> None:
+    def test_the_most_similar_setting_is_found(self) -> None:
         for name, meant in (
             ("TOKEN_EXPIRATION_DAY", "TOKEN_EXPIRATION_DAYS"),
             ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
@@ -49,7 +49,7 @@ class TestMisspeltSettings(TestCase):
         ):
             self.assertEqual(environment.find_misspelt([name]), {name: meant})
 
-    def test_names_of_settings_and_of_other_programs_are_none(self) -> None:
+    def test_names_of_settings_and_other_programs_are_not_misspelt(self) -> None:
         self.assertEqual(environment.find_misspelt([*environment.KNOWN_NAMES, *OTHERS]), {})
 
     def test_the_start_warns_and_the_doctor_reports_an_error(self) -> None:
@@ -70,7 +70,7 @@ class TestMisspeltSettings(TestCase):
 
 @pytest.mark.any_database
 class TestSecretsInFiles(TestCase):
-    """As Docker and Kubernetes mount them."""
+    """Secrets in files, as Docker and Kubernetes mount them."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -80,12 +80,12 @@ class TestSecretsInFiles(TestCase):
         """Load a configuration from this environment alone."""
         return config.load(environment={"INSTANCE_PATH": str(self.folder), **values})
 
-    def fault(self, **values: str) -> str:
-        """Return the one fault of this environment."""
+    def error(self, **values: str) -> str:
+        """Return the only error of this environment."""
         with self.assertRaises(ConfigError) as caught:
             self.load(**values)
-        (fault,) = caught.exception.errors
-        return fault
+        (error,) = caught.exception.errors
+        return error
 
     def test_every_secret_setting_is_read_from_a_file(self) -> None:
         digest = "ab" * 32
@@ -102,17 +102,17 @@ class TestSecretsInFiles(TestCase):
         url = self.load(DATABASE_URL_FILE=str(self.file))["SQLALCHEMY_DATABASE_URI"]
         self.assertEqual(url.host, "h")  # type: ignore[attr-defined]
 
-    def test_only_one_newline_is_left_out(self) -> None:
+    def test_only_one_newline_is_removed(self) -> None:
         self.file.write_text(f" {GOOD_SECRET} \n\n")
         loaded = self.load(SECRET_KEY_FILE=str(self.file))
         self.assertEqual(loaded["SECRET_KEY"], f" {GOOD_SECRET} \n")
 
-    def test_value_and_file_together_are_a_fault(self) -> None:
+    def test_a_value_and_a_file_together_are_rejected(self) -> None:
         self.file.write_text(GOOD_SECRET)
-        fault = self.fault(SECRET_KEY=GOOD_SECRET, SECRET_KEY_FILE=str(self.file))
-        self.assertRegex(fault, "^SECRET_KEY and SECRET_KEY_FILE are both set")
+        error = self.error(SECRET_KEY=GOOD_SECRET, SECRET_KEY_FILE=str(self.file))
+        self.assertRegex(error, "^SECRET_KEY and SECRET_KEY_FILE are both set")
 
-    def test_a_file_that_cannot_be_read_is_a_fault(self) -> None:
+    def test_an_unreadable_file_is_rejected(self) -> None:
         for content, why in (
             (None, "No such file"),
             (b"", "it is empty"),
@@ -122,18 +122,18 @@ class TestSecretsInFiles(TestCase):
         ):
             if content is not None:
                 self.file.write_bytes(content)
-            fault = self.fault(SECRET_KEY_FILE=str(self.file))
+            error = self.error(SECRET_KEY_FILE=str(self.file))
             self.assertRegex(
-                fault, f"^SECRET_KEY_FILE: cannot read '{self.file}' .*{why}.*: name a"
+                error, f"^SECRET_KEY_FILE: cannot read '{self.file}' .*{why}.*: name a"
             )
-        self.assertIn("Is a directory", self.fault(SECRET_KEY_FILE=str(self.folder)))
+        self.assertIn("Is a directory", self.error(SECRET_KEY_FILE=str(self.folder)))
 
-    def test_a_pipe_is_an_error_instead_of_a_wait(self) -> None:
+    def test_a_pipe_is_rejected_without_waiting(self) -> None:
         pipe = self.folder / "pipe"
         os.mkfifo(pipe)
-        self.assertIn("it is a pipe", self.fault(SECRET_KEY_FILE=str(pipe)))
+        self.assertIn("it is a pipe", self.error(SECRET_KEY_FILE=str(pipe)))
 
-    def test_production_accepts_files_alone(self) -> None:
+    def test_production_starts_with_secrets_in_files(self) -> None:
         self.file.write_text(GOOD_SECRET)
         url = self.folder / "url"
         url.write_text(f"sqlite:///{self.folder}/users.sqlite\n")
@@ -143,7 +143,7 @@ class TestSecretsInFiles(TestCase):
             with app.app_context():
                 self.assertIn("from SECRET_KEY_FILE", checks.secret().found)
 
-    def test_the_readme_lists_them(self) -> None:
+    def test_the_readme_lists_the_settings_that_can_be_files(self) -> None:
         sentence = README.split("Each of `DATABASE_URL`")[1].split("can be read from a file")[0]
         for name in environment.FILE_SETTINGS.values():
             self.assertIn(f"`{name}`", f"`DATABASE_URL`{sentence}")

@@ -1,4 +1,4 @@
-"""The log: one event a line, from every source and for every input."""
+"""The log: one event per line, from every source and for every input."""
 
 import errno
 import logging
@@ -33,18 +33,18 @@ class Full(StringIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def record(message: str, *args: object, **given: object) -> logging.LogRecord:
+def record(message: str, *args: object, **fields: object) -> logging.LogRecord:
     """Return a record as a logger makes it."""
     made = logging.LogRecord("project.x", logging.INFO, __file__, 1, message, args, None)
-    vars(made).update(given)
+    vars(made).update(fields)
     return made
 
 
 @pytest.mark.any_database
 class TestFormatters(TestCase):
-    """A line is a line."""
+    """The formatters for JSON and for readable lines."""
 
-    def test_a_line_of_json(self) -> None:
+    def test_a_json_line_has_the_fields_of_the_record(self) -> None:
         made = record("hello %s", "you", status=200, user_id=None)
         made.created = 1_767_225_600.1239
         self.assertEqual(
@@ -59,19 +59,19 @@ class TestFormatters(TestCase):
             },
         )
 
-    def test_a_readable_line(self) -> None:
+    def test_a_readable_line_has_the_fields_of_the_record(self) -> None:
         made = record("hello %s", "you", status=200, user_id=None)
         made.created = 0
         line = ReadableFormatter().format(made)
         self.assertEqual(line, "1970-01-01T00:00:00.000Z INFO    project.x hello you status=200")
 
-    def test_nothing_that_is_sent_ends_a_line_or_moves_the_cursor(self) -> None:
+    def test_line_breaks_and_control_characters_are_escaped(self) -> None:
         for formatter in (JSONFormatter(), ReadableFormatter()):
             line = formatter.format(record("%s", HOSTILE, method=HOSTILE))
             self.assertTrue(line.isprintable(), line)
             self.assertIn("\\u202e", line)
 
-    def test_a_traceback_is_one_line(self) -> None:
+    def test_a_traceback_is_escaped_too(self) -> None:
         try:
             raise ValueError(HOSTILE)
         except ValueError:
@@ -85,7 +85,7 @@ class TestFormatters(TestCase):
 
 
 class TestAccess(BaseTestCase):
-    """One line a request."""
+    """The access log: one line for each request."""
 
     def test_a_request_is_logged(self) -> None:
         user_id = self.add_user()
@@ -111,14 +111,14 @@ class TestAccess(BaseTestCase):
             },
         )
 
-    def test_a_path_that_is_none_of_ours_is_not_told(self) -> None:
+    def test_an_unknown_path_is_not_logged(self) -> None:
         with captured_logs.captured() as written:
             self.caller.get("/secret")
         (line,) = written.with_message(COMPLETED)
         self.assertEqual((line["route"], line["status"], line["user_id"]), (None, 404, None))
         self.assertNotIn("secret", written.getvalue())
 
-    def test_what_is_asked_all_the_time_is_told_where_it_fails(self) -> None:
+    def test_frequent_requests_are_logged_only_if_they_fail(self) -> None:
         token = self.add_token(self.add_user())
         with captured_logs.captured(level=logging.INFO) as written:
             for path in ("/auth/status", "/auth/forward", "/ping", "/health/live"):
@@ -133,24 +133,24 @@ class TestAccess(BaseTestCase):
         (line,) = written.with_message(COMPLETED)
         self.assertEqual((line["level"], line["route"]), ("DEBUG", "/ping"))
 
-    def test_a_duration_is_measured(self) -> None:
+    def test_the_duration_is_measured_by_another_clock(self) -> None:
         with captured_logs.captured() as written, time_machine.travel(0, tick=False):
             self.caller.register()
         self.assertGreater(written.with_message(COMPLETED)[0]["duration_ms"], 0.5)
 
-    def test_a_fault_of_ours_has_the_id_of_its_request(self) -> None:
+    def test_an_internal_error_is_logged_with_the_request_id(self) -> None:
         self.add_user()
         lifetime = self.app.config.pop("TOKEN_LIFETIME")
         self.addCleanup(self.app.config.update, TOKEN_LIFETIME=lifetime)
         with captured_logs.captured() as written:
             reply = self.caller.login()
-        failed, answered = written.objects
-        self.assertEqual((failed["level"], answered["status"]), ("ERROR", 500))
-        for line in (failed, answered):
+        failed, completed = written.objects
+        self.assertEqual((failed["level"], completed["status"]), ("ERROR", 500))
+        for line in (failed, completed):
             self.assertEqual(line["request_id"], reply.headers["X-Request-ID"])
         self.assertIn("KeyError", failed["exc_info"])
 
-    def test_an_output_that_cannot_be_written_breaks_no_request(self) -> None:
+    def test_an_unwritable_output_fails_no_request(self) -> None:
         self.addCleanup(logs.write_to, sys.stdout)
         closed = StringIO()
         closed.close()
@@ -160,9 +160,9 @@ class TestAccess(BaseTestCase):
     def assert_served_in_silence(self, output: TextIO | None) -> None:
         """Assert that a request succeeds and that nothing is printed to standard error."""
         logs.write_to(output)
-        with redirect_stderr(StringIO()) as said:
+        with redirect_stderr(StringIO()) as printed:
             self.assertEqual(self.caller.get("/users").status, 401)
-        self.assertEqual(said.getvalue(), "")
+        self.assertEqual(printed.getvalue(), "")
 
 
 @pytest.mark.processes
@@ -178,19 +178,21 @@ class TestServers(TestCase):
             BCRYPT_LOG_ROUNDS="4",
         )
 
-    def test_every_line_is_an_object(self) -> None:
+    def test_every_line_of_a_server_is_a_json_object(self) -> None:
         for kind in ("granian", "gunicorn"):
-            with self.subTest(kind), servers.started(kind, self.settings) as (url, said):
+            with self.subTest(kind), servers.started(kind, self.settings) as (url, printed):
                 caller = OverHTTP(url)
                 caller.get("/users/x")
-                caller.register(password="correct horse battery")  # there is no schema: an outage
-            parsed = [captured_logs.parse(line) for line in said]
+                caller.register(
+                    password="correct horse battery"
+                )  # an outage, since the schema is missing
+            parsed = [captured_logs.parse(line) for line in printed]
             access = [line for line in parsed if line["message"] == COMPLETED]
             self.assertEqual([line["status"] for line in access], [401, 503], kind)
             server = "_granian" if kind == "granian" else "gunicorn.error"
             self.assertIn(server, {line["logger"] for line in parsed})
 
-    def test_the_migrations_lines_are_objects_too(self) -> None:
+    def test_every_line_of_a_migration_is_a_json_object(self) -> None:
         done = subprocess.run(
             [sys.executable, "manage.py", "db", "upgrade"],
             cwd=ROOT,
@@ -199,12 +201,12 @@ class TestServers(TestCase):
             text=True,
             check=True,
         )
-        *applied, answer = done.stdout.splitlines()
+        *applied, result = done.stdout.splitlines()
         self.assertEqual({captured_logs.parse(line)["logger"] for line in applied}, {"migrations"})
-        self.assertIn("is at revision", answer)
+        self.assertIn("is at revision", result)
         self.assertEqual(done.stderr, "")
 
-    def test_a_command_logs_warnings_alone_and_beside_its_answer(self) -> None:
+    def test_a_command_logs_only_warnings_besides_its_result(self) -> None:
         settings = self.settings | {"THROTTLE_ENABLED": "false", "LOG_LEVEL": "DEBUG"}
         done = subprocess.run(
             [sys.executable, "manage.py", "make_service_token"],

@@ -1,4 +1,4 @@
-"""The counts of several workers, on real servers, and the folder that they share."""
+"""The metrics of several workers on real servers, and their shared folder."""
 
 import fcntl
 import os
@@ -26,13 +26,13 @@ from project.tests.utils import OverHTTP
 pytestmark = pytest.mark.processes
 
 
-MAX_RETRIES = 60.0
+MAX_WAIT = 60.0
 REQUESTS = 60
 PING = {"route": "/ping", "method": "GET", "status": "200"}
 
 
 def pings(metrics: Scrape) -> float:
-    """Return how many pings were counted."""
+    """Return the number of counted pings."""
     return metrics.value("users_request_seconds_count", **PING)
 
 
@@ -44,7 +44,7 @@ def has_pings(file: Path) -> bool:
 
 
 class WorkersCase(TestCase):
-    """Two workers on one database, with a folder for temporary files of their own."""
+    """Two workers on one database, with a separate folder for temporary files."""
 
     __test__ = False
     kind: ClassVar[str]
@@ -56,27 +56,27 @@ class WorkersCase(TestCase):
 
     @contextmanager
     def serving(self) -> Iterator[OverHTTP]:
-        """Serve for as long as the block lasts; yield a caller."""
+        """Serve during the block; yield a caller."""
         settings = {"METRICS_TOKEN": DIGEST, "TMPDIR": str(self.folder), "HASH_THREADS": "3"}
         with servers.running(self.kind, self.url, **settings) as url:
             yield OverHTTP(url)
 
-    def shared(self) -> Path:
-        """Return the folder in which the workers count."""
+    def shared_folder(self) -> Path:
+        """Return the metrics folder of the server."""
         (found,) = self.folder.glob("users-metrics-*")
         return found
 
     def counting(self) -> set[int]:
         """Return the processes that have counted a ping, and so have set their gauges."""
-        files = self.shared().glob("histogram_*.db")
+        files = self.shared_folder().glob("histogram_*.db")
         return {int(file.stem.split("_")[1]) for file in files if has_pings(file)}
 
     def ping_until(self, caller: OverHTTP, is_enough: Callable[[], bool]) -> int:
-        """Ping at least so often, and until this holds; return how often."""
-        sent, patience = 0, time.monotonic() + MAX_RETRIES
+        """Ping at least REQUESTS times, until this returns True; return the number of pings."""
+        sent, deadline = 0, time.monotonic() + MAX_WAIT
         while sent < REQUESTS or not is_enough():
-            self.assertLess(time.monotonic(), patience)
-            # A worker that ends cuts off who waits at its door, and has counted nothing of it.
+            self.assertLess(time.monotonic(), deadline)
+            # A worker that stops closes waiting connections, and has not counted their requests.
             with suppress(ConnectionError):
                 self.assertEqual(caller.get("/ping").status, 200)
                 sent += 1
@@ -88,19 +88,19 @@ class WorkersCase(TestCase):
             metrics = [scrape(caller) for _ in range(12)]
             self.assertEqual({pings(each) for each in metrics}, {sent})
             self.assertEqual({each.value("users_hashing_threads") for each in metrics}, {6})
-            self.assertEqual(stat.S_IMODE(self.shared().stat().st_mode), 0o700)
+            self.assertEqual(stat.S_IMODE(self.shared_folder().stat().st_mode), 0o700)
 
     def test_counters_start_at_zero(self) -> None:
         for _ in range(2):
             with self.serving() as caller:
                 caller.get("/ping")
                 self.assertEqual(pings(scrape(caller)), 1)
-                left = self.shared()
+                left = self.shared_folder()
             for path in (left, *left.iterdir()):
                 os.utime(path, (0, 0))
 
     def worker_replaced(self, caller: OverHTTP, worker: int) -> int:
-        """Ping until a worker is gone and its successor has counted; return how often."""
+        """Ping until a worker has stopped and its successor has counted; return the number."""
         known = self.counting()
 
         def is_replaced() -> bool:
@@ -111,12 +111,12 @@ class WorkersCase(TestCase):
 
 @pytest.mark.any_database
 class TestGranian(WorkersCase):
-    """The server that is shipped; metrics to, it replaces its workers."""
+    """granian, which replaces its workers at SIGHUP."""
 
     __test__ = True
     kind = "granian"
 
-    def test_a_worker_that_was_replaced_loses_no_counts(self) -> None:
+    def test_the_counts_of_a_replaced_worker_remain(self) -> None:
         with self.serving() as caller:
             sent = self.ping_until(caller, lambda: len(self.counting()) == servers.WORKERS)
             worker = min(self.counting())
@@ -127,12 +127,12 @@ class TestGranian(WorkersCase):
 
 @pytest.mark.any_database
 class TestGunicorn(WorkersCase):
-    """The server that replaces a worker that was killed."""
+    """gunicorn, which replaces a killed worker."""
 
     __test__ = True
     kind = "gunicorn"
 
-    def test_a_worker_that_was_killed_loses_no_counts_and_holds_nothing(self) -> None:
+    def test_the_counts_of_a_killed_worker_remain_but_not_its_gauges(self) -> None:
         with self.serving() as caller:
             sent = self.ping_until(caller, lambda: len(self.counting()) == servers.WORKERS)
             worker = min(self.counting())
@@ -147,59 +147,59 @@ class TestGunicorn(WorkersCase):
 
 @pytest.mark.any_database
 class TestFolder(TestCase):
-    """What a server leaves behind."""
+    """The creation of the metrics folder, and the removal of stale ones."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.enterContext(mock.patch.object(tempfile, "tempdir", str(self.folder)))
         self.enterContext(mock.patch.dict(os.environ))
 
-    def leave(self, name: str) -> Path:
-        """Leave a folder behind, an hour ago."""
+    def old_folder(self, name: str) -> Path:
+        """Create a metrics folder that is an hour old."""
         left = self.folder / f"users-metrics-{name}"
         left.mkdir()
         (left / "counter_1.db").touch()
         os.utime(left, (time.time() - 3600,) * 2)
         return left
 
-    def make(self) -> Path:
-        """Make a folder as a server does that starts."""
+    def new_folder(self) -> Path:
+        """Create a metrics folder as a server does when it starts."""
         metrics_folder.create()
         return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
     def test_files_of_ended_servers_are_removed(self) -> None:
-        left, other = self.leave("left"), self.folder / "other"
+        left, other = self.old_folder("left"), self.folder / "other"
         other.mkdir()
-        made = self.make()
+        made = self.new_folder()
         self.assertEqual({*self.folder.iterdir()}, {made, other})
         self.assertFalse(left.exists())
 
-    def test_what_a_server_holds_is_left_alone(self) -> None:
-        first = self.make()
+    def test_the_folder_of_a_running_server_is_not_removed(self) -> None:
+        first = self.new_folder()
         os.utime(first, (0, 0))
-        held = self.leave("held")
+        held = self.old_folder("held")
         descriptor = os.open(held, os.O_RDONLY)
         self.addCleanup(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        made = self.make()
+        made = self.new_folder()
         self.assertEqual({*self.folder.iterdir()}, {first, held, made})
 
-    def test_a_server_that_can_make_none_says_so(self) -> None:
+    def test_an_unusable_temporary_folder_is_reported(self) -> None:
         app = databases.bare_app("sqlite:////tmp/never.sqlite", METRICS_TOKEN=DIGEST)
         self.enterContext(mock.patch.object(tempfile, "tempdir", str(self.folder / "none")))
         with app.app_context(), self.assertRaisesRegex(CommandFailed, r"set TMPDIR .* \(No such"):
             serving.share_metrics()
 
-    def test_what_has_only_just_been_made_is_left_alone(self) -> None:
-        young = self.leave("young")
+    def test_a_new_folder_is_not_removed(self) -> None:
+        young = self.old_folder("young")
         os.utime(young)
-        self.make()
+        self.new_folder()
         self.assertTrue(young.exists())
 
-    def test_a_link_is_not_followed(self) -> None:
+    def test_a_symbolic_link_is_not_followed(self) -> None:
         elsewhere = Path(self.enterContext(tempfile.TemporaryDirectory()))
         (elsewhere / "kept").touch()
         os.utime(elsewhere, (0, 0))
         (self.folder / "users-metrics-link").symlink_to(elsewhere)
-        self.make()
+        self.new_folder()
         self.assertTrue((elsewhere / "kept").exists())

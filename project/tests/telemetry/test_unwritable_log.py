@@ -1,4 +1,4 @@
-"""Servers whose lines nobody can read: they serve, and say nothing false."""
+"""Servers whose log cannot be written: they continue to serve."""
 
 import os
 import shlex
@@ -23,12 +23,12 @@ KINDS = ("granian", "gunicorn")
 STANDARD_STREAMS = range(3)
 LOOK_SECONDS = 0.5
 MAX_PERCENT = 50.0
-"""Of a core, used by a process that nobody asks anything."""
+"""Maximum share of a core that an idle process uses."""
 
 
 @pytest.mark.any_database
 class TestUnwritableLog(TestCase):
-    """Both servers, each with its outputs directed by a shell, as one types it."""
+    """Both servers, with their outputs redirected by a shell."""
 
     def setUp(self) -> None:
         url = databases.new_database()
@@ -39,11 +39,11 @@ class TestUnwritableLog(TestCase):
     def serving(
         self, kind: str, outputs: str, output: int | None = None
     ) -> Iterator[psutil.Process]:
-        """Serve with these outputs for as long as the block lasts; the server answers by then."""
+        """Serve with these redirections during the block; wait until the server responds."""
         port = free_port()
-        typed = f"exec {shlex.join(servers.command(kind, port))} {outputs}"
+        command = f"exec {shlex.join(servers.command(kind, port))} {outputs}"
         server = subprocess.Popen(
-            ["/bin/sh", "-c", typed], cwd=ROOT, env=self.settings, stdout=output
+            ["/bin/sh", "-c", command], cwd=ROOT, env=self.settings, stdout=output
         )
         self.caller = OverHTTP(f"http://127.0.0.1:{port}")
         try:
@@ -61,28 +61,28 @@ class TestUnwritableLog(TestCase):
         self.assertEqual(reply.status, 201)
         self.assertEqual(self.caller.status(reply.body["auth_token"]).status, 200)
 
-    def test_a_full_disk_costs_the_lines_and_is_told_at_the_start(self) -> None:
-        said = databases.folder() / "said"
+    def test_a_full_disk_loses_the_log_and_prints_a_warning_at_the_start(self) -> None:
+        printed = databases.folder() / "printed"
         for kind in KINDS:
-            with self.subTest(kind), self.serving(kind, f">/dev/full 2>{said}"):
+            with self.subTest(kind), self.serving(kind, f">/dev/full 2>{printed}"):
                 self.assert_serves(kind)
-            (line,) = said.read_text().splitlines()
+            (line,) = printed.read_text().splitlines()
             self.assertRegex(line, "^warning: the log cannot be written.*No space left on device")
 
-    def test_a_full_disk_of_both_outputs_holds_nothing_up(self) -> None:
+    def test_a_full_disk_for_both_outputs_delays_nothing(self) -> None:
         for kind in KINDS:
             with self.subTest(kind), self.serving(kind, ">/dev/full 2>&1"):
                 self.assert_serves(kind)
 
-    def test_no_socket_and_no_file_takes_the_place_of_a_closed_output(self) -> None:
+    def test_closed_streams_are_replaced_by_the_null_device(self) -> None:
         for kind in KINDS:
             with self.subTest(kind), self.serving(kind, "<&- >&- 2>&-") as server:
                 self.assert_serves(kind)
                 for process in (server, *server.children()):
-                    held = [Path(f"/proc/{process.pid}/fd/{each}") for each in STANDARD_STREAMS]
-                    self.assertEqual({str(file.readlink()) for file in held}, {os.devnull})
+                    streams = [Path(f"/proc/{process.pid}/fd/{each}") for each in STANDARD_STREAMS]
+                    self.assertEqual({str(file.readlink()) for file in streams}, {os.devnull})
 
-    def test_a_reader_that_has_died_is_not_missed(self) -> None:
+    def test_the_server_continues_if_the_reader_of_its_log_has_ended(self) -> None:
         for kind in KINDS:
             with self.subTest(kind):
                 reading, write_connection = os.pipe()
