@@ -21,10 +21,11 @@ def main() -> None:
     claims.LEASE = LEASE
     app = create_app()
     deliverer = mail.deliverer(app)
-    while not deliverer.deliver_due():  # the first message, which loads what the others need
-        pass
-    deliverer.sender.close()
     with app.app_context():
+        while not (first := claims.claim(deliverer.sender.prefix)):
+            pass
+        deliverer._deliver(first)  # loads what the others need
+        deliverer.sender.close()
         db.engine.dispose()
         autocommit.engine.dispose()
     running = 0
