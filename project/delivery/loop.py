@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from project.accounts import outbox
 from project.accounts.messages import Claimed, Skipped
@@ -131,6 +131,9 @@ class Deliverer:
             return self._finish(message, Outcome.SKIPPED, str(why))
         except DeliveryError as error:
             return self._failed(message, error)
+        except OperationalError:  # not the message's fault: the database is away or locked
+            claims.release(message)
+            raise
         self._recover()
         self._attempted("data", "2xx")
         return self._finish(message, Outcome.SENT)

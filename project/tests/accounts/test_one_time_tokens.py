@@ -109,6 +109,16 @@ class TestOneTimeTokens(BaseTestCase):
         found = one_time_tokens.by_user(self.user_id, code, PURPOSE, ACTOR)
         self.assertEqual(found.id, token_id)
 
+    def test_even_the_owners_session_has_fifty_attempts_a_day(self) -> None:
+        for _ in range(10):
+            self.issue()
+            for _ in range(one_time_tokens.MAX_ATTEMPTS):
+                with self.assertRaises(CodeInvalid):
+                    one_time_tokens.by_user(self.user_id, "BBBB-BBBB", PURPOSE, ACTOR)
+        code = self.code(self.issue())
+        with self.assertRaises(CodeInvalid):
+            one_time_tokens.by_user(self.user_id, code, PURPOSE, ACTOR)
+
     def test_a_code_belongs_to_its_request_its_purpose_and_its_time(self) -> None:
         first, second = self.issue(), self.issue()
         with self.assertRaises(CodeInvalid):

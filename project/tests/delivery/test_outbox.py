@@ -340,6 +340,18 @@ class TestLoop(DeliveryCase):
         with self.assertLogs("project.delivery.loop", "WARNING"):
             self.deliver(1)
 
+    def test_a_message_is_due_again_at_once_where_the_database_was_locked(self) -> None:
+        message = self.queue()
+        locked = OperationalError("", {}, OSError("database is locked"))
+        with (
+            mock.patch.object(suppression.StoredRecipients, "resolve", side_effect=locked),
+            self.assertRaises(OperationalError),
+        ):
+            self.deliver()
+        self.assertEqual(self.row(message).attempts, 0)
+        self.deliver(1)
+        self.assert_done(message, "sent")
+
 
 class TestErrors(DeliveryCase):
     """What is recorded of an error."""

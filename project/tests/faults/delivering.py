@@ -8,10 +8,8 @@ import os
 from datetime import timedelta
 
 from project import create_app
-from project.accounts.messages import OneTimeTokens
 from project.delivery import claims, mail
-from project.extensions import add_component, autocommit, db
-from project.tests.delivery.case import Tokens
+from project.extensions import autocommit, db
 
 PROCESSES = 2
 LEASE = timedelta(seconds=3)
@@ -22,12 +20,12 @@ def main() -> None:
     """Keep the processes running until the whole group is killed."""
     claims.LEASE = LEASE
     app = create_app()
-    add_component(app, Tokens(), OneTimeTokens)
     deliverer = mail.deliverer(app)
-    while not deliverer.deliver_due():  # the first message, which loads what the others need
-        pass
-    deliverer.sender.close()
     with app.app_context():
+        while not (first := claims.claim(deliverer.sender.prefix)):
+            pass
+        deliverer._deliver(first)  # loads what the others need
+        deliverer.sender.close()
         db.engine.dispose()
         autocommit.engine.dispose()
     running = 0

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flask import Flask
+from sqlalchemy import insert
 
+from project.extensions import db
+from project.models import User
 from project.tests import utils
 from project.tests.utils import Caller, Reply
 
@@ -99,6 +102,18 @@ def add_members(app: Flask) -> None:
     with app.app_context():
         for number in range(MEMBERS):
             utils.add_user(f"member{number}", f"member{number}@example.com")
+
+
+def add_accounts(number: int) -> None:
+    """Insert `user0@members.net` and so on into the database of the current app."""
+    made = User.new_row("user", "user@members.net", utils.PASSWORD)
+    names = [f"user{which}" for which in range(number)]
+    rows = [
+        made | {"username": name, "username_key": name, "email": email, "email_key": email}
+        for name, email in zip(names, [f"{name}@members.net" for name in names], strict=True)
+    ]
+    db.session.execute(insert(User), rows)
+    db.session.commit()
 
 
 def log_in(caller: Caller, number: int) -> Reply:

@@ -2,16 +2,33 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from flask import Flask
 from sqlalchemy import select
 
 from project.extensions import autocommit, db
 from project.security import digests
 from project.tests.base import BaseTestCase
 from project.tests.support import databases
-from project.tests.utils import InProcess
+from project.tests.support.mailbox import MailboxCase
+from project.tests.utils import PASSWORD, InProcess
 
 TOKEN = "of a service"
+
+
+def rows(app: Flask) -> Mapping[str, list[Any]]:
+    """Return all rows of the database, except when sessions were last seen."""
+    with app.app_context():
+        return {
+            name: sorted(
+                db.session.execute(
+                    select(*(one for one in table.columns if one.name != "last_seen_at"))
+                ).all(),
+                key=str,
+            )
+            for name, table in db.metadata.tables.items()
+        }
 
 
 class TestSafeMethods(BaseTestCase):
@@ -33,28 +50,15 @@ class TestSafeMethods(BaseTestCase):
             db.engine.dispose()
             autocommit.engine.dispose()
 
-    def rows(self) -> Mapping[str, list[Any]]:
-        """Return all rows of the database, without the column last_seen_at."""
-        with self.app.app_context():
-            return {
-                name: sorted(
-                    db.session.execute(
-                        select(*(one for one in table.columns if one.name != "last_seen_at"))
-                    ).all(),
-                    key=str,
-                )
-                for name, table in db.metadata.tables.items()
-            }
-
     def assert_nothing_changes(self, token: str) -> None:
         """Assert that HEAD and OPTIONS of every route change no row."""
-        before = self.rows()
+        before = rows(self.app)
         for rule in self.app.url_map.iter_rules():
             path = str(rule.rule).replace("<user_id>", "1").replace("<session_id>", "0" * 32)
             for method in ("HEAD", "OPTIONS"):
                 reply = self.caller.call(method, path.partition("<")[0], token=token)
                 self.assertLess(reply.status, 500, path)
-                self.assertEqual(self.rows(), before, f"{method} {path}")
+                self.assertEqual(rows(self.app), before, f"{method} {path}")
 
     def test_nothing_changes_with_a_service_token(self) -> None:
         self.assert_nothing_changes(TOKEN)
@@ -71,3 +75,26 @@ class TestSafeMethods(BaseTestCase):
         reply = self.caller.call("OPTIONS", "/auth/logout")
         self.assertEqual(reply.headers["Allow"], "GET, OPTIONS, POST")
         self.assertEqual(self.caller.logout(token).status, 200)
+
+
+class TestMailedLinks(MailboxCase):
+    """A mail scanner opens every link of a mail, again and again."""
+
+    def test_reading_consumes_no_token(self) -> None:
+        session = self.caller.register("michael", "michael@example.com", PASSWORD).body[
+            "auth_token"
+        ]
+        self.caller.post("/auth/password/reset", {"email": "michael@example.com"})
+        links = {
+            "/auth/email/verification/confirm": self.mail("email_verification")["link"],
+            "/auth/password/reset/confirm": self.mail("password_reset")["link"],
+        }
+        before = rows(self.app)
+        for route, link in links.items():
+            for path in (route, urlsplit(link).path, "/auth/disown", "/auth/email/verification"):
+                for method in ("GET", "HEAD", "OPTIONS") * 5:
+                    self.caller.call(method, f"{path}?{urlsplit(link).query}", token=session)
+        self.assertEqual(rows(self.app), before)
+        for route, link in links.items():
+            payload = {"token": self.token_of(link), "password": PASSWORD}
+            self.assertEqual(self.caller.post(route, payload).status, 200)

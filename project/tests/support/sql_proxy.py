@@ -20,7 +20,7 @@ def statements(url: str) -> Iterator[tuple[str, list[str]]]:
 
     The list includes BEGIN and ROLLBACK, which the events of SQLAlchemy leave out.
     """
-    watch = _watch_postgresql if databases.kind() == "postgresql" else _watch_sqlite
+    watch = through_proxy if databases.kind() == "postgresql" else _watch_sqlite
     with watch(url) as watched:
         yield watched
 
@@ -40,8 +40,8 @@ def _watch_sqlite(url: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @contextmanager
-def _watch_postgresql(url: str) -> Iterator[tuple[str, list[str]]]:
-    """Record the statements by a proxy in front of the server."""
+def through_proxy(url: str) -> Iterator[tuple[str, list[str]]]:
+    """Record the statements to a PostgreSQL server by a proxy in front of it."""
     target = make_url(url)
     with ExitStack() as ends:
         listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
