@@ -140,7 +140,7 @@ class TestBench(TestCase):
         ours, theirs = ({"server_us": cost, "foreign": 0.3} for cost in (100.0, 50.0))
         known = Results()
         rows = {"users": measuring.row([ours]), "tutorial": measuring.row([theirs])}
-        known.put("status", rows, {"better-auth": "Traceback\nrefused"})
+        known.put("status", rows, {"better-auth": "Traceback\nrejected"})
         text = page.render_chapter(known, chapters.CHAPTERS[0])
         self.assertLess(text.index("| `tutorial` | 0.50"), text.index("| `users` | 1.00"))
         self.assertIn("**30**", text)
