@@ -22,7 +22,7 @@ from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
 from project.clock import utcnow
 from project.errors import CodeInvalid, EmailExists, SessionEnded
 from project.extensions import autocommit, db, transaction, write_connection
-from project.models import OneTimeToken, User
+from project.models import OneTimeToken, Session, User
 from project.security import identifiers
 
 PURPOSE = "email_change"
@@ -39,13 +39,14 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
     """Queue a mail to the new address; return the seconds until its code expires.
 
     Runs the same statements whether or not the address is registered. Replaces a pending change.
-    Raises TooManyAttempts, or SessionEnded if the user was deleted.
+    Raises TooManyAttempts, or SessionEnded if the session ended meanwhile.
     """
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, identifiers.email_key(address)))
     lifetime = KINDS[PURPOSE].lifetime
     with transaction():
         account = lock(principal.id)
-        if account is None:
+        # A password reset that ends the session must not leave a change pending.
+        if account is None or not _is_open(principal.session_id):
             raise SessionEnded
         one_time_tokens.invalidate_purpose(account.id, PURPOSE)
         token = one_time_tokens.issue(
@@ -117,6 +118,11 @@ def lock(user_id: int) -> Account | None:
     """Return an account, locked until the transaction ends."""
     locking = select(*COLUMNS).where(User.id == user_id).with_for_update()
     return db.session.execute(locking).first()
+
+
+def _is_open(session_id: UUID) -> bool:
+    open_session = select(Session.id).where(Session.id == session_id, Session.ended_at.is_(None))
+    return db.session.scalar(open_session) is not None
 
 
 def _confirm(token: Token, actor: Actor, keep: UUID | None = None) -> None:

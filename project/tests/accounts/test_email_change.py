@@ -10,13 +10,16 @@ from unittest import mock
 import time_machine
 from sqlalchemy import select
 
-from project.accounts import email, one_time_tokens
+from project.accounts import email, one_time_tokens, throttle
 from project.accounts.actors import Actor
 from project.accounts.email import Addressee, change
 from project.accounts.messages import Claimed, Recipient, Recipients
+from project.accounts.throttle import policies
+from project.accounts.throttle.policies import Subjects
 from project.clock import utcnow
 from project.extensions import db, get_component, transaction
 from project.models import AuditEvent, Revocation, User
+from project.security import identifiers
 from project.tests.support.mailbox import MailboxCase
 from project.tests.utils import PASSWORD, InProcess, Reply
 
@@ -177,6 +180,34 @@ class TestChange(EmailChangeCase):
             link = {"token": self.token_of(mail["link"]), "password": password}
             self.assert_error(self.confirm(**link), *CODE_INVALID)
         self.assertEqual(self.user().email, A)
+
+    def test_a_reset_during_a_request_leaves_no_change_pending(self) -> None:
+        self.caller.post("/auth/password/reset", {"email": A})
+        payload = {"token": self.token_of(self.mail("password_reset")["link"]), "password": NEW}
+        real = throttle.count
+
+        def then(*args: Any, **kwargs: Any) -> None:
+            real(*args, **kwargs)
+            reply = self.caller.post("/auth/password/reset/confirm", payload)
+            self.assertEqual(reply.status, 200)
+
+        with mock.patch.object(throttle, "count", side_effect=then):
+            client = InProcess(self.app.test_client())
+            reply = client.post(CHANGE, {"email": B}, self.token)
+        self.assertEqual(reply.body["code"], "session_ended")
+        self.assertIsNone(self.pending())
+
+    def test_the_new_address_gets_ten_mails_a_day(self) -> None:
+        subjects = Subjects(Actor("192.0.2.1", "tests"), identifiers.email_key(B))
+        for number in range(policies.MAIL_DAY.limit.quota):
+            if number == 1:
+                self.assertEqual(self.request().status, 202)
+                self.assertEqual(self.kinds(B), ["email_change"])
+            else:
+                throttle.count(policies.MAIL_DELIVERY, subjects=subjects)
+        with mock.patch.dict(self.app.config, THROTTLE_ENABLED=False):
+            self.assertEqual(self.request().status, 202)
+        self.assertEqual(len(self.kinds(B)), 1)
 
     def test_no_setting_skips_the_proof(self) -> None:
         for mode in ("off", "optional", "required"):
