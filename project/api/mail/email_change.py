@@ -36,9 +36,10 @@ email_change_blueprint = Blueprint("email_change", __name__)
 def request_email_change(principal: Principal, payload: EmailChangeRequest) -> EmailChangeResponse:
     """Send a mail to the new address, to confirm it.
 
-    The address of the account stays the same until then. A verified address gets a notice. The
-    response is the same for an address that another account has; the mail then only says so.
-    Replaces a change that was requested before.
+    The address of the account changes when the new one is confirmed, within 24 hours. If the
+    current address is verified, it gets a notice. If another account has the new address, the
+    response is the same, and that account gets a notice instead of a code. Cancels a pending
+    change.
     """
     expires_in = change.request(principal, payload.email, actor())
     data = EmailChangeData(pending_email=payload.email, expires_in=expires_in)

@@ -237,7 +237,7 @@ class TestRegisteredAddress(EmailChangeCase):
         super().setUp()
         self.other_id = self.add_user("other", B)
 
-    def test_the_caller_cannot_tell(self) -> None:
+    def test_the_response_and_the_statements_are_the_same(self) -> None:
         self.request("warm@example.com")  # what is cached is made
         free = "nobody@example.com"
         replies: list[Reply] = []
