@@ -54,6 +54,9 @@ class Event(StrEnum):
     PASSWORD_REJECTED = "password.rejected"
     ACCOUNT_CLAIMED = "account.claimed"
     EMAIL_VERIFIED = "email.verified"
+    EMAIL_CHANGE_REQUESTED = "email_change.requested"
+    EMAIL_CHANGED = "email.changed"
+    EMAIL_RESTORED = "email.restored"
     NOTICE_DISOWNED = "notice.disowned"
     MAIL_FAILED = "mail.failed"
 

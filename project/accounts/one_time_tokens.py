@@ -38,6 +38,7 @@ OBSERVERS = "one_time_tokens.observers"
 
 TABLE = table_of(OneTimeToken)
 INSERTING = insert(TABLE)
+IS_DISOWN = TABLE.c.purpose.startswith(DISOWN_PREFIX)
 
 Token = Row[*tuple[Any, ...]]
 """A row of the table of one-time tokens."""
@@ -73,9 +74,10 @@ def issue(
     lifetime: timedelta,
     *,
     user_id: int | None = None,
+    new_email: str | None = None,
 ) -> UUID:
     """Insert a token within the caller's transaction; return its id."""
-    row = _new_row(purpose, address_key, lifetime, user_id)
+    row = _new_row(purpose, address_key, lifetime, user_id) | {"new_email": new_email}
     write_connection().execute(INSERTING, row)
     _note(purpose, ISSUED)
     token_id: UUID = row["id"]
@@ -95,9 +97,10 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
     return token["id"], disown["id"]
 
 
-def issue_disown(kind: str, address_key: str, user_id: int) -> UUID:
+def issue_disown(kind: str, address_key: str, user_id: int, new_email: str | None = None) -> UUID:
     """Insert the token of a "This was not me" link, within the caller's transaction."""
-    return issue(DISOWN_PREFIX + kind, address_key, DISOWN_LIFETIME, user_id=user_id)
+    purpose = DISOWN_PREFIX + kind
+    return issue(purpose, address_key, DISOWN_LIFETIME, user_id=user_id, new_email=new_email)
 
 
 def request_id(token_id: UUID, purpose: str) -> str:
@@ -119,7 +122,7 @@ def by_disown_link(text: str) -> Token:
     token_id = one_time_codes.id_of(text)
     if token_id is None:
         raise CodeInvalid
-    token = _usable(TABLE.c.id == token_id, TABLE.c.purpose.startswith(DISOWN_PREFIX))
+    token = _usable(TABLE.c.id == token_id, IS_DISOWN)
     if not one_time_codes.is_link_token(text, _secrets(), token.purpose, token_id):
         raise CodeInvalid
     return token
@@ -162,6 +165,11 @@ def consume(token: Token) -> None:
     _note(token.purpose, USED)
 
 
+def release(token: Token) -> None:
+    """Make a consumed token usable again, within the caller's transaction."""
+    write_connection().execute(update(TABLE).where(TABLE.c.id == token.id).values(used_at=None))
+
+
 def assign(token_id: UUID, user_id: int) -> None:
     """Assign a token to an account at delivery, within the caller's transaction."""
     write_connection().execute(update(TABLE).where(TABLE.c.id == token_id).values(user_id=user_id))
@@ -173,10 +181,25 @@ def invalidate(user_id: int, address_key: str) -> None:
     If disown tokens were invalidated too, an intruder could disable the owner's links.
     """
     whose = or_(TABLE.c.user_id == user_id, TABLE.c.address_key == address_key)
-    kept = TABLE.c.purpose.startswith(DISOWN_PREFIX)
-    write_connection().execute(
-        update(TABLE).where(whose, ~kept, TABLE.c.used_at.is_(None)).values(used_at=utcnow())
-    )
+    _invalidate(whose, ~IS_DISOWN)
+
+
+def invalidate_purpose(user_id: int, purpose: str) -> None:
+    """Invalidate an account's tokens of one purpose, within the caller's transaction."""
+    _invalidate(TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
+
+
+def invalidate_later(disown: Token) -> None:
+    """Invalidate the account's disown tokens that are newer than this one, as a step."""
+    later = (TABLE.c.user_id == disown.user_id, TABLE.c.created_at > disown.created_at)
+    _invalidate(*later, IS_DISOWN)
+
+
+def outstanding(user_id: int, purpose: str) -> Sequence[Token]:
+    """Return an account's usable tokens of one purpose, oldest first, in the transaction."""
+    whose = (TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
+    usable = select(TABLE).where(*whose, *_is_usable()).order_by(TABLE.c.created_at)
+    return write_connection().execute(usable).all()
 
 
 def find(token_id: UUID) -> Token | None:
@@ -247,6 +270,11 @@ def _is_known(user_id: int | None, network: str) -> bool:
     """Return whether the account has a login from this network."""
     known = (KnownNetwork.user_id == (user_id or 0), KnownNetwork.network == network)
     return autocommit.first(select(KnownNetwork.user_id).where(*known)) is not None
+
+
+def _invalidate(*which: ColumnElement[bool]) -> None:
+    unused = update(TABLE).where(*which, TABLE.c.used_at.is_(None))
+    write_connection().execute(unused.values(used_at=utcnow()))
 
 
 def _usable(*which: ColumnElement[bool]) -> Token:

@@ -60,7 +60,9 @@ class StoredRecipients:
         with transaction():
             suppress(recipient.address)
             if recipient.user_id is not None:
-                refused = update(User).where(User.id == recipient.user_id)
+                # Mail also goes to previous and future addresses of an account.
+                current = (User.id == recipient.user_id, User.email == recipient.address)
+                refused = update(User).where(*current)
                 db.session.execute(refused.values(mail_refused_at=utcnow()))
             audit.record(
                 Event.MAIL_FAILED,

@@ -12,7 +12,10 @@ class UserExists(ServiceError):
 
 
 class EmailExists(UserExists):
-    """The e-mail address belongs to another account; only administrators receive this error."""
+    """The e-mail address belongs to another account.
+
+    Only administrators and the holders of that mailbox receive this error.
+    """
 
     code = "email_exists"
     message = "Sorry. That email already exists."

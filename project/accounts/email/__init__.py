@@ -59,7 +59,15 @@ def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> 
     return Requested(asked, int(lifetime.total_seconds()))
 
 
-def queue(kind: str, email: str, actor: Actor, *, token: UUID, disown: UUID | None = None) -> None:
+def queue(  # noqa: PLR0913  # each is a fact of the mail
+    kind: str,
+    email: str,
+    actor: Actor,
+    *,
+    token: UUID,
+    disown: UUID | None = None,
+    language: str | None = None,
+) -> None:
     """Queue a mail with a code and a link, within the caller's transaction.
 
     `user_id` is NULL in the outbox until the delivery has looked up the account and counted
@@ -69,7 +77,7 @@ def queue(kind: str, email: str, actor: Actor, *, token: UUID, disown: UUID | No
     outbox.queue(
         PREFIX + kind,
         recipient=email,
-        language=_language(actor),
+        language=language or _language(actor),
         payload=facts(at=now, address=actor.address, token=token, disown=disown),
         expires_at=now + KINDS[kind].lifetime,
     )
@@ -80,11 +88,15 @@ def notify(kind: str, addressee: Addressee, actor: Actor) -> None:
 
     Does nothing if no mail transport is set up.
     """
-    if not is_on():
-        return
+    if is_on():
+        email_key = identifiers.email_key(addressee.email)
+        disown = one_time_tokens.issue_disown(kind, email_key, addressee.id)
+        queue_notice(kind, addressee, actor, disown)
+
+
+def queue_notice(kind: str, addressee: Addressee, actor: Actor, disown: UUID | None = None) -> None:
+    """Queue a notice with the link of this disown token, within the caller's transaction."""
     now = utcnow()
-    email_key = identifiers.email_key(addressee.email)
-    disown = one_time_tokens.issue_disown(kind, email_key, addressee.id)
     outbox.queue(
         PREFIX + kind,
         recipient=addressee.email,

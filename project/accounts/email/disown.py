@@ -2,59 +2,95 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import delete, select, update
 
 from project.accounts import audit, email, one_time_tokens, sessions
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
+from project.accounts.email import Addressee, change
+from project.accounts.email.change import Account
 from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
-from project.errors import CodeInvalid
+from project.errors import CodeInvalid, EmailExists
 from project.extensions import db, transaction
 from project.models import User
+from project.security import identifiers
 
 NO_PASSWORD = "!"  # not a hash, so no password matches
 RESET = "password_reset"
 
-Account = Row[int, str, str, bool]
-
 
 def disown(link_token: str, actor: Actor) -> None:
-    """Disown the notice that contains this link. Raises CodeInvalid."""
+    """Disown the notice that contains this link.
+
+    Raises CodeInvalid, or EmailExists if another account has the address to restore. In that case
+    the account is locked, and the link remains valid.
+    """
     token = one_time_tokens.by_disown_link(link_token)
     kind = token.purpose.removeprefix(DISOWN_PREFIX)
     if kind not in EFFECTS:
         raise CodeInvalid
-    with transaction():
-        account = _held(token)
+    with transaction(EmailExists):
+        account = change.lock(token.user_id)
+        if account is None:
+            raise CodeInvalid
         one_time_tokens.consume(token)
-        EFFECTS[kind](account, actor)
+        EFFECTS[kind](account, token, actor)
         audit.record(Event.NOTICE_DISOWNED, actor, user_id=account.id, kind=kind)
 
 
-def _held(token: Token) -> Account:
-    """Return the account, locked until the transaction ends. Raises CodeInvalid."""
-    columns = (User.id, User.email, User.email_key, User.email_verified_at.is_not(None))
-    held = select(*columns).where(User.id == token.user_id).with_for_update()
-    account = db.session.execute(held).first()
-    if account is None:
-        raise CodeInvalid
-    return account
-
-
-def _delete_unverified(account: Account, actor: Actor) -> None:
+def _delete_unverified(account: Account, _token: Token, actor: Actor) -> None:
     """Delete an unverified account. Raises CodeInvalid if its address is verified."""
-    user_id, _, _, is_verified = account
-    if is_verified:
+    if account.email_verified_at is not None:
         raise CodeInvalid
-    ended = sessions.mark_all_ended(user_id)
-    db.session.execute(delete(User).where(User.id == user_id))
-    audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
+    ended = sessions.mark_all_ended(account.id)
+    db.session.execute(delete(User).where(User.id == account.id))
+    audit.record(Event.USER_DELETED, actor, user_id=account.id, sessions_ended=ended)
 
 
-def _lock(account: Account, actor: Actor) -> None:
+def _lock(account: Account, _token: Token, actor: Actor) -> None:
+    _lock_account(account.id, account.email, actor)
+
+
+def _cancel_change(account: Account, token: Token, actor: Actor) -> None:
+    """Cancel the pending change; undo it if it has been confirmed. Raises EmailExists."""
+    if account.email_key != token.address_key:
+        _restore_address(account, token, actor)
+    else:
+        one_time_tokens.invalidate_purpose(account.id, change.PURPOSE)
+
+
+def _restore_address(account: Account, token: Token, actor: Actor) -> None:
+    """Restore the address and lock the account.
+
+    Raises EmailExists if another account has the address; both addresses then get a mail.
+    """
+    try:
+        change.restore(account, token, actor)
+    except EmailExists:
+        _lock_account(account.id, account.email, actor)
+        columns = (User.id, User.email, User.language)
+        for other in db.session.execute(
+            select(*columns).where(User.email_key == token.address_key)
+        ):
+            email.queue_notice("email_change_attempted", Addressee(*other), actor)
+        one_time_tokens.release(token)
+        raise
+    _lock_account(account.id, token.new_email, actor)
+
+
+def _reactivate(account: Account, _token: Token, actor: Actor) -> None:
+    """Reactivate an account that was to be deleted. Raises CodeInvalid for any other account."""
+    deleted = update(User).where(User.id == account.id, User.deletion_requested_at.is_not(None))
+    reactivating = deleted.values(active=True, deletion_requested_at=None)
+    if db.session.scalar(reactivating.returning(User.id)) is None:
+        raise CodeInvalid
+    audit.record(Event.USER_ACTIVATED, actor, user_id=account.id)
+
+
+def _lock_account(user_id: int, address: str, actor: Actor) -> None:
     """End all sessions, disable the password and queue a mail to reset it."""
-    user_id, address, email_key, _ = account
+    email_key = identifiers.email_key(address)
     db.session.execute(update(User).where(User.id == user_id).values(password=NO_PASSWORD))
     sessions.end_for_password(user_id, actor)
     one_time_tokens.invalidate(user_id, email_key)
@@ -63,9 +99,13 @@ def _lock(account: Account, actor: Actor) -> None:
     email.queue(RESET, address, actor, token=token)
 
 
-EFFECTS: dict[str, Callable[[Account, Actor], None]] = {
+EFFECTS: dict[str, Callable[[Account, Token, Actor], None]] = {
     "email_verification": _delete_unverified,
     "password_changed": _lock,
     "new_sign_in": _lock,
+    "username_changed": _lock,
+    "email_change_requested": _cancel_change,
+    "email_changed": _restore_address,
+    "account_deleted": _reactivate,
 }
 """The effect of disowning a notice, by its kind."""

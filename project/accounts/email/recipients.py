@@ -5,18 +5,28 @@ from uuid import UUID
 
 from sqlalchemy import Row, and_, bindparam, select, update
 
-from project.accounts import one_time_tokens, throttle
+from project.accounts import email, one_time_tokens, throttle
 from project.accounts.actors import Actor
+from project.accounts.email import Addressee, change
 from project.accounts.messages import PREFIX, Claimed, Recipient, Skipped
 from project.accounts.one_time_tokens import Token
 from project.accounts.suppression import StoredRecipients, is_suppressed
-from project.accounts.throttle.policies import MAIL_DELIVERY, REGISTRATION_MAIL, Subjects
+from project.accounts.throttle.policies import (
+    ATTEMPT_NOTICE,
+    MAIL_DELIVERY,
+    REGISTRATION_MAIL,
+    Group,
+    Subjects,
+)
 from project.errors import TooManyAttempts
 from project.extensions import autocommit, transaction, write_connection
 from project.models import KnownNetwork, Outbox, User
+from project.security import identifiers
 
 LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification")}
 """The kinds of mail whose account is looked up by address."""
+
+NEW_ADDRESS = PREFIX + change.PURPOSE
 
 BY_KEY = (
     select(User.id, User.email, User.active, User.language, KnownNetwork.last_login_at)
@@ -35,12 +45,14 @@ class AccountRecipients(StoredRecipients):
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""
-        if message.kind not in LOOKED_UP:
+        if message.kind not in (*LOOKED_UP, NEW_ADDRESS):
             return super().resolve(message)
         token = one_time_tokens.find(UUID(message.payload["token"]))
         if token is None:
             raise Skipped("superseded")
         actor = Actor(message.payload["address"], "")
+        if message.kind == NEW_ADDRESS:
+            return _new_address(message, token, actor)
         account = autocommit.first(BY_KEY, email_key=token.address_key, network=actor.network)
         if account is None or token.user_id not in (None, account.id):
             raise Skipped("no account")
@@ -49,24 +61,47 @@ class AccountRecipients(StoredRecipients):
         if is_suppressed(account.email):
             raise Skipped("suppressed")
         if message.user_id is None:
-            _admit(message, token, account, actor)
+            known = account.last_login_at is not None
+            _admit(message, token, account.id, Subjects(actor, token.address_key, known))
         return Recipient(account.email, account.id, account.language or "")
 
 
-def _admit(message: Claimed, token: Token, account: Account, actor: Actor) -> None:
-    """Count a mail against the rate limits, once for all its attempts, and assign its token.
+def _new_address(message: Claimed, token: Token, actor: Actor) -> Recipient:
+    """Return the new address of an account. Raises Skipped.
 
-    Raises Skipped if a rate limit is reached; the caller of the request is not notified.
+    If another account has the address, that account gets a notice instead, once a day.
     """
-    known = account.last_login_at is not None
+    subjects = Subjects(actor, identifiers.email_key(token.new_email))
+    parameters = {"email_key": subjects.email_key, "network": actor.network}
+    registered = autocommit.first(BY_KEY, **parameters)
+    if registered is not None and registered.id != token.user_id:
+        if registered.active:
+            _count(ATTEMPT_NOTICE, subjects)
+            addressee = Addressee(registered.id, registered.email, registered.language)
+            with transaction():
+                email.queue_notice("email_change_attempted", addressee, actor)
+        raise Skipped("registered")
+    if is_suppressed(token.new_email):
+        raise Skipped("suppressed")
+    if message.user_id is None:
+        _admit(message, token, token.user_id, subjects)
+    return Recipient(token.new_email, token.user_id)
+
+
+def _admit(message: Claimed, token: Token, user_id: int, subjects: Subjects) -> None:
+    """Count a mail against the rate limits, once for all its attempts, and assign its token."""
     # Only the mail of a registration has a disown link; requested mail is already counted.
-    group = (*MAIL_DELIVERY, *(REGISTRATION_MAIL if "disown" in message.payload else ()))
+    _count((*MAIL_DELIVERY, *(REGISTRATION_MAIL if "disown" in message.payload else ())), subjects)
+    with transaction():
+        one_time_tokens.assign(token.id, user_id)
+        write_connection().execute(
+            update(Outbox).where(Outbox.id == message.id).values(user_id=user_id)
+        )
+
+
+def _count(group: Group, subjects: Subjects) -> None:
+    """Count a mail. Raises Skipped at a limit; the caller of the request is not notified."""
     try:
-        throttle.count(group, subjects=Subjects(actor, token.address_key, known))
+        throttle.count(group, subjects=subjects)
     except TooManyAttempts as error:
         raise Skipped(f"limit {error.policy}") from None
-    with transaction():
-        one_time_tokens.assign(token.id, account.id)
-        write_connection().execute(
-            update(Outbox).where(Outbox.id == message.id).values(user_id=account.id)
-        )

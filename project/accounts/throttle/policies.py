@@ -148,6 +148,7 @@ MAIL_REGISTRATION = _bound("mail-registration", Subjects.network, Limit(30, time
 MAIL_DAY = _bound(
     "mail-day", Subjects.account, Limit(10, timedelta(days=1)), exempts_known_networks=True
 )
+MAIL_ATTEMPT = _bound("mail-attempt", Subjects.account, Limit(1, timedelta(days=1)))
 CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
 CODE_STRANGER = Policy(
     "code-stranger",
@@ -167,6 +168,7 @@ WRITING: Group = (WRITE,)
 MAIL_REQUEST: Group = (MAIL_MINUTE, MAIL_HOUR, MAIL_NETWORK)
 MAIL_DELIVERY: Group = (MAIL_DAY,)
 REGISTRATION_MAIL: Group = (MAIL_REGISTRATION,)
+ATTEMPT_NOTICE: Group = (MAIL_ATTEMPT,)
 CODE_ENTRY: Group = (CODE, CODE_STRANGER)
 POLICIES: Group = (
     *LOGIN_BY_DEVICE,
@@ -176,6 +178,7 @@ POLICIES: Group = (
     *MAIL_REQUEST,
     *MAIL_DELIVERY,
     *REGISTRATION_MAIL,
+    *ATTEMPT_NOTICE,
     *CODE_ENTRY,
 )
 

@@ -10,6 +10,7 @@ from project.accounts.passwords import reset
 from project.accounts.sessions import Principal
 from project.api.actor import actor
 from project.api.guard import authenticate, authenticate_if_sent
+from project.api.mail.email_change import email_change_blueprint
 from project.api.schemas import (
     AlreadyVerifiedResponse,
     ConfirmResetRequest,
@@ -26,6 +27,7 @@ from project.api.schemas import (
 )
 from project.errors import (
     CodeInvalid,
+    EmailExists,
     Overloaded,
     PasswordWrong,
     TokenMissing,
@@ -35,6 +37,7 @@ from project.errors import (
 from project.http.contract import accepts, responds
 
 mail_blueprint = Blueprint("mail", __name__)
+mail_blueprint.register_blueprint(email_change_blueprint)
 
 
 @mail_blueprint.post("/auth/password/reset")
@@ -106,13 +109,16 @@ def confirm_email_verification(
 
 
 @mail_blueprint.post("/auth/disown")
-@responds(DisownResponse, CodeInvalid, Unavailable)
+@responds(DisownResponse, CodeInvalid, EmailExists, Unavailable)
 @accepts(DisownRequest)
 def disown_notice(payload: DisownRequest) -> DisownResponse:
     """Disown a notice with the token from its "This was not me" link.
 
-    For a password change or a new login, ends all sessions, disables the password and sends a mail
-    to reset it. For a registration, deletes the account if its address is still unverified.
+    For a changed password or username and for a new login, ends all sessions, disables the password
+    and sends a mail to reset it. For a changed e-mail address, also restores the previous one; if
+    another account has it by now, returns `email_exists`, and the link remains valid. For a
+    requested change of the address, cancels it. For a deletion, reactivates the account. For a
+    registration, deletes the account if its address is still unverified.
     """
     disown.disown(payload.token, actor())
     return DisownResponse()

@@ -110,6 +110,42 @@ class ConfirmVerificationResponse(SuccessResponse):
     data: StatusData
 
 
+class EmailChangeRequest(Request):
+    """The new address."""
+
+    email: Email
+
+
+class EmailChangeData(BaseModel):
+    """A change that waits for confirmation."""
+
+    pending_email: Annotated[str, Field(examples=["grace@example.org"])]
+    expires_in: Annotated[int, Field(description="Seconds.", examples=[86400])]
+
+
+class EmailChangeResponse(SuccessResponse):
+    """The same for every address, also for one that another account has."""
+
+    message: Literal["A mail is on its way."] = "A mail is on its way."
+    data: EmailChangeData
+
+
+class ConfirmEmailChangeRequest(ConfirmVerificationRequest):
+    """The code, with a session; or the link's token and the account's password."""
+
+
+class ConfirmEmailChangeResponse(SuccessResponse):
+    """The account, with its new address."""
+
+    data: StatusData
+
+
+class CancelEmailChangeResponse(SuccessResponse):
+    """No change of the address is pending."""
+
+    message: Literal["The address stays the same."] = "The address stays the same."
+
+
 class DisownRequest(Request):
     """The token of a link "This was not me"."""
 

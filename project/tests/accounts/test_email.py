@@ -31,6 +31,8 @@ ROUTES = (
     "/auth/password/reset/confirm",
     "/auth/email/verification",
     CONFIRM,
+    "/auth/email/change",
+    "/auth/email/change/confirm",
     "/auth/disown",
 )
 

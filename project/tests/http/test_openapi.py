@@ -232,7 +232,7 @@ class TestFuzzed(BaseTestCase):
 
     def setUp(self) -> None:
         # A separate database and a long token lifetime, so that the administrator remains.
-        self.app = databases.new_app(TOKEN_EXPIRATION_SECONDS=600)
+        self.app = databases.new_app(TOKEN_EXPIRATION_SECONDS=600, THROTTLE_LOGINS="1000000/15m")
         self.caller = InProcess(self.app.test_client())
         self.add_user("admin", "admin@example.com", admin=True)
         self.token = ""
