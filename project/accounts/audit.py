@@ -53,6 +53,7 @@ class Event(StrEnum):
     PASSWORD_RESET_CONFIRMED = "password_reset.confirmed"
     PASSWORD_REJECTED = "password.rejected"
     ACCOUNT_CLAIMED = "account.claimed"
+    USERNAME_CHANGED = "username.changed"
     EMAIL_VERIFIED = "email.verified"
     NOTICE_DISOWNED = "notice.disowned"
     MAIL_FAILED = "mail.failed"

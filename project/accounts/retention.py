@@ -28,6 +28,7 @@ from project.models import (
     OneTimeToken,
     Outbox,
     Outcome,
+    ReservedUsername,
     Revocation,
     Session,
     SigningKey,
@@ -90,6 +91,7 @@ RETENTION_RULES = (
         "messages", Outbox, Outbox.done_at, lambda: DONE_MESSAGE_RETENTION, HAS_NOT_FAILED
     ),
     RetentionRule("one-time tokens", OneTimeToken, OneTimeToken.expires_at),
+    RetentionRule("reserved usernames", ReservedUsername, ReservedUsername.expires_at),
     RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: FAILED_MESSAGE_RETENTION),
 )
 PRIVATE_KEYS = "private keys"

@@ -67,5 +67,6 @@ EFFECTS: dict[str, Callable[[Account, Actor], None]] = {
     "email_verification": _delete_unverified,
     "password_changed": _lock,
     "new_sign_in": _lock,
+    "username_changed": _lock,
 }
 """The effect of disowning a notice, by its kind."""

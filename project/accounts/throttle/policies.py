@@ -148,6 +148,7 @@ MAIL_REGISTRATION = _bound("mail-registration", Subjects.network, Limit(30, time
 MAIL_DAY = _bound(
     "mail-day", Subjects.account, Limit(10, timedelta(days=1)), exempts_known_networks=True
 )
+USERNAME = _bound("username", Subjects.user, Limit(10, timedelta(days=1)))
 CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
 CODE_STRANGER = Policy(
     "code-stranger",
@@ -168,6 +169,7 @@ MAIL_REQUEST: Group = (MAIL_MINUTE, MAIL_HOUR, MAIL_NETWORK)
 MAIL_DELIVERY: Group = (MAIL_DAY,)
 REGISTRATION_MAIL: Group = (MAIL_REGISTRATION,)
 CODE_ENTRY: Group = (CODE, CODE_STRANGER)
+RENAMING: Group = (USERNAME, WRITE)
 POLICIES: Group = (
     *LOGIN_BY_DEVICE,
     *LOGIN_BY_NETWORK,
@@ -177,6 +179,7 @@ POLICIES: Group = (
     *MAIL_DELIVERY,
     *REGISTRATION_MAIL,
     *CODE_ENTRY,
+    USERNAME,
 )
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)

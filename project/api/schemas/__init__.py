@@ -1,9 +1,12 @@
 """The models of requests and responses, which also define the API document."""
 
 from project.api.schemas.account import (
+    AccountData,
+    AccountResponse,
     ReauthenticateRequest,
     ReauthenticateResponse,
     ReauthenticationData,
+    UpdateAccountRequest,
 )
 from project.api.schemas.auth import (
     DeviceTokenResponse,
@@ -72,6 +75,8 @@ from project.api.schemas.users import (
 )
 
 __all__ = [
+    "AccountData",
+    "AccountResponse",
     "AddUserResponse",
     "AliveResponse",
     "ChangePasswordRequest",
@@ -123,6 +128,7 @@ __all__ = [
     "StatusData",
     "StatusResponse",
     "TokenResponse",
+    "UpdateAccountRequest",
     "UserData",
     "UserList",
     "UserListResponse",

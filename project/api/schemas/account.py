@@ -1,11 +1,12 @@
 """The caller's account."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from project.api.schemas.fields import Timestamp
+from project.api.schemas.fields import Language, Timestamp, Username
 from project.api.schemas.mail import Password
+from project.api.schemas.users import StatusData
 from project.http.envelope import Request, SuccessResponse
 
 
@@ -26,3 +27,31 @@ class ReauthenticateResponse(SuccessResponse):
 
     message: Literal["Password confirmed."] = "Password confirmed."
     data: ReauthenticationData
+
+
+class UpdateAccountRequest(Request):
+    """The fields to change; the others stay as they are."""
+
+    username: Username | None = None
+    language: Annotated[
+        Language | None,
+        Field(description="The language of mail; null for the language of the request."),
+    ] = None
+
+
+class AccountData(StatusData):
+    """The account of the caller, with its settings for mail."""
+
+    pending_email: Annotated[
+        str | None, Field(description="The address of an unconfirmed change of address.")
+    ]
+    language: Annotated[str | None, Field(examples=["de"])]
+    mail_refused: Annotated[
+        bool, Field(description="Whether a mail server has reported that the address is unknown.")
+    ]
+
+
+class AccountResponse(SuccessResponse):
+    """The account of the caller."""
+
+    data: AccountData

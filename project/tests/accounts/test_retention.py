@@ -257,7 +257,7 @@ class TestPurgeCommand(BaseTestCase):
             said,
             f"Purged {database_name()}: 3 expired sessions, 0 ended sessions, 0 revocations, "
             "0 attempts, 0 networks, 0 audit events, 0 messages, 0 one-time tokens, "
-            "0 failed messages, 0 private keys.\n",
+            "0 reserved usernames, 0 failed messages, 0 private keys.\n",
         )
 
     def test_it_shows_its_progress_on_a_terminal(self) -> None:
