@@ -54,6 +54,7 @@ class Event(StrEnum):
     PASSWORD_REJECTED = "password.rejected"
     ACCOUNT_CLAIMED = "account.claimed"
     USERNAME_CHANGED = "username.changed"
+    ACCOUNT_EXPORTED = "account.exported"
     EMAIL_VERIFIED = "email.verified"
     NOTICE_DISOWNED = "notice.disowned"
     MAIL_FAILED = "mail.failed"

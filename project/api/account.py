@@ -4,16 +4,17 @@ from dataclasses import asdict
 
 from flask import Blueprint
 
-from project.accounts import profile, reauthentication
+from project.accounts import export, profile, reauthentication
 from project.accounts.passwords import change
 from project.accounts.sessions import Principal
 from project.api.actor import actor
-from project.api.guard import authenticate
+from project.api.guard import authenticate, authenticate_recently
 from project.api.schemas import (
     AccountData,
     AccountResponse,
     ChangePasswordRequest,
     ChangePasswordResponse,
+    ExportResponse,
     ReauthenticateRequest,
     ReauthenticateResponse,
     ReauthenticationData,
@@ -78,3 +79,11 @@ def update_account(principal: Principal, payload: UpdateAccountRequest) -> Accou
     """
     profile.update_account(principal, payload.model_dump(exclude_unset=True), actor())
     return AccountResponse(data=AccountData(**profile.get(principal.id)))
+
+
+@account_blueprint.get("/auth/account/export", head=False)
+@responds(ExportResponse, TooManyAttempts)
+@authenticate_recently
+def export_account(principal: Principal) -> ExportResponse:
+    """Return everything that the service stores about the caller."""
+    return ExportResponse(data=export.export(principal.id, actor()))

@@ -3,6 +3,7 @@
 from project.api.schemas.account import (
     AccountData,
     AccountResponse,
+    ExportResponse,
     ReauthenticateRequest,
     ReauthenticateResponse,
     ReauthenticationData,
@@ -92,6 +93,7 @@ __all__ = [
     "DisownRequest",
     "DisownResponse",
     "EndSessionResponse",
+    "ExportResponse",
     "FeaturesData",
     "FeaturesResponse",
     "FeedRequest",

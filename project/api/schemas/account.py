@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue
 
-from project.api.schemas.fields import Language, Timestamp, Username
+from project.api.schemas.fields import Language, Timestamp, Username, to_json
 from project.api.schemas.mail import Password
 from project.api.schemas.users import StatusData
 from project.http.envelope import Request, SuccessResponse
@@ -55,3 +55,12 @@ class AccountResponse(SuccessResponse):
     """The account of the caller."""
 
     data: AccountData
+
+
+class ExportResponse(SuccessResponse):
+    """What the service stores about the caller."""
+
+    data: Annotated[
+        dict[str, list[dict[str, Annotated[JsonValue, BeforeValidator(to_json)]]]],
+        Field(description="The rows of each table, without hashes, secrets and tokens."),
+    ]

@@ -80,6 +80,16 @@ def format_cursor(cursor: Cursor) -> str:
     return f"{(cursor.created_at - EPOCH) // timedelta(microseconds=1)}-{cursor.id}"
 
 
+def to_json(value: object) -> object:
+    """Return a stored value in the form that it has in JSON; most values are unchanged."""
+    match value:
+        case datetime():
+            return _iso8601(value)
+        case UUID():
+            return value.hex
+    return value
+
+
 def _iso8601(point: datetime) -> str:
     return point.strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -11,7 +11,7 @@ import time_machine
 from sqlalchemy import select, true
 from sqlalchemy.exc import OperationalError
 
-from project.accounts import profile, registration
+from project.accounts import email, profile, registration
 from project.accounts.actors import COMMAND
 from project.clock import utcnow
 from project.database import timeouts
@@ -259,7 +259,7 @@ class TestRaces(BaseTestCase):
 
     def test_a_rename_that_is_rolled_back_frees_nothing(self) -> None:
         with (
-            mock.patch.object(profile.email, "notify", side_effect=KeyError),
+            mock.patch.object(email, "notify", side_effect=KeyError),
             suppress(KeyError),
             self.app.app_context(),
             transaction(),
