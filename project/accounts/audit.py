@@ -55,6 +55,7 @@ class Event(StrEnum):
     ACCOUNT_CLAIMED = "account.claimed"
     USERNAME_CHANGED = "username.changed"
     ACCOUNT_EXPORTED = "account.exported"
+    ACCOUNT_DELETION_REQUESTED = "account.deletion_requested"
     EMAIL_VERIFIED = "email.verified"
     NOTICE_DISOWNED = "notice.disowned"
     MAIL_FAILED = "mail.failed"

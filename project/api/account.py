@@ -5,6 +5,7 @@ from dataclasses import asdict
 from flask import Blueprint
 
 from project.accounts import export, profile, reauthentication
+from project.accounts.lifecycle import deletion
 from project.accounts.passwords import change
 from project.accounts.sessions import Principal
 from project.api.actor import actor
@@ -14,6 +15,8 @@ from project.api.schemas import (
     AccountResponse,
     ChangePasswordRequest,
     ChangePasswordResponse,
+    DeleteAccountResponse,
+    DeletionData,
     ExportResponse,
     ReauthenticateRequest,
     ReauthenticateResponse,
@@ -21,6 +24,7 @@ from project.api.schemas import (
     UpdateAccountRequest,
 )
 from project.errors import (
+    LastAdmin,
     Overloaded,
     PasswordWrong,
     ReauthenticationRequired,
@@ -87,3 +91,16 @@ def update_account(principal: Principal, payload: UpdateAccountRequest) -> Accou
 def export_account(principal: Principal) -> ExportResponse:
     """Return everything that the service stores about the caller."""
     return ExportResponse(data=export.export(principal.id, actor()))
+
+
+@account_blueprint.delete("/auth/account")
+@responds(DeleteAccountResponse, LastAdmin)
+@authenticate_recently
+def delete_account(principal: Principal) -> DeleteAccountResponse:
+    """Delete the account of the caller.
+
+    Ends all sessions and deactivates the account at once. Until `final_at`, the link in the
+    farewell mail restores the account; then its data is erased.
+    """
+    final_at = deletion.request(principal, actor())
+    return DeleteAccountResponse(data=DeletionData(final_at=final_at))

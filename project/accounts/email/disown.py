@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, select, update
 
 from project.accounts import audit, email, one_time_tokens, sessions
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
+from project.accounts.lifecycle import deletion
 from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.errors import CodeInvalid
@@ -44,12 +45,10 @@ def _held(token: Token) -> Account:
 
 def _delete_unverified(account: Account, actor: Actor) -> None:
     """Delete an unverified account. Raises CodeInvalid if its address is verified."""
-    user_id, _, _, is_verified = account
+    user_id, _, email_key, is_verified = account
     if is_verified:
         raise CodeInvalid
-    ended = sessions.mark_all_ended(user_id)
-    db.session.execute(delete(User).where(User.id == user_id))
-    audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
+    deletion.erase(user_id, email_key, actor)
 
 
 def _lock(account: Account, actor: Actor) -> None:

@@ -58,9 +58,10 @@ def _admit(message: Claimed, token: Token, account: Account, actor: Actor) -> No
 
     Raises Skipped if a rate limit is reached; the caller of the request is not notified.
     """
-    known = account.last_login_at is not None
     # Only the mail of a registration has a disown link; requested mail is already counted.
-    group = (*MAIL_DELIVERY, *(REGISTRATION_MAIL if "disown" in message.payload else ()))
+    is_registration = "disown" in message.payload
+    known = account.last_login_at is not None and not is_registration
+    group = (*MAIL_DELIVERY, *(REGISTRATION_MAIL if is_registration else ()))
     try:
         throttle.count(group, subjects=Subjects(actor, token.address_key, known))
     except TooManyAttempts as error:

@@ -3,6 +3,8 @@
 from project.api.schemas.account import (
     AccountData,
     AccountResponse,
+    DeleteAccountResponse,
+    DeletionData,
     ExportResponse,
     ReauthenticateRequest,
     ReauthenticateResponse,
@@ -86,6 +88,8 @@ __all__ = [
     "ConfirmResetResponse",
     "ConfirmVerificationRequest",
     "ConfirmVerificationResponse",
+    "DeleteAccountResponse",
+    "DeletionData",
     "DevMail",
     "DevMailRequest",
     "DevMailResponse",

@@ -64,3 +64,16 @@ class ExportResponse(SuccessResponse):
         dict[str, list[dict[str, Annotated[JsonValue, BeforeValidator(to_json)]]]],
         Field(description="The rows of each table, without hashes, secrets and tokens."),
     ]
+
+
+class DeletionData(BaseModel):
+    """The time at which the account is erased."""
+
+    final_at: Timestamp
+
+
+class DeleteAccountResponse(SuccessResponse):
+    """The account is deactivated, and will be erased."""
+
+    message: Literal["Account deleted."] = "Account deleted."
+    data: DeletionData

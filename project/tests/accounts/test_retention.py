@@ -257,7 +257,8 @@ class TestPurgeCommand(BaseTestCase):
             said,
             f"Purged {database_name()}: 3 expired sessions, 0 ended sessions, 0 revocations, "
             "0 attempts, 0 networks, 0 audit events, 0 messages, 0 one-time tokens, "
-            "0 reserved usernames, 0 failed messages, 0 private keys.\n",
+            "0 reserved usernames, 0 failed messages, 0 private keys, "
+            "0 deleted accounts.\n",
         )
 
     def test_it_shows_its_progress_on_a_terminal(self) -> None:
@@ -265,7 +266,7 @@ class TestPurgeCommand(BaseTestCase):
         process = self.started(stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         said = b""
-        while b"private keys." not in said:
+        while b"deleted accounts." not in said:
             said += os.read(ours, 1024)
         self.assertEqual(process.wait(30), 0)
         os.close(ours)
