@@ -14,6 +14,7 @@ PREFIX = "mail."
 
 NOTICE_LIFETIME = timedelta(days=3)
 DISOWN_PAGE = "not-me"
+FAREWELL = "account_deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ KINDS = {
         Kind("email_login", timedelta(minutes=10), "login", True),
         Kind("new_sign_in", has_disown_link=True),
         Kind("username_changed", has_disown_link=True),
-        Kind("account_deleted", has_disown_link=True),
+        Kind(FAREWELL, has_disown_link=True),
         Kind("invitation", timedelta(days=7), "invitation"),
     )
 }

@@ -77,6 +77,16 @@ def cancel(*which: ColumnElement[bool], reason: str = "") -> int:
     return write_connection().execute(cancelling).rowcount
 
 
+def erase(*which: ColumnElement[bool]) -> None:
+    """Cancel waiting messages and erase the recipients of failed ones.
+
+    Runs within the caller's transaction.
+    """
+    cancel(*which, reason="deleted")
+    erasing = update(TABLE).where(Outbox.recipient.is_not(None), *which)
+    write_connection().execute(erasing.values(recipient=None))
+
+
 def cancel_all(*which: ColumnElement[bool], reason: str) -> int:
     """Cancel waiting messages and commit; return their number."""
     with transaction():

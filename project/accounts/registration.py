@@ -1,8 +1,9 @@
 """Creation of accounts; unique indexes decide between concurrent requests."""
 
 from dataclasses import asdict
+from typing import Any
 
-from project.accounts import audit, devices, directory, passwords, sessions, throttle
+from project.accounts import audit, devices, directory, passwords, profile, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import verification
@@ -28,7 +29,7 @@ def register(username: str, email: str, password: str, actor: Actor) -> LoginTok
         row = User.new_row(username, email, password, actor.site)
     key = source.current().signing_key()
     with transaction():
-        user_id = insert_new(db.session(), User, row)
+        user_id = insert_account(row)
         if user_id is None:
             raise UserExists
         issued = sessions.start(user_id, actor, Event.USER_REGISTERED, key)
@@ -45,9 +46,17 @@ def add_user(username: str, email: str, password: str, actor: Actor, *, admin: b
     passwords.check_new_password(password, username=username, email=email)
     row = User.new_row(username, email, password) | {"admin": admin}
     with transaction():
-        user_id = insert_new(db.session(), User, row)
+        user_id = insert_account(row)
         if user_id is not None:
             audit.record(Event.USER_CREATED, actor, user_id=user_id, admin=admin)
     if user_id is None:
         raise UserExists if directory.find_id(email) is None else EmailExists
     return user_id
+
+
+def insert_account(row: dict[str, Any]) -> int | None:
+    """Insert an account within the caller's transaction.
+
+    Returns its id, or None if its e-mail address or its username is not available.
+    """
+    return insert_new(db.session(), User, row, profile.is_available(row["username_key"]))

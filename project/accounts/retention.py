@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from flask import current_app
@@ -19,6 +20,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from project.accounts import signing_keys
+from project.accounts.lifecycle import deletion
 from project.clock import utcnow
 from project.database.base import Base
 from project.extensions import autocommit, db, transaction
@@ -28,6 +30,7 @@ from project.models import (
     OneTimeToken,
     Outbox,
     Outcome,
+    ReservedUsername,
     Revocation,
     Session,
     SigningKey,
@@ -90,10 +93,12 @@ RETENTION_RULES = (
         "messages", Outbox, Outbox.done_at, lambda: DONE_MESSAGE_RETENTION, HAS_NOT_FAILED
     ),
     RetentionRule("one-time tokens", OneTimeToken, OneTimeToken.expires_at),
+    RetentionRule("reserved usernames", ReservedUsername, ReservedUsername.expires_at),
     RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: FAILED_MESSAGE_RETENTION),
 )
 PRIVATE_KEYS = "private keys"
-NAMES = (*(rule.name for rule in RETENTION_RULES), PRIVATE_KEYS)
+ACCOUNTS = "deleted accounts"
+NAMES = (*(rule.name for rule in RETENTION_RULES), PRIVATE_KEYS, ACCOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,12 @@ def purge() -> Iterator[Batch]:
         for rows in _delete(rule):
             yield Batch(rule.name, rows)
     yield Batch(PRIVATE_KEYS, _erase_private_keys())
+    yield Batch(ACCOUNTS, _with_retry(deletion.erase_due))
 
 
 def count_due_batches() -> int:
     """Return an upper estimate of the number of batches that a purge would take now."""
-    batches = 1
+    batches = 2
     for rule in RETENTION_RULES:
         rows = select(func.count()).select_from(rule.table)
         due = rows.where(rule.column <= _cutoff(rule), rule.condition)
@@ -137,7 +143,7 @@ def _delete(rule: RetentionRule) -> Iterator[int]:
     deleted = BATCH_SIZE
     while deleted == BATCH_SIZE:
         began = time.monotonic()
-        times = _with_retry(_build_batch(rule, start, cutoff))
+        times = _with_retry(partial(_execute, _build_batch(rule, start, cutoff)))
         deleted, start = len(times), max(times, default=start)
         yield deleted
         _yield_to_writers(time.monotonic() - began)
@@ -160,21 +166,22 @@ def _build_batch(
     return delete(rule.table).where(in_batch).returning(rule.column)
 
 
-def _with_retry(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
-    """Execute and commit a statement, retrying while SQLite is locked; return its result.
+def _with_retry(work: Callable[[], Value]) -> Value:
+    """Do some work, retrying while SQLite is locked; return its result.
 
     A request would fail after one time-out, but a purge can wait.
     """
     for _ in range(MAX_RETRIES):
         try:
-            return _execute(statement)
+            return work()
         except exc.OperationalError as error:
             if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_BUSY":
                 raise
-    return _execute(statement)
+    return work()
 
 
 def _execute(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
+    """Execute and commit a statement; return its result."""
     with transaction():
         return db.session.scalars(statement).all()
 
@@ -197,4 +204,4 @@ def _erase_private_keys() -> int:
     expired = SigningKey.expires_at <= utcnow() - MARGIN
     not_erased = SigningKey.private_key != signing_keys.ERASED
     erasing = update(SigningKey).where(expired, not_erased).values(private_key=signing_keys.ERASED)
-    return len(_with_retry(erasing.returning(SigningKey.id)))
+    return len(_with_retry(partial(_execute, erasing.returning(SigningKey.id))))

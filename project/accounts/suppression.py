@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from project.accounts import audit
 from project.accounts.actors import SERVICE
 from project.accounts.audit import Event
-from project.accounts.messages import Claimed, Recipient, Skipped
+from project.accounts.messages import FAREWELL, PREFIX, Claimed, Recipient, Skipped
 from project.clock import utcnow
 from project.database.writes import upsert
 from project.extensions import autocommit, db, transaction, write_connection
@@ -58,7 +58,8 @@ class StoredRecipients:
     def refused(self, message: Claimed, recipient: Recipient, reason: str) -> None:
         """Suppress the address and record it in the audit log."""
         with transaction():
-            suppress(recipient.address)
+            if message.kind != PREFIX + FAREWELL:  # whose account may be erased
+                suppress(recipient.address)
             if recipient.user_id is not None:
                 # Mail also goes to previous and future addresses of an account.
                 current = (User.id == recipient.user_id, User.email == recipient.address)

@@ -42,7 +42,7 @@ def _session_data(session: OpenSession, principal: Principal) -> SessionData:
     return SessionData(
         id=session.id,
         created_at=session.created_at,
-        last_seen_at=session.last_seen_at.replace(second=0),
+        last_seen_at=max(session.created_at, session.last_seen_at.replace(second=0)),
         address=session.address,
         user_agent=session.user_agent,
         current=session.id == principal.session_id,

@@ -10,7 +10,7 @@ from project.commands.console import database_name
 
 
 def purge() -> None:
-    """Delete expired sessions, feed entries, counters, audit events and private keys."""
+    """Delete expired rows, and the accounts whose deletion is final."""
     deleted = Counter(dict.fromkeys(retention.NAMES, 0))
     on_terminal = sys.stdout.isatty()
     # The number of batches is needed for the progress bar only, and costs a scan of the tables.

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -24,14 +24,23 @@ def begin_write(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def insert_new(session: Session, model: type[Base], values: dict[str, Any]) -> int | None:
-    """Insert a row and return its id; return None if a unique key exists already.
+def insert_new(
+    session: Session,
+    model: type[Base],
+    values: dict[str, Any],
+    where: ColumnElement[bool] | None = None,
+) -> int | None:
+    """Insert a row and return its id; return None if a unique key exists, or `where` is false.
 
     A failing INSERT would write the row, with its password hash, to PostgreSQL's log.
     """
-    insert = INSERTS[session.get_bind().dialect.name]
-    statement = insert(model).values(values).on_conflict_do_nothing()
-    inserted: int | None = session.scalar(statement.returning(model.__table__.c.id))
+    columns = table_of(model).c
+    row = select(*(literal(value, columns[name].type) for name, value in values.items()))
+    insert = INSERTS[session.get_bind().dialect.name](model)
+    statement = insert.from_select([*values], row.where(true() if where is None else where))
+    inserted: int | None = session.scalar(
+        statement.on_conflict_do_nothing().returning(columns["id"])
+    )
     return inserted
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import Row, exc, select, update
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from project.accounts.messages import Claimed
+from project.accounts.messages import FAREWELL, PREFIX, Claimed
 from project.clock import utcnow
 from project.database.base import table_of
 from project.extensions import autocommit
@@ -54,7 +54,8 @@ def claim(prefix: str) -> Claimed | None:
 def finish(message: Claimed, outcome: Outcome, reason: str = "") -> bool:
     """Record the outcome of a message; return False if this process has lost the lease."""
     values: dict[str, Any] = {"done_at": utcnow(), "outcome": outcome, "reason": reason or None}
-    if outcome is not Outcome.FAILED:
+    # The farewell of an erased account would keep its address.
+    if outcome is not Outcome.FAILED or message.kind == PREFIX + FAREWELL:
         values["recipient"] = None
     return _update(message, **values)
 

@@ -18,7 +18,14 @@ from jinja2 import (
 )
 from jinja2.sandbox import SandboxedEnvironment
 
-from project.accounts.messages import DISOWN_PAGE, KINDS, PREFIX, Claimed, OneTimeTokens
+from project.accounts.messages import (
+    DISOWN_PAGE,
+    FAREWELL,
+    KINDS,
+    PREFIX,
+    Claimed,
+    OneTimeTokens,
+)
 
 OURS = Path(__file__).parent / "templates"
 LAST_RESORT = "en"
@@ -137,7 +144,7 @@ def variables(
         if disown and tokens:
             purpose = kind.disown_purpose
             given["disown_link"] = tokens.link_of(UUID(disown), purpose, DISOWN_PAGE)
-    if kind.name == "account_deleted":
+    if kind.name == FAREWELL:
         final_at = payload.get("final_at")
         given["final_at"] = final_at and written(datetime.fromisoformat(final_at))
     return given

@@ -30,6 +30,7 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
     ├── NotFound                    404 not_found
     ├── MethodNotAllowed            405 method_not_allowed
     ├── RefreshSuperseded           409 refresh_superseded
+    ├── LastAdmin                   409 last_admin
     ├── PayloadTooLarge             413 payload_too_large
     ├── UnsupportedMediaType        415 unsupported_media_type
     │   └── FormExpected            415 unsupported_media_type
@@ -48,6 +49,7 @@ from project.errors.accounts import (
     CodeInvalid,
     EmailExists,
     EmailUnverified,
+    LastAdmin,
     PasswordWrong,
     RefreshSuperseded,
     SessionNotFound,
@@ -114,6 +116,7 @@ __all__ = [
     "InternalError",
     "InvalidCredentials",
     "InvalidPayload",
+    "LastAdmin",
     "LogoutTokenMissing",
     "MethodNotAllowed",
     "NotFound",

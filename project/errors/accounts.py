@@ -67,3 +67,11 @@ class EmailUnverified(ServiceError):
     status = 403
     code = "email_unverified"
     message = "Verify your e-mail address first."
+
+
+class LastAdmin(ServiceError):
+    """The only active administrator cannot delete the account."""
+
+    status = 409
+    code = "last_admin"
+    message = "You are the last administrator. Appoint another one first."

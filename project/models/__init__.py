@@ -3,6 +3,7 @@
 from project.models.audit_event import AuditEvent
 from project.models.one_time_token import OneTimeToken
 from project.models.outbox import Outbox, Outcome
+from project.models.reserved_username import ReservedUsername
 from project.models.secret_fingerprint import SecretFingerprint
 from project.models.session import Revocation, Session
 from project.models.signing_key import SigningKey
@@ -15,6 +16,7 @@ __all__ = [
     "OneTimeToken",
     "Outbox",
     "Outcome",
+    "ReservedUsername",
     "Revocation",
     "SecretFingerprint",
     "Session",

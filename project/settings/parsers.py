@@ -63,6 +63,11 @@ def duration(value: str) -> timedelta:
     return min(timedelta(**{units[match[2]]: int(match[1])}), MAX_DURATION)
 
 
+def duration_or_zero(value: str) -> timedelta:
+    """Parse a duration that may be `0`."""
+    return timedelta(0) if value == "0" else duration(value)
+
+
 def limit(value: str) -> Limit:
     """Parse a rate limit like `5/15m`: attempts per window."""
     quota, _, window = value.partition("/")

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from project.accounts import audit, email, one_time_tokens, sessions
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import Addressee, change
 from project.accounts.email.change import Account
+from project.accounts.lifecycle import deletion
 from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.errors import CodeInvalid, EmailExists
@@ -43,9 +44,7 @@ def _delete_unverified(account: Account, _token: Token, actor: Actor) -> None:
     """Delete an unverified account. Raises CodeInvalid if its address is verified."""
     if account.email_verified_at is not None:
         raise CodeInvalid
-    ended = sessions.mark_all_ended(account.id)
-    db.session.execute(delete(User).where(User.id == account.id))
-    audit.record(Event.USER_DELETED, actor, user_id=account.id, sessions_ended=ended)
+    deletion.erase(account.id, account.email_key, actor)
 
 
 def _lock(account: Account, _token: Token, actor: Actor) -> None:

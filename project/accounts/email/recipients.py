@@ -61,7 +61,7 @@ class AccountRecipients(StoredRecipients):
         if is_suppressed(account.email):
             raise Skipped("suppressed")
         if message.user_id is None:
-            known = account.last_login_at is not None
+            known = account.last_login_at is not None and not _is_registration(message)
             _admit(message, token, account.id, Subjects(actor, token.address_key, known))
         return Recipient(account.email, account.id, account.language or "")
 
@@ -90,8 +90,8 @@ def _new_address(message: Claimed, token: Token, actor: Actor) -> Recipient:
 
 def _admit(message: Claimed, token: Token, user_id: int, subjects: Subjects) -> None:
     """Count a mail against the rate limits, once for all its attempts, and assign its token."""
-    # Only the mail of a registration has a disown link; requested mail is already counted.
-    _count((*MAIL_DELIVERY, *(REGISTRATION_MAIL if "disown" in message.payload else ())), subjects)
+    # Requested mail is already counted per network.
+    _count((*MAIL_DELIVERY, *(REGISTRATION_MAIL if _is_registration(message) else ())), subjects)
     with transaction():
         one_time_tokens.assign(token.id, user_id)
         write_connection().execute(
@@ -105,3 +105,8 @@ def _count(group: Group, subjects: Subjects) -> None:
         throttle.count(group, subjects=subjects)
     except TooManyAttempts as error:
         raise Skipped(f"limit {error.policy}") from None
+
+
+def _is_registration(message: Claimed) -> bool:
+    """Return whether a registration queued this mail; only such mail has a disown link."""
+    return "disown" in message.payload

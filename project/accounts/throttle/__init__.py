@@ -134,18 +134,32 @@ def clear(name: str | None = None, actor: Actor = COMMAND) -> int:
     return cleared
 
 
+def erase(user_id: int, email_key: str) -> None:
+    """Delete the counters of an account and of its address, within the caller's transaction.
+
+    Two kinds expire by themselves: a counter that another transaction is changing, since waiting
+    for it could deadlock, and that of mail to the address, or deletion would lift its limit.
+    """
+    parts = [str(user_id), email_key, policies.digest(email_key)]
+    is_other = Throttle.scope != policies.MAIL_DAY.name
+    counters = select(Throttle.scope, Throttle.subject).where(_match_parts(parts), is_other)
+    unlocked = counters.with_for_update(skip_locked=True).cte("unlocked")
+    key = tuple_(Throttle.scope, Throttle.subject)
+    write_connection().execute(delete(Throttle).where(key.in_(select(unlocked))))
+
+
 def _match_name(name: str | None) -> list[ColumnElement[bool]]:
     """Return the condition that a counter belongs to this e-mail address, IP address or network."""
-    if name is None:
-        return []
+    return [] if name is None else [_match_parts(_subject_parts(name))]
+
+
+def _match_parts(parts: Sequence[str]) -> ColumnElement[bool]:
     subject = Throttle.subject
-    return [
-        or_(
-            *(subject == part for part in _subject_parts(name)),
-            *(subject.startswith(f"{part} ", autoescape=True) for part in _subject_parts(name)),
-            *(subject.endswith(f" {part}", autoescape=True) for part in _subject_parts(name)),
-        )
-    ]
+    return or_(
+        *(subject == part for part in parts),
+        *(subject.startswith(f"{part} ", autoescape=True) for part in parts),
+        *(subject.endswith(f" {part}", autoescape=True) for part in parts),
+    )
 
 
 def _subject_parts(name: str) -> list[str]:

@@ -149,6 +149,8 @@ MAIL_DAY = _bound(
     "mail-day", Subjects.account, Limit(10, timedelta(days=1)), exempts_known_networks=True
 )
 MAIL_ATTEMPT = _bound("mail-attempt", Subjects.account, Limit(1, timedelta(days=1)))
+USERNAME = _bound("username", Subjects.user, Limit(10, timedelta(days=1)))
+EXPORT = _bound("export", Subjects.user, Limit(10, timedelta(hours=1)))
 CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
 CODE_STRANGER = Policy(
     "code-stranger",
@@ -170,6 +172,8 @@ MAIL_DELIVERY: Group = (MAIL_DAY,)
 REGISTRATION_MAIL: Group = (MAIL_REGISTRATION,)
 ATTEMPT_NOTICE: Group = (MAIL_ATTEMPT,)
 CODE_ENTRY: Group = (CODE, CODE_STRANGER)
+RENAMING: Group = (USERNAME, WRITE)
+EXPORTING: Group = (EXPORT,)
 POLICIES: Group = (
     *LOGIN_BY_DEVICE,
     *LOGIN_BY_NETWORK,
@@ -180,6 +184,8 @@ POLICIES: Group = (
     *REGISTRATION_MAIL,
     *ATTEMPT_NOTICE,
     *CODE_ENTRY,
+    USERNAME,
+    *EXPORTING,
 )
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)

@@ -1,9 +1,15 @@
 """The models of requests and responses, which also define the API document."""
 
 from project.api.schemas.account import (
+    AccountData,
+    AccountResponse,
+    DeleteAccountResponse,
+    DeletionData,
+    ExportResponse,
     ReauthenticateRequest,
     ReauthenticateResponse,
     ReauthenticationData,
+    UpdateAccountRequest,
 )
 from project.api.schemas.auth import (
     DeviceTokenResponse,
@@ -80,6 +86,8 @@ from project.api.schemas.users import (
 )
 
 __all__ = [
+    "AccountData",
+    "AccountResponse",
     "AddUserResponse",
     "AliveResponse",
     "AlreadyVerifiedResponse",
@@ -92,6 +100,8 @@ __all__ = [
     "ConfirmResetResponse",
     "ConfirmVerificationRequest",
     "ConfirmVerificationResponse",
+    "DeleteAccountResponse",
+    "DeletionData",
     "DevMail",
     "DevMailRequest",
     "DevMailResponse",
@@ -103,6 +113,7 @@ __all__ = [
     "EmailChangeRequest",
     "EmailChangeResponse",
     "EndSessionResponse",
+    "ExportResponse",
     "FeaturesData",
     "FeaturesResponse",
     "FeedRequest",
@@ -139,6 +150,7 @@ __all__ = [
     "StatusData",
     "StatusResponse",
     "TokenResponse",
+    "UpdateAccountRequest",
     "UserData",
     "UserList",
     "UserListResponse",

@@ -14,6 +14,7 @@ from project.http.payload import INVALID_TEXT
 from project.security import invisible
 from project.security.identifiers import MAX_EMAIL, MAX_USERNAME
 from project.security.passwords.hashing import MAX_PASSWORD
+from project.settings import mail_parsers
 
 # Intranets use domains such as `.local` and `localhost`. Clearing the list is the library's
 # documented way to accept them.
@@ -60,6 +61,12 @@ def _check_email(email: str) -> str:
     return _check_visible(email)
 
 
+def _check_language(tag: str) -> str:
+    if not mail_parsers.LANGUAGE.fullmatch(tag):
+        raise PydanticCustomError("not_a_language", "This is not a language like en or de-AT.")
+    return tag
+
+
 def parse_cursor(text: str) -> Cursor:
     """Return the cursor that a client sent. Raises PydanticCustomError."""
     match = CURSOR.fullmatch(text)
@@ -71,6 +78,16 @@ def parse_cursor(text: str) -> Cursor:
 def format_cursor(cursor: Cursor) -> str:
     """Return the cursor as a client sends it in `after`."""
     return f"{(cursor.created_at - EPOCH) // timedelta(microseconds=1)}-{cursor.id}"
+
+
+def to_json(value: object) -> object:
+    """Return a stored value in the form that it has in JSON; most values are unchanged."""
+    match value:
+        case datetime():
+            return _iso8601(value)
+        case UUID():
+            return value.hex
+    return value
 
 
 def _iso8601(point: datetime) -> str:
@@ -112,6 +129,15 @@ Email = Annotated[
     ),
     AfterValidator(_check_storable),
     AfterValidator(_check_email),
+]
+Language = Annotated[
+    str,
+    Field(
+        examples=["de"],
+        description="A language tag (RFC 5646) such as `de` or `de-AT`.",
+        json_schema_extra={"pattern": f"^{mail_parsers.LANGUAGE.pattern}$"},
+    ),
+    AfterValidator(_check_language),
 ]
 NewPassword = Annotated[
     str,

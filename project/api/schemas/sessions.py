@@ -22,7 +22,10 @@ class SessionData(BaseModel):
 
     id: SessionId
     created_at: Timestamp
-    last_seen_at: Annotated[Timestamp, Field(description="Rounded down to the minute.")]
+    last_seen_at: Annotated[
+        Timestamp,
+        Field(description="Rounded down to the minute, and never before `created_at`."),
+    ]
     address: Annotated[str, Field(examples=["203.0.113.7"])]
     user_agent: Annotated[str, Field(examples=["Mozilla/5.0"])]
     current: Annotated[bool, Field(description="Whether this session made the request.")]

@@ -97,6 +97,13 @@ class TestSessionList(SessionsCase):
         self.assertEqual(listed[0]["last_seen_at"], "2030-11-22T12:06:00Z")
         self.assertEqual(listed[1]["last_seen_at"], "2030-11-22T12:05:00Z")
 
+    def test_no_session_is_last_seen_before_it_was_created(self) -> None:
+        with time_machine.travel(LATER, tick=False):
+            token = self.caller.login().body["auth_token"]
+            (session,) = (session for session in self.listed(token) if session["current"])
+        self.assertEqual(session["last_seen_at"], "2030-11-22T12:00:30Z")
+        self.assertEqual(session["created_at"], session["last_seen_at"])
+
     def test_ended_and_expired_sessions_are_not_listed(self) -> None:
         self.caller.logout(self.mine[0])
         self.add_token(self.user_id, age=timedelta(hours=1))

@@ -1,10 +1,11 @@
-"""Deactivation, reactivation and deletion of accounts."""
+"""Deactivation, reactivation and deletion of accounts by an operator."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from project.accounts import audit, directory, one_time_tokens, sessions
 from project.accounts.actors import COMMAND, Actor
 from project.accounts.audit import Event
+from project.accounts.lifecycle import deletion
 from project.errors import UserNotFound
 from project.extensions import db, transaction
 from project.models import User
@@ -24,7 +25,7 @@ def deactivate(email: str, actor: Actor = COMMAND) -> int:
 
 
 def activate(email: str, actor: Actor = COMMAND) -> None:
-    """Reactivate an account. Raises UserNotFound."""
+    """Reactivate an account, also one whose deletion was requested. Raises UserNotFound."""
     user_id = _get_id(email)
     with transaction():
         if _set_active(user_id, active=True):
@@ -32,17 +33,15 @@ def activate(email: str, actor: Actor = COMMAND) -> None:
 
 
 def remove(email: str, actor: Actor = COMMAND) -> int:
-    """Delete an account and its sessions; return the number of ended ones. Raises UserNotFound."""
+    """Erase an account at once; return the number of ended sessions. Raises UserNotFound."""
     user_id = _get_id(email)
+    columns = select(User.id, User.email_key).where(User.id == user_id)
     with transaction():
         # Lock the user first, as a login does: another order could deadlock.
-        db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
-        ended = sessions.mark_all_ended(user_id)
-        deleting = delete(User).where(User.id == user_id).returning(User.id)
-        if db.session.scalar(deleting) is None:  # deleted by another command meanwhile
+        account = db.session.execute(columns.with_for_update()).first()
+        if account is None:  # deleted by another command meanwhile
             raise UserNotFound
-        audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
-    return ended
+        return deletion.erase(*account, actor)
 
 
 def is_last_admin(email: str) -> bool:
@@ -57,7 +56,8 @@ def is_last_admin(email: str) -> bool:
 def _set_active(user_id: int, *, active: bool) -> bool:
     """Set `active` within the caller's transaction; return whether it changed."""
     differing = update(User).where(User.id == user_id, User.active.is_not(active))
-    return db.session.scalar(differing.values(active=active).returning(User.id)) is not None
+    changing = differing.values(active=active, deletion_requested_at=None)
+    return db.session.scalar(changing.returning(User.id)) is not None
 
 
 def _get_id(email: str) -> int:
