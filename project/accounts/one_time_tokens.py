@@ -112,6 +112,14 @@ def by_request(text: str, code: str, purpose: str, actor: Actor) -> Token:
     return _compared(token_id, code, purpose, actor)
 
 
+def by_request_and_link(text: str, link: str, purpose: str) -> Token:
+    """Look up a token by its link and its request id. Raises CodeInvalid."""
+    token = by_link(link, purpose)
+    if not one_time_codes.is_request_id(text, _secrets(), purpose, token.id):
+        raise CodeInvalid
+    return token
+
+
 def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
     """Look up the newest token of a logged-in user and check the code. Raises CodeInvalid."""
     newest = (

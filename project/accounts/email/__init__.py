@@ -6,9 +6,11 @@ an account exists. An operation queues its notices and tokens in its own transac
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from sqlalchemy import Row
 
 from project.accounts import one_time_tokens, outbox, throttle
 from project.accounts.actors import Actor
@@ -93,6 +95,15 @@ def notify(kind: str, addressee: Addressee, actor: Actor) -> None:
         expires_at=now + KINDS[kind].lifetime,
         user_id=addressee.id,
     )
+
+
+def notify_of_login(account: Row[*tuple[Any, ...]], actor: Actor) -> None:
+    """Queue the notice of a login from a network that is new to a verified account.
+
+    `account` is as it was before the login.
+    """
+    if account.last_login_at is None and account.email_verified_at is not None:
+        notify("new_sign_in", Addressee(account.id, account.email, account.language), actor)
 
 
 def _language(actor: Actor) -> str:

@@ -15,7 +15,7 @@ from project.errors import TooManyAttempts
 from project.extensions import autocommit, transaction, write_connection
 from project.models import KnownNetwork, Outbox, User
 
-LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification")}
+LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification", "email_login")}
 """The kinds of mail whose account is looked up by address."""
 
 BY_KEY = (

@@ -81,6 +81,24 @@ class ConfirmResetResponse(SuccessResponse):
     message: Literal["Password changed. Please log in."] = "Password changed. Please log in."
 
 
+class LoginCodeRequest(ResetPasswordRequest):
+    """The address of the account to log in to."""
+
+
+class ConfirmLoginCodeRequest(Request):
+    """The `request_id` of the request, with the code or with the link's token."""
+
+    request_id: Text
+    code: Code | None = None
+    token: LinkToken | None = None
+
+    @model_validator(mode="after")
+    def _has_proof(self) -> Self:
+        if self.code is None and self.token is None:
+            raise PydanticCustomError("proof_missing", "This needs `code` or `token`.")
+        return self
+
+
 class ConfirmVerificationRequest(Request):
     """The code, with a session; or the link's token and the account's password."""
 
@@ -120,7 +138,7 @@ class FeaturesData(BaseModel):
 
     registration: Literal["open"] = "open"
     mail: Annotated[bool, Field(description="Whether the service sends mail.")]
-    email_login: bool = False
+    email_login: Annotated[bool, Field(description="Whether a mail can replace the password.")]
     languages: Annotated[list[str], Field(examples=[["de", "en"]])]
     password_min_length: Annotated[int, Field(examples=[8])]
 

@@ -232,7 +232,7 @@ class TestFuzzed(BaseTestCase):
 
     def setUp(self) -> None:
         # A database of its own and tokens that live long: the administrator stays.
-        self.app = databases.new_app(TOKEN_EXPIRATION_SECONDS=600)
+        self.app = databases.new_app(TOKEN_EXPIRATION_SECONDS=600, EMAIL_LOGIN=True)
         self.caller = InProcess(self.app.test_client())
         self.add_user("admin", "admin@example.com", admin=True)
         self.document = schemathesis.openapi.from_wsgi("/openapi.json", self.app)
