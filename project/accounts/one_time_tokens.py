@@ -27,6 +27,8 @@ from project.models import KnownNetwork, OneTimeToken
 from project.security import one_time_codes
 
 MAX_ATTEMPTS = 5
+INVITATION = "invitation"
+"""The purpose of the tokens that have no account; `new_email` is the invited address."""
 DISOWN_PREFIX = "disown_"
 DISOWN_LIFETIME = timedelta(days=7)
 
@@ -56,9 +58,10 @@ def issue(
     lifetime: timedelta,
     *,
     user_id: int | None = None,
+    new_email: str | None = None,
 ) -> UUID:
     """Insert a token within the caller's transaction; return its id."""
-    row = _new_row(purpose, address_key, lifetime, user_id)
+    row = _new_row(purpose, address_key, lifetime, user_id) | {"new_email": new_email}
     write_connection().execute(INSERTING, row)
     token_id: UUID = row["id"]
     return token_id
@@ -163,6 +166,18 @@ def invalidate(user_id: int, address_key: str) -> None:
     )
 
 
+def cancel(purpose: str, which: ColumnElement[bool]) -> int:
+    """Invalidate usable tokens of a purpose within the caller's transaction; return the number."""
+    cancelling = update(TABLE).where(TABLE.c.purpose == purpose, which, *_is_usable())
+    return write_connection().execute(cancelling.values(used_at=utcnow())).rowcount
+
+
+def list_usable(purpose: str) -> Sequence[Token]:
+    """Return the tokens of a purpose that are neither consumed nor expired, newest first."""
+    usable = select(TABLE).where(TABLE.c.purpose == purpose, *_is_usable())
+    return autocommit.all(usable.order_by(TABLE.c.created_at.desc(), TABLE.c.id))
+
+
 def find(token_id: UUID) -> Token | None:
     """Return a token that is neither consumed nor expired, or None."""
     return autocommit.first(select(TABLE).where(TABLE.c.id == token_id, *_is_usable()))
@@ -235,7 +250,7 @@ def _is_known(user_id: int | None, network: str) -> bool:
 
 def _usable(*which: ColumnElement[bool]) -> Token:
     token = autocommit.first(select(TABLE).where(*which, *_is_usable()))
-    if token is None or token.user_id is None:
+    if token is None or (token.user_id is None and token.purpose != INVITATION):
         raise CodeInvalid
     return token
 

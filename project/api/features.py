@@ -22,6 +22,7 @@ def init_app(app: Flask) -> None:
     is_on = {
         "mail": True,
         "mail.login_code": app.config["EMAIL_LOGIN"],
+        "mail.invitations": app.config["REGISTRATION"] == "invited",
         "dev_mail": not url.is_smtp and not app.config["STRICT"],
     }
     for name in filter(is_on.get, is_on):
@@ -37,6 +38,7 @@ def get_features() -> FeaturesResponse:
     has_mail = not config["MAIL_URL"].is_off
     return FeaturesResponse(
         data=FeaturesData(
+            registration=config["REGISTRATION"],
             mail=has_mail,
             email_login=config["EMAIL_LOGIN"],
             languages=_languages() if has_mail else [],

@@ -31,6 +31,7 @@ TAGS = {
     "auth": "Registration, login, tokens and sessions.",
     "mail": "Password resets, verification of addresses, and notices.",
     "login_code": "Login with a code from a mail.",
+    "invitations": "Invitations of new users.",
     "dev_mail": "The mail folder, for development.",
     "users": "User accounts.",
     "services": "Routes for other services and for proxies.",

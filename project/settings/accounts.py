@@ -2,13 +2,17 @@
 
 from datetime import timedelta
 
-from project.settings.parsers import boolean, duration
+from project.settings.parsers import boolean, choice, duration
 from project.settings.setting import Setting
 
 ACCOUNTS = (
     Setting("REAUTHENTICATION_WINDOW", duration, timedelta(minutes=10),
         "Time for which an authentication counts as recent. Sensitive operations, such as "
         "deleting the account, require a recent one."),
+    Setting("REGISTRATION", choice("open", "invited", "closed"), "open",
+        "Who can register: `open`, everybody; `invited`, those whom an administrator invites by "
+        "mail, which requires `MAIL_URL`; `closed`, nobody. Administrators can always create "
+        "accounts."),
     Setting("EMAIL_LOGIN", boolean, False,
         "Allow logins with a code from a mail instead of a password; requires `MAIL_URL`."),
 )  # fmt: skip

@@ -165,9 +165,15 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_without_mail(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the errors of settings that require mail."""
-    if not config["EMAIL_LOGIN"]:
-        return {}
-    return {"EMAIL_LOGIN": "EMAIL_LOGIN requires mail: set MAIL_URL, or EMAIL_LOGIN to false."}
+    faults = {}
+    if config["EMAIL_LOGIN"]:
+        faults["EMAIL_LOGIN"] = "EMAIL_LOGIN requires mail: set MAIL_URL, or EMAIL_LOGIN to false."
+    if config["REGISTRATION"] == "invited":
+        faults["REGISTRATION"] = (
+            "REGISTRATION is invited, which requires mail: set MAIL_URL, or REGISTRATION to open "
+            "or closed."
+        )
+    return faults
 
 
 def _check_files(config: Mapping[str, Any]) -> dict[str, str]:

@@ -53,19 +53,46 @@ def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> 
     """
     email_key = identifiers.email_key(email)
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, email_key))
-    lifetime = KINDS[kind].lifetime
     with transaction():
-        token_id = one_time_tokens.issue(kind, email_key, lifetime, user_id=user_id)
-        queue(kind, email, actor, token=token_id)
+        token_id = queue_new(kind, email, actor, user_id=user_id)
     asked = one_time_tokens.request_id(token_id, kind)
-    return Requested(asked, int(lifetime.total_seconds()))
+    return Requested(asked, int(KINDS[kind].lifetime.total_seconds()))
 
 
-def queue(kind: str, email: str, actor: Actor, *, token: UUID, disown: UUID | None = None) -> None:
+def queue_new(  # noqa: PLR0913  # each is a fact of the mail
+    kind: str,
+    email: str,
+    actor: Actor,
+    *,
+    user_id: int | None = None,
+    new_email: str | None = None,
+    is_counted: bool = True,
+) -> UUID:
+    """Issue a one-time token and queue its mail, within the caller's transaction; return its id.
+
+    The delivery counts the mail to this user against the rate limits unless `is_counted` is False.
+    """
+    email_key, lifetime = identifiers.email_key(email), KINDS[kind].lifetime
+    token_id = one_time_tokens.issue(
+        kind, email_key, lifetime, user_id=user_id, new_email=new_email
+    )
+    queue(kind, email, actor, token=token_id, user_id=None if is_counted else user_id)
+    return token_id
+
+
+def queue(  # noqa: PLR0913  # each is a fact of the mail
+    kind: str,
+    email: str,
+    actor: Actor,
+    *,
+    token: UUID,
+    disown: UUID | None = None,
+    user_id: int | None = None,
+) -> None:
     """Queue a mail with a code and a link, within the caller's transaction.
 
     `user_id` is NULL in the outbox until the delivery has looked up the account and counted
-    the mail.
+    the mail. If it is given, the mail is not counted.
     """
     now = utcnow()
     outbox.queue(
@@ -74,6 +101,7 @@ def queue(kind: str, email: str, actor: Actor, *, token: UUID, disown: UUID | No
         language=_language(actor),
         payload=facts(at=now, address=actor.address, token=token, disown=disown),
         expires_at=now + KINDS[kind].lifetime,
+        user_id=user_id,
     )
 
 

@@ -47,7 +47,7 @@ def claim(account: Account, password_hash: str, actor: Actor) -> int:
     one_time_tokens.invalidate(account.id, account.email_key)
     db.session.execute(delete(KnownNetwork).where(KnownNetwork.user_id == account.id))
     if account.email_verified_at is None:
-        audit.record(Event.ACCOUNT_CLAIMED, actor, user_id=account.id, sessions_ended=ended)
+        audit.record(Event.ACCOUNT_CLAIMED, actor, user_id=account.id)
     addressee = Addressee(account.id, account.email, account.language)
     email.notify("password_changed", addressee, actor)
     return ended

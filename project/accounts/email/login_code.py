@@ -45,6 +45,7 @@ def _confirm(token: Token, actor: Actor) -> LoginTokens:
         is_claim = account.email_verified_at is None
         if is_claim:
             password, last_login_at = NO_PASSWORD, None
+            sessions.end_for_password(account.id, actor)
             claim.claim(account, password, actor)
         # The mailbox is one factor: a second factor of the account must be checked here.
         event = Event.LOGIN_SUCCEEDED

@@ -35,11 +35,13 @@ class AccountRecipients(StoredRecipients):
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""
-        if message.kind not in LOOKED_UP:
+        token = None
+        if "token" in message.payload:
+            token = one_time_tokens.find(UUID(message.payload["token"]))
+            if token is None:
+                raise Skipped("superseded")
+        if token is None or message.kind not in LOOKED_UP:
             return super().resolve(message)
-        token = one_time_tokens.find(UUID(message.payload["token"]))
-        if token is None:
-            raise Skipped("superseded")
         actor = Actor(message.payload["address"], "")
         account = autocommit.first(BY_KEY, email_key=token.address_key, network=actor.network)
         if account is None or token.user_id not in (None, account.id):

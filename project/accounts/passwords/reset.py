@@ -4,7 +4,7 @@ Confirming a reset proves access to the mailbox. It ends all sessions, removes t
 and invalidates the account's one-time tokens, except disown tokens.
 """
 
-from project.accounts import audit, email, one_time_tokens, passwords, throttle
+from project.accounts import audit, directory, email, one_time_tokens, passwords, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import Requested, claim
@@ -18,6 +18,18 @@ PURPOSE = "password_reset"
 def request(address: str, actor: Actor) -> Requested:
     """Queue a mail to reset the password for an address. Raises TooManyAttempts."""
     return email.request(PURPOSE, address, actor)
+
+
+def request_for(user_id: int, actor: Actor) -> None:
+    """Queue a mail to reset the password of an account, as an administrator. Raises UserNotFound.
+
+    The administrator neither chooses nor learns the password, and the limits of requested mail do
+    not apply.
+    """
+    address = directory.get(user_id).email
+    with transaction():
+        email.queue_new(PURPOSE, address, actor, user_id=user_id, is_counted=False)
+        audit.record(Event.PASSWORD_RESET_REQUESTED, actor, user_id=user_id)
 
 
 def confirm_by_link(link_token: str, password: str, actor: Actor) -> None:

@@ -21,6 +21,15 @@ from project.api.schemas.health import (
     AliveResponse,
     ReadyResponse,
 )
+from project.api.schemas.invitations import (
+    AcceptInvitationRequest,
+    CancelInvitationResponse,
+    InvitationData,
+    InvitationList,
+    InvitationListResponse,
+    InvitationRequest,
+    InvitationResponse,
+)
 from project.api.schemas.mail import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -40,6 +49,7 @@ from project.api.schemas.mail import (
     MailRequested,
     MailRequestedResponse,
     ResetPasswordRequest,
+    ResetRequestedResponse,
     VerificationResponse,
 )
 from project.api.schemas.services import (
@@ -74,8 +84,10 @@ from project.api.schemas.users import (
 )
 
 __all__ = [
+    "AcceptInvitationRequest",
     "AddUserResponse",
     "AliveResponse",
+    "CancelInvitationResponse",
     "ChangePasswordRequest",
     "ChangePasswordResponse",
     "ConfirmLoginCodeRequest",
@@ -96,6 +108,11 @@ __all__ = [
     "ForwardResponse",
     "IntrospectionRequest",
     "IntrospectionResponse",
+    "InvitationData",
+    "InvitationList",
+    "InvitationListResponse",
+    "InvitationRequest",
+    "InvitationResponse",
     "KeySetResponse",
     "LoginCodeRequest",
     "LoginRequest",
@@ -117,6 +134,7 @@ __all__ = [
     "RegisterRequest",
     "RegisterResponse",
     "ResetPasswordRequest",
+    "ResetRequestedResponse",
     "RevocationList",
     "RevocationListResponse",
     "ServerMetadata",

@@ -123,6 +123,11 @@ NewPassword = Annotated[
     ),
     AfterValidator(_check_storable),
 ]
+Language = Annotated[
+    str,
+    Field(max_length=8, examples=["de"], json_schema_extra={"pattern": NO_NUL}),
+    AfterValidator(_check_storable),
+]
 Timestamp = Annotated[
     datetime,
     PlainSerializer(_iso8601, return_type=str),

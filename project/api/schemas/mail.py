@@ -58,6 +58,12 @@ class VerificationResponse(SuccessResponse):
     data: MailRequested | None
 
 
+class ResetRequestedResponse(SuccessResponse):
+    """The user gets a mail, unless the account is inactive."""
+
+    message: Literal["A mail is on its way."] = "A mail is on its way."
+
+
 class ConfirmResetRequest(Request):
     """A new password, with the link's token or with the code and its `request_id`."""
 
@@ -136,7 +142,7 @@ class DisownResponse(SuccessResponse):
 class FeaturesData(BaseModel):
     """What a front end must know to draw its forms."""
 
-    registration: Literal["open"] = "open"
+    registration: Literal["open", "invited", "closed"]
     mail: Annotated[bool, Field(description="Whether the service sends mail.")]
     email_login: Annotated[bool, Field(description="Whether a mail can replace the password.")]
     languages: Annotated[list[str], Field(examples=[["de", "en"]])]
