@@ -1,14 +1,19 @@
 """Deactivation, reactivation and deletion of accounts."""
 
-from sqlalchemy import delete, select, update
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, select, update
 
 from project.accounts import audit, directory, one_time_tokens, sessions
-from project.accounts.actors import COMMAND, Actor
+from project.accounts.actors import COMMAND, SERVICE, Actor
 from project.accounts.audit import Event
 from project.errors import UserNotFound
-from project.extensions import db, transaction
+from project.extensions import autocommit, db, transaction
 from project.models import User
 from project.security import identifiers
+
+IS_UNVERIFIED = (User.email_verified_at.is_(None), User.admin.is_(False))
 
 
 def deactivate(email: str, actor: Actor = COMMAND) -> int:
@@ -35,14 +40,22 @@ def remove(email: str, actor: Actor = COMMAND) -> int:
     """Delete an account and its sessions; return the number of ended ones. Raises UserNotFound."""
     user_id = _get_id(email)
     with transaction():
-        # Lock the user first, as a login does: another order could deadlock.
-        db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
-        ended = sessions.mark_all_ended(user_id)
-        deleting = delete(User).where(User.id == user_id).returning(User.id)
-        if db.session.scalar(deleting) is None:  # deleted by another command meanwhile
-            raise UserNotFound
-        audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
+        ended = _remove(actor, User.id == user_id)
+    if ended is None:  # deleted by another command meanwhile
+        raise UserNotFound
     return ended
+
+
+def list_unverified(created_before: datetime, limit: int) -> Sequence[int]:
+    """Return the ids of accounts that `remove_unverified` deletes, oldest first."""
+    old = select(User.id).where(User.created_at <= created_before, *IS_UNVERIFIED)
+    return [row.id for row in autocommit.all(old.order_by(User.created_at).limit(limit))]
+
+
+def remove_unverified(user_id: int) -> bool:
+    """Delete an account unless it is verified or an administrator's; return whether it was."""
+    with transaction():
+        return _remove(SERVICE, User.id == user_id, *IS_UNVERIFIED) is not None
 
 
 def is_last_admin(email: str) -> bool:
@@ -52,6 +65,21 @@ def is_last_admin(email: str) -> bool:
         return False
     others = select(User.id).where(User.admin, User.active, User.id != user_id)
     return db.session.scalar(others.limit(1)) is None
+
+
+def _remove(actor: Actor, *which: ColumnElement[bool]) -> int | None:
+    """Delete an account within the caller's transaction.
+
+    Returns the number of ended sessions, or None if no account matches.
+    """
+    # Lock the user first, as a login does: another order could deadlock.
+    user_id = db.session.scalar(select(User.id).where(*which).with_for_update())
+    if user_id is None:
+        return None
+    ended = sessions.mark_all_ended(user_id)
+    db.session.execute(delete(User).where(User.id == user_id))
+    audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
+    return ended
 
 
 def _set_active(user_id: int, *, active: bool) -> bool:

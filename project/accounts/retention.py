@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from flask import current_app
@@ -18,7 +19,8 @@ from sqlalchemy import ColumnElement, delete, exc, func, select, true, tuple_, u
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
-from project.accounts import signing_keys
+from project.accounts import lifecycle, signing_keys
+from project.accounts.email import verification
 from project.clock import utcnow
 from project.database.base import Base
 from project.extensions import autocommit, db, transaction
@@ -92,8 +94,9 @@ RETENTION_RULES = (
     RetentionRule("one-time tokens", OneTimeToken, OneTimeToken.expires_at),
     RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: FAILED_MESSAGE_RETENTION),
 )
+UNVERIFIED_ACCOUNTS = "unverified accounts"
 PRIVATE_KEYS = "private keys"
-NAMES = (*(rule.name for rule in RETENTION_RULES), PRIVATE_KEYS)
+NAMES = (*(rule.name for rule in RETENTION_RULES), UNVERIFIED_ACCOUNTS, PRIVATE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,13 @@ def purge() -> Iterator[Batch]:
     for rule in RETENTION_RULES:
         for rows in _delete(rule):
             yield Batch(rule.name, rows)
+    for rows in _delete_unverified():
+        yield Batch(UNVERIFIED_ACCOUNTS, rows)
     yield Batch(PRIVATE_KEYS, _erase_private_keys())
 
 
 def count_due_batches() -> int:
-    """Return an upper estimate of the number of batches that a purge would take now."""
+    """Return an estimate of the number of batches that a purge would take now."""
     batches = 1
     for rule in RETENTION_RULES:
         rows = select(func.count()).select_from(rule.table)
@@ -137,7 +142,7 @@ def _delete(rule: RetentionRule) -> Iterator[int]:
     deleted = BATCH_SIZE
     while deleted == BATCH_SIZE:
         began = time.monotonic()
-        times = _with_retry(_build_batch(rule, start, cutoff))
+        times = _with_retry(partial(_execute, _build_batch(rule, start, cutoff)))
         deleted, start = len(times), max(times, default=start)
         yield deleted
         _yield_to_writers(time.monotonic() - began)
@@ -160,18 +165,33 @@ def _build_batch(
     return delete(rule.table).where(in_batch).returning(rule.column)
 
 
-def _with_retry(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
-    """Execute and commit a statement, retrying while SQLite is locked; return its result.
+def _delete_unverified() -> Iterator[int]:
+    """Delete accounts that are older than UNVERIFIED_LIFETIME and were never verified.
+
+    Yields the number of each batch. Each account has a transaction of its own.
+    """
+    lifetime = current_app.config["UNVERIFIED_LIFETIME"]
+    if lifetime is None or not verification.is_on():
+        return
+    created_before = utcnow() - lifetime
+    while found := lifecycle.list_unverified(created_before, BATCH_SIZE):
+        began = time.monotonic()
+        yield sum(_with_retry(partial(lifecycle.remove_unverified, each)) for each in found)
+        _yield_to_writers(time.monotonic() - began)
+
+
+def _with_retry(execute: Callable[[], Value]) -> Value:
+    """Execute a transaction, retrying while SQLite is locked; return its result.
 
     A request would fail after one time-out, but a purge can wait.
     """
     for _ in range(MAX_RETRIES):
         try:
-            return _execute(statement)
+            return execute()
         except exc.OperationalError as error:
             if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_BUSY":
                 raise
-    return _execute(statement)
+    return execute()
 
 
 def _execute(statement: ReturningDelete[Value] | ReturningUpdate[Value]) -> Sequence[Value]:
@@ -197,4 +217,4 @@ def _erase_private_keys() -> int:
     expired = SigningKey.expires_at <= utcnow() - MARGIN
     not_erased = SigningKey.private_key != signing_keys.ERASED
     erasing = update(SigningKey).where(expired, not_erased).values(private_key=signing_keys.ERASED)
-    return len(_with_retry(erasing.returning(SigningKey.id)))
+    return len(_with_retry(partial(_execute, erasing.returning(SigningKey.id))))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from flask import current_app
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from project.clock import utcnow
@@ -21,6 +21,9 @@ from project.serving.hashing_pool import HashingPool, PoolFull
 
 Result = TypeVar("Result")
 
+UNVERIFIED = text("email_verified_at IS NULL")
+"""Condition of a partial index, which finds the accounts that were never verified."""
+
 
 class User(Base):
     """A user. Username and e-mail address are stored as typed; their normalized keys are unique."""
@@ -28,6 +31,7 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (
         Index(None, "created_at", "id"),
+        Index(None, "created_at", postgresql_where=UNVERIFIED, sqlite_where=UNVERIFIED),
         # Otherwise SQLite reuses the id of the last user after it was deleted.
         {"sqlite_autoincrement": True},
     )

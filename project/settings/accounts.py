@@ -15,4 +15,9 @@ ACCOUNTS = (
         "accounts."),
     Setting("EMAIL_LOGIN", boolean, False,
         "Allow logins with a code from a mail instead of a password; requires `MAIL_URL`."),
+    Setting("UNVERIFIED_LIFETIME", duration, None,
+        "Age at which `purge` deletes an account whose e-mail address was never verified, like "
+        "`30d`. It also deletes accounts from before mail was set up and those that an "
+        "administrator created, but no administrators. No effect without mail, or if "
+        "`EMAIL_VERIFICATION` is `off`."),
 )  # fmt: skip
