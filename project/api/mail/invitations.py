@@ -9,7 +9,8 @@ from project.accounts import invitations
 from project.accounts.one_time_tokens import Token
 from project.api.actor import actor
 from project.api.guard import require_admin, require_admin_write
-from project.api.schemas import (
+from project.api.schemas import RegisterResponse
+from project.api.schemas.invitations import (
     AcceptInvitationRequest,
     CancelInvitationResponse,
     InvitationData,
@@ -17,7 +18,6 @@ from project.api.schemas import (
     InvitationListResponse,
     InvitationRequest,
     InvitationResponse,
-    RegisterResponse,
 )
 from project.errors import (
     CodeInvalid,

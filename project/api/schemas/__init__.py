@@ -21,15 +21,6 @@ from project.api.schemas.health import (
     AliveResponse,
     ReadyResponse,
 )
-from project.api.schemas.invitations import (
-    AcceptInvitationRequest,
-    CancelInvitationResponse,
-    InvitationData,
-    InvitationList,
-    InvitationListResponse,
-    InvitationRequest,
-    InvitationResponse,
-)
 from project.api.schemas.mail import (
     ChangePasswordRequest,
     ChangePasswordResponse,
@@ -84,10 +75,8 @@ from project.api.schemas.users import (
 )
 
 __all__ = [
-    "AcceptInvitationRequest",
     "AddUserResponse",
     "AliveResponse",
-    "CancelInvitationResponse",
     "ChangePasswordRequest",
     "ChangePasswordResponse",
     "ConfirmLoginCodeRequest",
@@ -108,11 +97,6 @@ __all__ = [
     "ForwardResponse",
     "IntrospectionRequest",
     "IntrospectionResponse",
-    "InvitationData",
-    "InvitationList",
-    "InvitationListResponse",
-    "InvitationRequest",
-    "InvitationResponse",
     "KeySetResponse",
     "LoginCodeRequest",
     "LoginRequest",

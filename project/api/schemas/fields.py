@@ -14,6 +14,7 @@ from project.http.payload import INVALID_TEXT
 from project.security import invisible
 from project.security.identifiers import MAX_EMAIL, MAX_USERNAME
 from project.security.passwords.hashing import MAX_PASSWORD
+from project.settings import mail_parsers
 
 # Intranets use domains such as `.local` and `localhost`. Clearing the list is the library's
 # documented way to accept them.
@@ -58,6 +59,12 @@ def _check_email(email: str) -> str:
     except email_validator.EmailNotValidError:
         raise PydanticCustomError("not_an_email", "This is not an e-mail address.") from None
     return _check_visible(email)
+
+
+def _check_language(tag: str) -> str:
+    if not mail_parsers.LANGUAGE.fullmatch(tag):
+        raise PydanticCustomError("not_a_language", "This is not a language like en or de-AT.")
+    return tag
 
 
 def parse_cursor(text: str) -> Cursor:
@@ -113,6 +120,15 @@ Email = Annotated[
     AfterValidator(_check_storable),
     AfterValidator(_check_email),
 ]
+Language = Annotated[
+    str,
+    Field(
+        examples=["de"],
+        description="A language tag (RFC 5646) such as `de` or `de-AT`.",
+        json_schema_extra={"pattern": f"^{mail_parsers.LANGUAGE.pattern}$"},
+    ),
+    AfterValidator(_check_language),
+]
 NewPassword = Annotated[
     str,
     Field(
@@ -121,11 +137,6 @@ NewPassword = Annotated[
         examples=["correct horse battery staple"],
         json_schema_extra={"pattern": NO_NUL},
     ),
-    AfterValidator(_check_storable),
-]
-Language = Annotated[
-    str,
-    Field(max_length=8, examples=["de"], json_schema_extra={"pattern": NO_NUL}),
     AfterValidator(_check_storable),
 ]
 Timestamp = Annotated[
