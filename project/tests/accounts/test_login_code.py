@@ -1,10 +1,12 @@
 """Login with a code from a mail, through HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 from unittest import mock
 
+import time_machine
 from sqlalchemy import select
 
 from project.accounts import one_time_tokens
@@ -116,6 +118,13 @@ class TestLoginCode(LoginCodeCase):
         self.assertEqual({(reply.status, reply.raw) for reply in replies}, {(400, replies[0].raw)})
         self.assert_error(replies[0], *CODE_INVALID)
         hashed.assert_not_called()
+
+    def test_it_expires_after_ten_minutes(self) -> None:
+        request_id, mail = self.request(), self.mail("email_login")
+        proofs = ({"code": mail["code"]}, {"token": self.token_of(mail["link"])})
+        with time_machine.travel(utcnow() + timedelta(minutes=10), tick=False):
+            for proof in proofs:
+                self.assert_error(self.confirm(request_id, **proof), *CODE_INVALID)
 
     def test_a_code_of_another_purpose_is_rejected(self) -> None:
         reply = self.caller.post("/auth/password/reset", {"email": EMAIL})

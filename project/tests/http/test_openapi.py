@@ -248,7 +248,7 @@ class TestFuzzed(BaseTestCase):
         openapi_spec_validator.validate(openapi.build(self.app))
         for result in self.document.get_all_operations():
             assert isinstance(result, Ok)
-            if "/auth/invitations" in result.ok().label:
+            if result.ok().label.startswith("POST /auth/invitations"):
                 with self.subTest(result.ok().label):
                     self.fuzz(result.ok())
 
