@@ -50,6 +50,7 @@ class Event(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_RETIRED = "key.retired"
     PASSWORD_CHANGED = "password.changed"
+    PASSWORD_RESET_REQUESTED = "password_reset.requested"
     PASSWORD_RESET_CONFIRMED = "password_reset.confirmed"
     PASSWORD_REJECTED = "password.rejected"
     ACCOUNT_CLAIMED = "account.claimed"
@@ -60,6 +61,9 @@ class Event(StrEnum):
     EMAIL_CHANGE_REQUESTED = "email_change.requested"
     EMAIL_CHANGED = "email.changed"
     EMAIL_RESTORED = "email.restored"
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_CANCELLED = "invitation.cancelled"
+    INVITATION_ACCEPTED = "invitation.accepted"
     NOTICE_DISOWNED = "notice.disowned"
     MAIL_FAILED = "mail.failed"
 

@@ -8,7 +8,6 @@ from sqlalchemy import Row, and_, bindparam, select
 from project.accounts import audit, devices, email, passwords, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee
 from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
 from project.accounts.throttle import Attempt
@@ -92,9 +91,7 @@ def _start_session(
             account.last_login_at,
             password_hash=password_hash,
         )
-        if account.last_login_at is None and account.email_verified_at is not None:
-            addressee = Addressee(account.id, account.email, account.language)
-            email.notify("new_sign_in", addressee, actor)
+        email.notify_of_login(account, actor)
         attempt.succeed()
         return issued
 

@@ -29,6 +29,8 @@ from project.models import KnownNetwork, OneTimeToken
 from project.security import one_time_codes
 
 MAX_ATTEMPTS = 5
+INVITATION = "invitation"
+"""The purpose of the tokens that have no account; `new_email` is the invited address."""
 DISOWN_PREFIX = "disown_"
 DISOWN_LIFETIME = timedelta(days=7)
 
@@ -143,6 +145,14 @@ def by_request(text: str, code: str, purpose: str, actor: Actor) -> Token:
         return _compared(token_id, code, purpose, actor)
 
 
+def by_request_and_link(text: str, link: str, purpose: str) -> Token:
+    """Look up a token by its link and its request id. Raises CodeInvalid."""
+    token = by_link(link, purpose)
+    if not one_time_codes.is_request_id(text, _secrets(), purpose, token.id):
+        raise CodeInvalid
+    return token
+
+
 def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
     """Look up the newest token of a logged-in user and check the code. Raises CodeInvalid."""
     newest = (
@@ -206,6 +216,18 @@ def outstanding(user_id: int, purpose: str) -> Sequence[Token]:
     whose = (TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
     usable = select(TABLE).where(*whose, *_is_usable()).order_by(TABLE.c.created_at)
     return write_connection().execute(usable).all()
+
+
+def cancel(purpose: str, which: ColumnElement[bool]) -> int:
+    """Invalidate usable tokens of a purpose within the caller's transaction; return the number."""
+    cancelling = update(TABLE).where(TABLE.c.purpose == purpose, which, *_is_usable())
+    return write_connection().execute(cancelling.values(used_at=utcnow())).rowcount
+
+
+def list_usable(purpose: str) -> Sequence[Token]:
+    """Return the tokens of a purpose that are neither consumed nor expired, newest first."""
+    usable = select(TABLE).where(TABLE.c.purpose == purpose, *_is_usable())
+    return autocommit.all(usable.order_by(TABLE.c.created_at.desc(), TABLE.c.id))
 
 
 def find(token_id: UUID) -> Token | None:
@@ -285,7 +307,7 @@ def _invalidate(*which: ColumnElement[bool]) -> None:
 
 def _usable(*which: ColumnElement[bool]) -> Token:
     token = autocommit.first(select(TABLE).where(*which, *_is_usable()))
-    if token is None or token.user_id is None:
+    if token is None or (token.user_id is None and token.purpose != INVITATION):
         raise CodeInvalid
     return token
 

@@ -3,38 +3,89 @@
 from dataclasses import asdict
 from typing import Any
 
-from project.accounts import audit, devices, directory, passwords, profile, sessions, throttle
+from flask import current_app
+
+from project.accounts import (
+    audit,
+    devices,
+    directory,
+    one_time_tokens,
+    passwords,
+    profile,
+    sessions,
+    throttle,
+)
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import verification
-from project.accounts.sessions.tokens import LoginTokens
+from project.accounts.one_time_tokens import Token
+from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
-from project.accounts.throttle.policies import REGISTERING, Subjects
+from project.accounts.throttle.policies import (
+    REGISTERING,
+    REGISTERING_TAKEN,
+    Subjects,
+)
+from project.clock import utcnow
 from project.database.writes import insert_new
-from project.errors import EmailExists, UserExists
+from project.errors import EmailExists, RegistrationClosed, UserExists
 from project.extensions import db, transaction
 from project.models import User
+
+OPEN = "open"
 
 
 def register(username: str, email: str, password: str, actor: Actor) -> LoginTokens:
     """Create an account and start its first session.
 
-    Raises TooManyAttempts, InvalidPayload for a weak password, Overloaded, or UserExists for the
-    e-mail address and for the username. The attempt is counted first, since checking the password
-    is costly too.
+    Raises RegistrationClosed, TooManyAttempts, InvalidPayload for a weak password, Overloaded, or
+    UserExists for the e-mail address and for the username.
+    """
+    if current_app.config["REGISTRATION"] != OPEN:
+        raise RegistrationClosed
+    return create_account(username, email, password, actor)
+
+
+def create_account(
+    username: str, email: str, password: str, actor: Actor, invitation: Token | None = None
+) -> LoginTokens:
+    """Create an account and start its first session; raises as `register` does.
+
+    An invitation to this address is consumed, and verifies it. The attempt is counted first, since
+    checking the password is costly too.
     """
     User.check_capacity(actor.site)
     with throttle.attempt(REGISTERING, subjects=Subjects(actor)):
         passwords.check_new_password(password, username=username, email=email)
         row = User.new_row(username, email, password, actor.site)
+    if invitation is not None:
+        row["email_verified_at"] = utcnow()
+    try:
+        user_id, issued = _insert(row, actor, invitation)
+    except UserExists:
+        throttle.count(REGISTERING_TAKEN, subjects=Subjects(actor))
+        raise
+    return LoginTokens(**asdict(issued), device_token=devices.issue(user_id, row["password"]))
+
+
+def _insert(
+    row: dict[str, Any], actor: Actor, invitation: Token | None
+) -> tuple[int, IssuedTokens]:
     key = source.current().signing_key()
     with transaction():
+        if invitation is not None:
+            one_time_tokens.consume(invitation)
         user_id = insert_account(row)
         if user_id is None:
             raise UserExists
         issued = sessions.start(user_id, actor, Event.USER_REGISTERED, key)
-        verification.queue_for_registration(user_id, email, actor)
-    return LoginTokens(**asdict(issued), device_token=devices.issue(user_id, row["password"]))
+        if invitation is None:
+            verification.queue_for_registration(user_id, row["email"], actor)
+        else:
+            one_time_tokens.assign(invitation.id, user_id)
+            details = {"invitation": invitation.id.hex}
+            audit.record(Event.INVITATION_ACCEPTED, actor, user_id=user_id, **details)
+    return user_id, issued
 
 
 def add_user(username: str, email: str, password: str, actor: Actor, *, admin: bool = False) -> int:

@@ -19,7 +19,8 @@ from sqlalchemy import ColumnElement, delete, exc, func, select, true, tuple_, u
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
-from project.accounts import signing_keys
+from project.accounts import lifecycle, signing_keys
+from project.accounts.email import verification
 from project.accounts.lifecycle import deletion
 from project.clock import utcnow
 from project.database.base import Base
@@ -96,9 +97,12 @@ RETENTION_RULES = (
     RetentionRule("reserved usernames", ReservedUsername, ReservedUsername.expires_at),
     RetentionRule("failed messages", Outbox, Outbox.done_at, lambda: FAILED_MESSAGE_RETENTION),
 )
+UNVERIFIED_ACCOUNTS = "unverified accounts"
 PRIVATE_KEYS = "private keys"
-ACCOUNTS = "deleted accounts"
-NAMES = (*(rule.name for rule in RETENTION_RULES), PRIVATE_KEYS, ACCOUNTS)
+DELETED_ACCOUNTS = "deleted accounts"
+NAMES = (
+    *(rule.name for rule in RETENTION_RULES), UNVERIFIED_ACCOUNTS, PRIVATE_KEYS, DELETED_ACCOUNTS
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,14 @@ def purge() -> Iterator[Batch]:
     for rule in RETENTION_RULES:
         for rows in _delete(rule):
             yield Batch(rule.name, rows)
+    for rows in _delete_unverified():
+        yield Batch(UNVERIFIED_ACCOUNTS, rows)
     yield Batch(PRIVATE_KEYS, _erase_private_keys())
-    yield Batch(ACCOUNTS, _with_retry(deletion.erase_due))
+    yield Batch(DELETED_ACCOUNTS, _with_retry(deletion.erase_due))
 
 
 def count_due_batches() -> int:
-    """Return an upper estimate of the number of batches that a purge would take now."""
+    """Return an estimate of the number of batches that a purge would take now."""
     batches = 2
     for rule in RETENTION_RULES:
         rows = select(func.count()).select_from(rule.table)
@@ -164,6 +170,21 @@ def _build_batch(
     )
     in_batch = tuple_(*key).in_(select(oldest))
     return delete(rule.table).where(in_batch).returning(rule.column)
+
+
+def _delete_unverified() -> Iterator[int]:
+    """Delete accounts that are older than UNVERIFIED_LIFETIME and were never verified.
+
+    Yields the number of each batch. Each account has a transaction of its own.
+    """
+    lifetime = current_app.config["UNVERIFIED_LIFETIME"]
+    if lifetime is None or not verification.is_on():
+        return
+    created_before = utcnow() - lifetime
+    while found := lifecycle.list_unverified(created_before, BATCH_SIZE):
+        began = time.monotonic()
+        yield sum(_with_retry(partial(lifecycle.remove_unverified, each)) for each in found)
+        _yield_to_writers(time.monotonic() - began)
 
 
 def _with_retry(work: Callable[[], Value]) -> Value:

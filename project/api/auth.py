@@ -29,6 +29,7 @@ from project.errors import (
     Overloaded,
     RefreshReused,
     RefreshSuperseded,
+    RegistrationClosed,
     TooManyAttempts,
     Unavailable,
     UserExists,
@@ -42,7 +43,15 @@ auth_blueprint.register_blueprint(features_blueprint)
 
 
 @auth_blueprint.post("/auth/register")
-@responds(RegisterResponse, UserExists, TooManyAttempts, Overloaded, Unavailable, status=201)
+@responds(
+    RegisterResponse,
+    UserExists,
+    RegistrationClosed,
+    TooManyAttempts,
+    Overloaded,
+    Unavailable,
+    status=201,
+)
 @accepts(RegisterRequest)
 def register_user(payload: RegisterRequest) -> RegisterResponse:
     """Create an account and start its first session."""

@@ -17,10 +17,17 @@ features_blueprint = Blueprint("features", __name__)
 def init_app(app: Flask) -> None:
     """Register the mail routes that the settings enable; without mail, import none of them."""
     url = app.config["MAIL_URL"]
-    if not url.is_off:
-        app.register_blueprint(import_module("project.api.mail").mail_blueprint)
-    if not url.is_off and not url.is_smtp and not app.config["STRICT"]:
-        app.register_blueprint(import_module("project.api.dev_mail").dev_mail_blueprint)
+    if url.is_off:
+        return
+    is_on = {
+        "mail": True,
+        "mail.login_code": app.config["EMAIL_LOGIN"],
+        "mail.invitations": app.config["REGISTRATION"] == "invited",
+        "dev_mail": not url.is_smtp and not app.config["STRICT"],
+    }
+    for name in filter(is_on.get, is_on):
+        module = import_module(f"project.api.{name}")
+        app.register_blueprint(getattr(module, f"{name.rpartition('.')[2]}_blueprint"))
 
 
 @features_blueprint.get("/auth/features")
@@ -31,7 +38,9 @@ def get_features() -> FeaturesResponse:
     has_mail = not config["MAIL_URL"].is_off
     return FeaturesResponse(
         data=FeaturesData(
+            registration=config["REGISTRATION"],
             mail=has_mail,
+            email_login=config["EMAIL_LOGIN"],
             languages=_languages() if has_mail else [],
             password_min_length=config["PASSWORD_MIN_LENGTH"] if config["PASSWORD_POLICY"] else 1,
         )

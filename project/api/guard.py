@@ -9,9 +9,9 @@ from urllib.parse import unquote_plus
 
 from flask import current_app, g, request
 
-from project.accounts import reauthentication, sessions
+from project.accounts import reauthentication, sessions, throttle
 from project.accounts.sessions import Principal
-from project.api.actor import set_user
+from project.api.actor import actor, set_user
 from project.api.schemas import ServiceForm
 from project.errors import (
     ClientSecretInvalid,
@@ -23,6 +23,7 @@ from project.errors import (
     TokenExpired,
     TokenInvalid,
     TokenMissing,
+    TooManyAttempts,
     Unavailable,
     UserInactive,
 )
@@ -81,6 +82,18 @@ def require_admin(view: View) -> View:
     return describe(
         administered, (TokenMissing, *TOKEN_ERRORS, NotPermitted), security_schemes=("auth_token",)
     )
+
+
+def require_admin_write(view: View) -> View:
+    """Allow only administrators to call the view, and count the request as a write."""
+
+    @wraps(view)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        administrator = actor()
+        throttle.count_write(administrator.user_id or 0, administrator)
+        return view(*args, **kwargs)
+
+    return require_admin(describe(counted, (TooManyAttempts,)))
 
 
 def authenticate_unless_public(view: View) -> View:

@@ -23,6 +23,7 @@ Any function may raise one; `project/http/error_handler.py` turns it into the re
     │       └── ClientSecretInvalid 401 service_token_invalid
     ├── PasswordWrong               403 password_wrong
     ├── EmailUnverified             403 email_unverified
+    ├── RegistrationClosed          403 registration_closed
     ├── InvalidCredentials          404 invalid_credentials
     │   └── PasswordReplaced        404 invalid_credentials
     ├── UserNotFound                404 user_not_found
@@ -52,6 +53,7 @@ from project.errors.accounts import (
     LastAdmin,
     PasswordWrong,
     RefreshSuperseded,
+    RegistrationClosed,
     SessionNotFound,
     UserExists,
     UserNotFound,
@@ -129,6 +131,7 @@ __all__ = [
     "ReauthenticationRequired",
     "RefreshReused",
     "RefreshSuperseded",
+    "RegistrationClosed",
     "SchemaBehind",
     "SecretDiffers",
     "ServiceError",

@@ -37,6 +37,14 @@ class SessionNotFound(ServiceError):
     message = "Session does not exist."
 
 
+class RegistrationClosed(ServiceError):
+    """Nobody can register, or only those who have an invitation."""
+
+    status = 403
+    code = "registration_closed"
+    message = "Registration is closed."
+
+
 class RefreshSuperseded(ServiceError):
     """The refresh token was replaced and reused too often; its session continues."""
 

@@ -30,6 +30,8 @@ LICENSE = {"name": "MIT", "identifier": "MIT"}
 TAGS = {
     "auth": "Registration, login, tokens and sessions.",
     "mail": "Password resets, verification of addresses, and notices.",
+    "login_code": "Login with a code from a mail.",
+    "invitations": "Invitations of new users.",
     "dev_mail": "The mail folder, for development.",
     "users": "User accounts.",
     "services": "Routes for other services and for proxies.",

@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 
 DELETION_REQUESTED = text("deletion_requested_at IS NOT NULL")
 """Condition of a partial index, which finds the accounts to delete."""
+UNVERIFIED = text("email_verified_at IS NULL")
+"""Condition of a partial index, which finds the accounts that were never verified."""
 
 
 class User(Base):
@@ -37,6 +39,7 @@ class User(Base):
             postgresql_where=DELETION_REQUESTED,
             sqlite_where=DELETION_REQUESTED,
         ),
+        Index(None, "created_at", postgresql_where=UNVERIFIED, sqlite_where=UNVERIFIED),
         # Otherwise SQLite reuses the id of the last user after it was deleted.
         {"sqlite_autoincrement": True},
     )

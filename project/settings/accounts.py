@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from project.settings.parsers import duration, duration_or_zero
+from project.settings.parsers import boolean, choice, duration, duration_or_zero
 from project.settings.setting import Setting
 
 ACCOUNTS = (
@@ -12,4 +12,15 @@ ACCOUNTS = (
     Setting("DELETION_GRACE", duration_or_zero, timedelta(days=7),
         "Time for which a deleted account can be restored by the link in the farewell mail; then "
         "`purge` erases it. `0` erases it at once."),
+    Setting("REGISTRATION", choice("open", "invited", "closed"), "open",
+        "Who can register: `open`, everybody; `invited`, those whom an administrator invites by "
+        "mail, which requires `MAIL_URL`; `closed`, nobody. Administrators can always create "
+        "accounts."),
+    Setting("EMAIL_LOGIN", boolean, False,
+        "Allow logins with a code from a mail instead of a password; requires `MAIL_URL`."),
+    Setting("UNVERIFIED_LIFETIME", duration, None,
+        "Age at which `purge` deletes an account whose e-mail address was never verified, like "
+        "`30d`. It also deletes accounts from before mail was set up and those that an "
+        "administrator created, but no administrators. No effect without mail, or if "
+        "`EMAIL_VERIFICATION` is `off`."),
 )  # fmt: skip

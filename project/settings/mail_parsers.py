@@ -147,7 +147,7 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
     url: MailURL = config["MAIL_URL"]
     faults: dict[str, str] = {}
     if url.is_off:
-        return faults
+        return _check_without_mail(config)
     if not config["MAIL_FROM"]:
         faults["MAIL_FROM"] = "MAIL_FROM is not set: set it to: Users <no-reply@your-domain>."
     if not config["FRONTEND_URL"]:
@@ -161,6 +161,19 @@ def check(config: Mapping[str, Any]) -> dict[str, str]:
             "MAIL_URL sends mail unencrypted to another machine: use smtps:// or smtp://."
         )
     return faults | _check_files(config)
+
+
+def _check_without_mail(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors of settings that require mail."""
+    faults = {}
+    if config["EMAIL_LOGIN"]:
+        faults["EMAIL_LOGIN"] = "EMAIL_LOGIN requires mail: set MAIL_URL, or EMAIL_LOGIN to false."
+    if config["REGISTRATION"] == "invited":
+        faults["REGISTRATION"] = (
+            "REGISTRATION is invited, which requires mail: set MAIL_URL, or REGISTRATION to open "
+            "or closed."
+        )
+    return faults
 
 
 def _check_files(config: Mapping[str, Any]) -> dict[str, str]:

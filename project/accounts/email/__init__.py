@@ -6,9 +6,11 @@ an account exists. An operation queues its notices and tokens in its own transac
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from sqlalchemy import Row
 
 from project.accounts import one_time_tokens, outbox, throttle
 from project.accounts.actors import Actor
@@ -51,12 +53,31 @@ def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> 
     """
     email_key = identifiers.email_key(email)
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, email_key))
-    lifetime = KINDS[kind].lifetime
     with transaction():
-        token_id = one_time_tokens.issue(kind, email_key, lifetime, user_id=user_id)
-        queue(kind, email, actor, token=token_id)
+        token_id = queue_new(kind, email, actor, user_id=user_id)
     asked = one_time_tokens.request_id(token_id, kind)
-    return Requested(asked, int(lifetime.total_seconds()))
+    return Requested(asked, int(KINDS[kind].lifetime.total_seconds()))
+
+
+def queue_new(  # noqa: PLR0913  # each is a fact of the mail
+    kind: str,
+    email: str,
+    actor: Actor,
+    *,
+    user_id: int | None = None,
+    new_email: str | None = None,
+    is_counted: bool = True,
+) -> UUID:
+    """Issue a one-time token and queue its mail, within the caller's transaction; return its id.
+
+    The delivery counts the mail to this user against the rate limits unless `is_counted` is False.
+    """
+    email_key, lifetime = identifiers.email_key(email), KINDS[kind].lifetime
+    token_id = one_time_tokens.issue(
+        kind, email_key, lifetime, user_id=user_id, new_email=new_email
+    )
+    queue(kind, email, actor, token=token_id, user_id=None if is_counted else user_id)
+    return token_id
 
 
 def queue(  # noqa: PLR0913  # each is a fact of the mail
@@ -67,11 +88,12 @@ def queue(  # noqa: PLR0913  # each is a fact of the mail
     token: UUID,
     disown: UUID | None = None,
     language: str | None = None,
+    user_id: int | None = None,
 ) -> None:
     """Queue a mail with a code and a link, within the caller's transaction.
 
     `user_id` is NULL in the outbox until the delivery has looked up the account and counted
-    the mail.
+    the mail. If it is given, the mail is not counted.
     """
     now = utcnow()
     outbox.queue(
@@ -80,6 +102,7 @@ def queue(  # noqa: PLR0913  # each is a fact of the mail
         language=language or _language(actor),
         payload=facts(at=now, address=actor.address, token=token, disown=disown),
         expires_at=now + KINDS[kind].lifetime,
+        user_id=user_id,
     )
 
 
@@ -129,6 +152,15 @@ def queue_notice(
         expires_at=now + KINDS[kind].lifetime,
         user_id=addressee.id,
     )
+
+
+def notify_of_login(account: Row[*tuple[Any, ...]], actor: Actor) -> None:
+    """Queue the notice of a login from a network that is new to a verified account.
+
+    `account` is as it was before the login.
+    """
+    if account.last_login_at is None and account.email_verified_at is not None:
+        notify("new_sign_in", Addressee(account.id, account.email, account.language), actor)
 
 
 def _language(actor: Actor) -> str:

@@ -23,7 +23,7 @@ from project.extensions import autocommit, transaction, write_connection
 from project.models import KnownNetwork, Outbox, User
 from project.security import identifiers
 
-LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification")}
+LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification", "email_login")}
 """The kinds of mail whose account is looked up by address."""
 
 NEW_ADDRESS = PREFIX + change.PURPOSE
@@ -45,11 +45,13 @@ class AccountRecipients(StoredRecipients):
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""
-        if message.kind not in (*LOOKED_UP, NEW_ADDRESS):
+        token = None
+        if "token" in message.payload:
+            token = one_time_tokens.find(UUID(message.payload["token"]))
+            if token is None:
+                raise Skipped("superseded")
+        if token is None or message.kind not in (*LOOKED_UP, NEW_ADDRESS):
             return super().resolve(message)
-        token = one_time_tokens.find(UUID(message.payload["token"]))
-        if token is None:
-            raise Skipped("superseded")
         actor = Actor(message.payload["address"], "")
         if message.kind == NEW_ADDRESS:
             return _new_address(message, token, actor)

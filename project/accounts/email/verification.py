@@ -26,7 +26,7 @@ def queue_for_registration(user_id: int, address: str, actor: Actor) -> None:
 
     Runs two statements, or none if there is no mail transport or EMAIL_VERIFICATION is off.
     """
-    if not email.is_on() or current_app.config["EMAIL_VERIFICATION"] == OFF:
+    if not is_on():
         return
     token, disown = one_time_tokens.issue_with_disown(
         PURPOSE, identifiers.email_key(address), user_id
@@ -56,6 +56,11 @@ def confirm_by_link(link_token: str, password: str, actor: Actor) -> int:
     _confirm(token, actor)
     user_id: int = token.user_id
     return user_id
+
+
+def is_on() -> bool:
+    """Return whether a registration sends a mail to verify the address."""
+    return email.is_on() and current_app.config["EMAIL_VERIFICATION"] != OFF
 
 
 def is_required() -> bool:

@@ -1,15 +1,20 @@
 """Deactivation, reactivation and deletion of accounts by an operator."""
 
-from sqlalchemy import select, update
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select, update
 
 from project.accounts import audit, directory, one_time_tokens, sessions
-from project.accounts.actors import COMMAND, Actor
+from project.accounts.actors import COMMAND, SERVICE, Actor
 from project.accounts.audit import Event
 from project.accounts.lifecycle import deletion
 from project.errors import UserNotFound
-from project.extensions import db, transaction
+from project.extensions import autocommit, db, transaction
 from project.models import User
 from project.security import identifiers
+
+IS_UNVERIFIED = (User.email_verified_at.is_(None), User.admin.is_(False))
 
 
 def deactivate(email: str, actor: Actor = COMMAND) -> int:
@@ -35,13 +40,23 @@ def activate(email: str, actor: Actor = COMMAND) -> None:
 def remove(email: str, actor: Actor = COMMAND) -> int:
     """Erase an account at once; return the number of ended sessions. Raises UserNotFound."""
     user_id = _get_id(email)
-    columns = select(User.id, User.email_key).where(User.id == user_id)
     with transaction():
-        # Lock the user first, as a login does: another order could deadlock.
-        account = db.session.execute(columns.with_for_update()).first()
-        if account is None:  # deleted by another command meanwhile
-            raise UserNotFound
-        return deletion.erase(*account, actor)
+        ended = _remove(actor, User.id == user_id)
+    if ended is None:  # deleted by another command meanwhile
+        raise UserNotFound
+    return ended
+
+
+def list_unverified(created_before: datetime, limit: int) -> Sequence[int]:
+    """Return the ids of accounts that `remove_unverified` deletes, oldest first."""
+    old = select(User.id).where(User.created_at <= created_before, *IS_UNVERIFIED)
+    return [row.id for row in autocommit.all(old.order_by(User.created_at).limit(limit))]
+
+
+def remove_unverified(user_id: int) -> bool:
+    """Delete an account unless it is verified or an administrator's; return whether it was."""
+    with transaction():
+        return _remove(SERVICE, User.id == user_id, *IS_UNVERIFIED) is not None
 
 
 def is_last_admin(email: str) -> bool:
@@ -51,6 +66,17 @@ def is_last_admin(email: str) -> bool:
         return False
     others = select(User.id).where(User.admin, User.active, User.id != user_id)
     return db.session.scalar(others.limit(1)) is None
+
+
+def _remove(actor: Actor, *which: ColumnElement[bool]) -> int | None:
+    """Delete an account within the caller's transaction.
+
+    Returns the number of ended sessions, or None if no account matches.
+    """
+    # Lock the user first, as a login does: another order could deadlock.
+    columns = select(User.id, User.email_key).where(*which)
+    account = db.session.execute(columns.with_for_update()).first()
+    return None if account is None else deletion.erase(*account, actor)
 
 
 def _set_active(user_id: int, *, active: bool) -> bool:

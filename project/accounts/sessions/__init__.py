@@ -98,14 +98,15 @@ def start(  # noqa: PLR0913  # each is a fact of the login
     last_login_at: datetime | None = None,
     *,
     password_hash: str | None = None,
+    **details: str,
 ) -> IssuedTokens:
     """Start a session within the caller's transaction; return its tokens.
 
-    Every kind of login starts its session here. `event` is recorded in the audit log, and `key`
-    signs the tokens. `last_login_at` is the last login to the account from the client's network.
-    The session of an inactive user is ended at once, so that its tokens are rejected, also by
-    services that verify tokens themselves. `password_hash` is the hash that the password was
-    checked against.
+    Every kind of login starts its session here. `event` is recorded in the audit log with the
+    details, and `key` signs the tokens. `last_login_at` is the last login to the account from the
+    client's network. The session of an inactive user is ended at once, so that its tokens are
+    rejected, also by services that verify tokens themselves. `password_hash` is the hash that the
+    password was checked against.
 
     Raises InvalidCredentials if the user has been deleted; the caller then commits the audit event.
     Raises PasswordReplaced if the account has another password hash by now.
@@ -115,7 +116,7 @@ def start(  # noqa: PLR0913  # each is a fact of the login
     session = _new_row(user_id, actor)
     counted = {"of_user": user_id, "this": session["id"], "now": session["created_at"]}
     others = write_connection().execute(INSERT_SESSION, session | counted).scalar_one()
-    audit.record(event, actor, user_id=user_id, session_id=session["id"])
+    audit.record(event, actor, user_id=user_id, session_id=session["id"], **details)
     if others >= current_app.config["MAX_SESSIONS_PER_USER"]:
         _end_oldest(user_id, actor)
     if not is_active:

@@ -182,7 +182,7 @@ def _count_in_first_group(made: Attempt, groups: tuple[Group, ...], subjects: Su
     for group in groups:
         named = {policy: subject for policy in group if (subject := policy.subject_of(subjects))}
         made.counts += _increment(named, now)
-        if len(made.counts) == len(named):
+        if len(made.counts) == sum(policy.is_counted for policy in named):
             return
         # A concurrent attempt has blocked one of the subjects.
         _refund(made.counts)

@@ -4,7 +4,7 @@ To add a limit, define a `Policy` and add it to the group of an operation.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -93,6 +93,8 @@ class Policy:
     exempts_known_networks: bool = False
     scale: float = 1.0
     """Factor applied to the quota of the setting."""
+    is_counted: bool = True
+    """Whether the attempt is counted; otherwise it is only rejected while a block lasts."""
 
     @property
     def limit(self) -> Limit:
@@ -107,7 +109,7 @@ class Policy:
         """The limit and the backoff, in the form that `statements` needs."""
         config = current_app.config
         backoff = Backoff(config["THROTTLE_INITIAL_BACKOFF"], config["THROTTLE_MAX_BACKOFF"])
-        return Rule(self.name, self.limit, backoff if self.has_backoff else None)
+        return Rule(self.name, self.limit, backoff if self.has_backoff else None, self.is_counted)
 
     def subject_of(self, subjects: Subjects) -> str | None:
         """Return the stored subject of an attempt; None if the policy does not apply to it."""
@@ -151,6 +153,7 @@ MAIL_DAY = _bound(
 MAIL_ATTEMPT = _bound("mail-attempt", Subjects.account, Limit(1, timedelta(days=1)))
 USERNAME = _bound("username", Subjects.user, Limit(10, timedelta(days=1)))
 EXPORT = _bound("export", Subjects.user, Limit(10, timedelta(hours=1)))
+REGISTRATION_TAKEN = _bound("registration-taken", Subjects.network, Limit(20, timedelta(hours=1)))
 CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
 CODE_STRANGER = Policy(
     "code-stranger",
@@ -165,7 +168,12 @@ Group = tuple[Policy, ...]
 
 LOGIN_BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
 LOGIN_BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
-REGISTERING: Group = (REGISTRATION, REGISTRATION_48)
+REGISTERING: Group = (
+    REGISTRATION,
+    REGISTRATION_48,
+    replace(REGISTRATION_TAKEN, is_counted=False),
+)
+REGISTERING_TAKEN: Group = (REGISTRATION_TAKEN,)
 WRITING: Group = (WRITE,)
 MAIL_REQUEST: Group = (MAIL_MINUTE, MAIL_HOUR, MAIL_NETWORK)
 MAIL_DELIVERY: Group = (MAIL_DAY,)

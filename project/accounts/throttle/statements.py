@@ -98,6 +98,7 @@ class Rule:
     scope: str
     limit: Limit
     backoff: Backoff | None
+    is_counted: bool = True
 
     def select_new_row(self, position: int) -> Select[*tuple[Any, ...]]:
         """Return a SELECT of the row for a first attempt of the subject `subject_<position>`."""
@@ -148,11 +149,12 @@ class Rule:
 def build_increment(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, datetime, int]:
     """Return the statement that counts an attempt under all of these rules, or under none.
 
-    The parameters are `now`, `subject_0`, `subject_1`, … It returns a row for each counted subject:
+    A rule that is not `is_counted` only rejects the attempt while its subject is blocked. The
+    parameters are `now`, `subject_0`, `subject_1`, … It returns a row for each counted subject:
     scope, `blocked_until` and the attempt's number. If a subject is blocked it returns no row,
     except where a concurrent transaction blocked that subject after the others were counted.
     """
-    times = {rule.scope: rule.updated_times() for rule in rules}
+    times = {rule.scope: rule.updated_times() for rule in rules if rule.is_counted}
     statement = upsert_selected(
         dialect,
         Throttle,
@@ -174,7 +176,8 @@ def _select_new_rows(rules: tuple[Rule, ...]) -> Any:
     """Return a SELECT of each rule's new row, or of no row if one of the subjects is blocked."""
     blocked = [rule.is_blocked(position) for position, rule in enumerate(rules)]
     is_admitted = ~select(EXISTING).where(or_(*blocked)).exists()
-    rows = [rule.select_new_row(i).where(is_admitted) for i, rule in enumerate(rules)]
+    counted = [(i, rule) for i, rule in enumerate(rules) if rule.is_counted]
+    rows = [rule.select_new_row(i).where(is_admitted) for i, rule in counted]
     return rows[0] if len(rows) == 1 else union_all(*rows)
 
 

@@ -9,7 +9,7 @@ from project.accounts.email import disown, verification
 from project.accounts.passwords import reset
 from project.accounts.sessions import Principal
 from project.api.actor import actor
-from project.api.guard import authenticate, authenticate_if_sent
+from project.api.guard import authenticate, authenticate_if_sent, require_admin_write
 from project.api.mail.email_change import email_change_blueprint
 from project.api.schemas import (
     AlreadyVerifiedResponse,
@@ -22,9 +22,11 @@ from project.api.schemas import (
     MailRequested,
     MailRequestedResponse,
     ResetPasswordRequest,
+    ResetRequestedResponse,
     StatusData,
     VerificationRequestedResponse,
 )
+from project.api.users import USER_ID
 from project.errors import (
     CodeInvalid,
     EmailExists,
@@ -33,6 +35,7 @@ from project.errors import (
     TokenMissing,
     TooManyAttempts,
     Unavailable,
+    UserNotFound,
 )
 from project.http.contract import accepts, responds
 
@@ -66,6 +69,17 @@ def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse
         asked, code = payload.request_id or "", payload.code or ""
         reset.confirm_by_code(asked, code, payload.password, actor())
     return ConfirmResetResponse()
+
+
+@mail_blueprint.post("/users/<user_id>/password-reset")
+@responds(ResetRequestedResponse, UserNotFound, status=202)
+@require_admin_write
+def request_reset_for_user(user_id: str) -> ResetRequestedResponse:
+    """Send a mail to reset the password to another user, as an administrator."""
+    if not USER_ID.fullmatch(user_id):
+        raise UserNotFound
+    reset.request_for(int(user_id), actor())
+    return ResetRequestedResponse()
 
 
 @mail_blueprint.post("/auth/email/verification")

@@ -65,6 +65,12 @@ class AlreadyVerifiedResponse(SuccessResponse):
     data: None = None
 
 
+class ResetRequestedResponse(SuccessResponse):
+    """The user gets a mail, unless the account is inactive."""
+
+    message: Literal["A mail is on its way."] = "A mail is on its way."
+
+
 class ConfirmResetRequest(Request):
     """A new password, with the link's token or with the code and its `request_id`."""
 
@@ -86,6 +92,24 @@ class ConfirmResetResponse(SuccessResponse):
     """The password was changed, and all sessions have ended."""
 
     message: Literal["Password changed. Please log in."] = "Password changed. Please log in."
+
+
+class LoginCodeRequest(ResetPasswordRequest):
+    """The address of the account to log in to."""
+
+
+class ConfirmLoginCodeRequest(Request):
+    """The `request_id` of the request, with the code or with the link's token."""
+
+    request_id: Text
+    code: Code | None = None
+    token: LinkToken | None = None
+
+    @model_validator(mode="after")
+    def _has_proof(self) -> Self:
+        if self.code is None and self.token is None:
+            raise PydanticCustomError("proof_missing", "This needs `code` or `token`.")
+        return self
 
 
 class ConfirmVerificationRequest(Request):
@@ -161,9 +185,9 @@ class DisownResponse(SuccessResponse):
 class FeaturesData(BaseModel):
     """What a front end must know to draw its forms."""
 
-    registration: Literal["open"] = "open"
+    registration: Literal["open", "invited", "closed"]
     mail: Annotated[bool, Field(description="Whether the service sends mail.")]
-    email_login: bool = False
+    email_login: Annotated[bool, Field(description="Whether a mail can replace the password.")]
     languages: Annotated[list[str], Field(examples=[["de", "en"]])]
     password_min_length: Annotated[int, Field(examples=[8])]
 

@@ -281,5 +281,5 @@ def test_every_event_is_documented() -> None:
 def test_every_event_is_a_subject_and_what_happened_to_it() -> None:
     """Assert that every event is named `subject.past_tense`, and its member accordingly."""
     for event in Event:
-        assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.[a-z]+ed", event), event
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.([a-z]+ed|sent)", event), event
         assert event.name == event.replace(".", "_").upper()

@@ -45,7 +45,7 @@ class DeletionCase(MailboxCase):
         """Purge so much later; return how many accounts were erased."""
         with time_machine.travel(utcnow() + after), self.app.app_context():
             batches = list(retention.purge())
-        return sum(batch.rows for batch in batches if batch.name == retention.ACCOUNTS)
+        return sum(batch.rows for batch in batches if batch.name == retention.DELETED_ACCOUNTS)
 
     def waiting(self) -> list[str]:
         """Return the kinds of the messages that wait."""

@@ -298,7 +298,9 @@ class TestWithoutMail(BaseTestCase):
     def test_the_mail_folder_is_never_served_in_production(self) -> None:
         for is_strict in (False, True):
             app = Flask("project")
-            app.config.update(MAIL_URL=FOLDER, STRICT=is_strict)
+            app.config.update(
+                MAIL_URL=FOLDER, STRICT=is_strict, EMAIL_LOGIN=False, REGISTRATION="open"
+            )
             features.init_app(app)
             paths = {rule.rule for rule in app.url_map.iter_rules()}
             self.assertEqual("/auth/dev/mail" in paths, not is_strict)

@@ -25,7 +25,8 @@ from project.clock import utcnow
 from project.commands.console import database_name
 from project.database.base import Base
 from project.extensions import db
-from project.models import Revocation, Session, SigningKey, User
+from project.models import AuditEvent, Revocation, Session, SigningKey, User
+from project.settings.mail_parsers import NO_MAIL
 from project.tests.base import BaseTestCase, empty_tables
 from project.tests.support import databases, servers
 from project.tests.support.commands import manage
@@ -231,6 +232,67 @@ class TestPurgeOfKeys(BaseTestCase):
         self.assertEqual(self.private_keys(), [False, False, True])
 
 
+class TestUnverifiedAccounts(BaseTestCase):
+    """UNVERIFIED_LIFETIME."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(self.app.app_context())
+        old = {"created_at": utcnow() - 8 * DAY}
+        self.old = self.add_user("old", "old@example.com", **old)
+        self.add_user("verified", "verified@example.com", email_verified_at=utcnow(), **old)
+        self.add_user("admin", "admin@example.com", admin=True, **old)
+        self.add_user("young", "young@example.com", created_at=utcnow() - 6 * DAY)
+
+    def purged(self, **settings: object) -> dict[str, int]:
+        """Purge under these settings."""
+        with mock.patch.dict(self.app.config, {"UNVERIFIED_LIFETIME": 7 * DAY} | settings):
+            return purged()
+
+    def usernames(self) -> set[str]:
+        """Return who is left."""
+        return set(db.session.scalars(select(User.username)))
+
+    def test_an_old_account_is_deleted_with_its_sessions(self) -> None:
+        token = self.add_token(self.old)
+        self.assertEqual(self.purged(), {"unverified accounts": 1})
+        self.assertEqual(self.usernames(), {"verified", "admin", "young"})
+        self.assertEqual(self.caller.status(token).status, 401)
+        self.assertEqual((kept(Session), kept(Revocation)), (0, 1))
+        event = db.session.scalars(select(AuditEvent)).one()
+        self.assertEqual(
+            (event.event, event.user_id, event.user_agent, event.details),
+            ("user.deleted", self.old, "service", {"sessions_ended": 1}),
+        )
+        self.assertEqual(self.caller.register("owner", "old@example.com").status, 201)
+
+    def test_several_batches(self) -> None:
+        for number in range(4):
+            name = f"user{number}"
+            self.add_user(name, f"{name}@example.com", created_at=utcnow() - 9 * DAY)
+        with mock.patch.object(retention, "BATCH_SIZE", 2):
+            self.assertEqual(self.purged(), {"unverified accounts": 5})
+
+    def test_an_account_that_is_verified_meanwhile_is_kept(self) -> None:
+        def verify_meanwhile(*_: object) -> list[int]:
+            self.set_user(self.old, email_verified_at=utcnow())
+            listing.side_effect = None
+            listing.return_value = []
+            return [self.old]
+
+        with mock.patch.object(
+            lifecycle, "list_unverified", side_effect=verify_meanwhile
+        ) as listing:
+            self.assertEqual(self.purged(), {})
+        self.assertIn("old", self.usernames())
+
+    def test_it_is_off_by_default_and_without_verification(self) -> None:
+        self.assertEqual(self.purged(UNVERIFIED_LIFETIME=None), {})
+        self.assertEqual(self.purged(MAIL_URL=NO_MAIL), {})
+        self.assertEqual(self.purged(EMAIL_VERIFICATION="off"), {})
+        self.assertIn("old", self.usernames())
+
+
 class TestPurgeCommand(BaseTestCase):
     """`manage.py purge`, alone and in several processes at once."""
 
@@ -276,7 +338,7 @@ class TestPurgeCommand(BaseTestCase):
             done.stdout,
             f"Purged {database_name()}: 3 expired sessions, 0 ended sessions, 0 revocations, "
             "0 attempts, 0 networks, 0 audit events, 0 messages, 0 one-time tokens, "
-            "0 reserved usernames, 0 failed messages, 0 private keys, "
+            "0 reserved usernames, 0 failed messages, 0 unverified accounts, 0 private keys, "
             "0 deleted accounts.\n",
         )
 
