@@ -1,6 +1,6 @@
 """Find the accounts that were never verified by an index.
 
-Revision: 0018, after 0016.
+Revision: 0018, after 0017.
 """
 
 import sqlalchemy as sa
