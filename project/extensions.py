@@ -1,6 +1,6 @@
 """The extension objects, created once and bound to an app by `init_app`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ migrate = Migrate(directory=str(MIGRATIONS))
 cors = CORS()
 
 IN_OPERATION = "operation"
+"""The key of `db.session.info` with the calls to make after the commit of the operation."""
 COMPONENTS = "users"
 """The key of `app.extensions` that holds the components of the service."""
 
@@ -62,19 +63,30 @@ def transaction(*recorded: type[Exception]) -> Iterator[None]:
     Steps inside never commit. An error of a `recorded` class commits what was written before it was
     raised, such as the audit row of a failed login.
     """
-    if db.session.info.get(IN_OPERATION):
+    if IN_OPERATION in db.session.info:
         raise RuntimeError("transaction() cannot be nested: steps of an operation never commit")
-    db.session.info[IN_OPERATION] = True
+    calls: list[Callable[[], None]] = []
+    db.session.info[IN_OPERATION] = calls
+    error = None
     try:
         begin_write(write_connection())
-        yield
+        try:
+            yield
+        except recorded as raised:
+            error = raised
         db.session.commit()
-    except recorded:
-        db.session.commit()
-        raise
+        for call in calls:
+            call()
     finally:
         db.session.info.pop(IN_OPERATION, None)
         end_transaction()
+    if error is not None:
+        raise error
+
+
+def run_after_commit(call: Callable[[], None]) -> None:
+    """Call this once the caller's transaction is committed, and never if it is rolled back."""
+    db.session.info[IN_OPERATION].append(call)
 
 
 def end_transaction(_error: BaseException | None = None) -> None:

@@ -9,21 +9,19 @@ an unknown account: it may be a password in the wrong field.
 import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import insert
-from sqlalchemy.orm import Session as DatabaseSession
 
 from project.accounts.actors import Actor
 from project.clock import utcnow
 from project.database.base import table_of
-from project.extensions import db, write_connection
+from project.extensions import run_after_commit, write_connection
 from project.models import AuditEvent
 
-PENDING = "audit.pending"
 OBSERVERS = "audit.observers"
 INSERT_EVENT = insert(table_of(AuditEvent))
 
@@ -56,7 +54,7 @@ class Event(StrEnum):
     ACCOUNT_CLAIMED = "account.claimed"
     USERNAME_CHANGED = "username.changed"
     ACCOUNT_EXPORTED = "account.exported"
-    ACCOUNT_DELETION_REQUESTED = "account.deletion_requested"
+    ACCOUNT_DELETION_REQUESTED = "account_deletion.requested"
     EMAIL_VERIFIED = "email.verified"
     EMAIL_CHANGE_REQUESTED = "email_change.requested"
     EMAIL_CHANGED = "email.changed"
@@ -103,20 +101,11 @@ def record(
     write_connection().execute(INSERT_EVENT, row)
     ids = {"user_id": user_id, "session_id": session_id and session_id.hex}
     fields = {**ids, "address": actor.address, **details}
-    db.session.info.setdefault(PENDING, []).append((event, fields))
+    run_after_commit(partial(_publish, event, fields))
 
 
-@sqlalchemy_event.listens_for(db.session, "after_commit")
-def log_committed(session: DatabaseSession) -> None:
-    """Log the events of a committed transaction, and call the observers."""
-    observers = current_app.extensions.get(OBSERVERS, ())
-    for event, fields in session.info.pop(PENDING, ()):
-        logger.info(event.value, extra=fields)
-        for observer in observers:
-            observer(event, fields)
-
-
-@sqlalchemy_event.listens_for(db.session, "after_rollback")
-def discard(session: DatabaseSession) -> None:
-    """Discard the events of a transaction that was rolled back."""
-    session.info.pop(PENDING, None)
+def _publish(event: Event, fields: Mapping[str, Any]) -> None:
+    """Log a committed event, and call the observers."""
+    logger.info(event.value, extra=fields)
+    for observer in current_app.extensions.get(OBSERVERS, ()):
+        observer(event, fields)

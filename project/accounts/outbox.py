@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, event, func, insert, select, update
-from sqlalchemy.orm import Session as DatabaseSession
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from project.clock import utcnow
 from project.database.base import table_of
-from project.extensions import autocommit, db, transaction, write_connection
+from project.extensions import autocommit, db, run_after_commit, transaction, write_connection
 from project.models import Outbox, Outcome
 
-QUEUED = "outbox.queued"
 TABLE = table_of(Outbox)
 INSERTING = insert(TABLE)
 
@@ -54,7 +52,7 @@ def queue(  # noqa: PLR0913  # each is a column
         "deferrals": 0,
     }
     write_connection().execute(INSERTING, row)
-    db.session.info[QUEUED] = True
+    run_after_commit(_wake)
     return row["id"]  # type: ignore[return-value]  # the row has values of many types
 
 
@@ -103,7 +101,7 @@ def retry(*which: ColumnElement[bool]) -> int:
         .values(done_at=None, outcome=None, reason=None, due_at=now, attempts=0, deferrals=0)
     )
     with transaction():
-        db.session.info[QUEUED] = True
+        run_after_commit(_wake)
         return write_connection().execute(retrying).rowcount
 
 
@@ -128,13 +126,6 @@ def overdue() -> timedelta:
     return now - row[0] if row and row[0] else timedelta(0)
 
 
-@event.listens_for(db.session, "after_commit")
-def _wake(session: DatabaseSession) -> None:
-    if session.info.pop(QUEUED, False):
-        for wake in on_commit:
-            wake()
-
-
-@event.listens_for(db.session, "after_rollback")
-def _forget(session: DatabaseSession) -> None:
-    session.info.pop(QUEUED, None)
+def _wake() -> None:
+    for wake in on_commit:
+        wake()

@@ -244,8 +244,8 @@ class TestAlike(LoginCodeCase):
     def test_mail_goes_to_the_stored_address(self) -> None:
         self.request("MICHAEL@Example.com")
         self.deliver()
-        data = self.caller.get("/auth/dev/mail").body["data"]
-        self.assertEqual([mail["to"] for mail in data], [EMAIL])
+        sent = self.caller.get("/auth/dev/mail").body["data"]["messages"]
+        self.assertEqual([mail["to"] for mail in sent], [EMAIL])
 
 
 class TestClaim(LoginCodeCase):

@@ -12,7 +12,7 @@ from project.accounts.suppression import StoredRecipients
 from project.clock import utcnow
 from project.delivery import mail
 from project.delivery.loop import Deliverer
-from project.extensions import add_component, autocommit, db
+from project.extensions import add_component, autocommit, db, transaction
 from project.models import Outbox
 from project.settings.mail_parsers import mail_url, mailbox
 from project.tests.base import BaseTestCase
@@ -82,9 +82,8 @@ class DeliveryCase(BaseTestCase):
             "payload": payload(),
             "expires_at": utcnow() + KINDS[kind].lifetime,
         }
-        made = outbox.queue(PREFIX + kind, recipient=recipient, **(known | options))  # type: ignore[arg-type]
-        db.session.commit()
-        return made
+        with transaction():
+            return outbox.queue(PREFIX + kind, recipient=recipient, **(known | options))  # type: ignore[arg-type]
 
     def deliver(self, expected: int | None = None) -> None:
         """Deliver what is due."""

@@ -12,7 +12,7 @@ from project.accounts import outbox, suppression
 from project.clock import utcnow
 from project.delivery import claims, loop
 from project.delivery.outcomes import DeliveryError
-from project.extensions import db
+from project.extensions import db, transaction
 from project.models import AuditEvent, Outbox
 from project.tests.delivery.case import DeliveryCase, payload
 from project.tests.support.smtp import DROP, DROP_AFTER_ACCEPTING, HANG
@@ -32,7 +32,11 @@ class TestQueue(DeliveryCase):
 
     def test_a_message_that_was_rolled_back_is_not(self) -> None:
         woken = mock.Mock()
-        with mock.patch.object(outbox, "on_commit", [woken]):
+        with (
+            mock.patch.object(outbox, "on_commit", [woken]),
+            self.assertRaises(ZeroDivisionError),
+            transaction(),
+        ):
             outbox.queue(
                 "mail.password_changed",
                 recipient="ada@members.net",
@@ -40,8 +44,7 @@ class TestQueue(DeliveryCase):
                 payload=payload(),
                 expires_at=utcnow() + SECOND,
             )
-            db.session.rollback()
-            db.session.commit()
+            raise ZeroDivisionError
         self.deliver(0)
         woken.assert_not_called()
 

@@ -1,7 +1,7 @@
 """Requests generated from the API document alone, most of which must succeed."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -22,6 +22,8 @@ GENERATING = settings(
 
 class TestGeneratedRequests(BaseTestCase):
     """Requests generated from a schema without its examples."""
+
+    overrides: ClassVar[dict[str, object]] = {"THROTTLE_ENABLED": False}
 
     def test_most_generated_registrations_succeed(self) -> None:
         codes = self.register(self.generated("/auth/register"))
