@@ -55,7 +55,7 @@ class Event(StrEnum):
     ACCOUNT_CLAIMED = "account.claimed"
     USERNAME_CHANGED = "username.changed"
     ACCOUNT_EXPORTED = "account.exported"
-    ACCOUNT_DELETION_REQUESTED = "account.deletion_requested"
+    ACCOUNT_DELETION_REQUESTED = "account_deletion.requested"
     EMAIL_VERIFIED = "email.verified"
     NOTICE_DISOWNED = "notice.disowned"
     MAIL_FAILED = "mail.failed"

@@ -75,11 +75,9 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
     return token["id"], disown["id"]
 
 
-def issue_disown(
-    kind: str, address_key: str, user_id: int, lifetime: timedelta = DISOWN_LIFETIME
-) -> UUID:
+def issue_disown(kind: str, address_key: str, user_id: int) -> UUID:
     """Insert the token of a "This was not me" link, within the caller's transaction."""
-    return issue(DISOWN_PREFIX + kind, address_key, lifetime, user_id=user_id)
+    return issue(DISOWN_PREFIX + kind, address_key, DISOWN_LIFETIME, user_id=user_id)
 
 
 def request_id(token_id: UUID, purpose: str) -> str:

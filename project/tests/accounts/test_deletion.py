@@ -88,7 +88,7 @@ class TestRequest(DeletionCase):
         self.assertEqual(self.caller.post("/auth/refresh", refreshed).status, 401)
         with self.app.app_context():
             self.assertEqual(db.session.query(Revocation).count(), 2)
-        self.assertEqual(self.events()[-1], "account.deletion_requested")
+        self.assertEqual(self.events()[-1], "account_deletion.requested")
 
     def test_login_does_not_restore_it(self) -> None:
         self.delete()
@@ -255,7 +255,7 @@ class TestWithoutGrace(DeletionCase):
         self.assertEqual(self.waiting(), [FAREWELL])
         self.assertNotIn("token=", self.mail(FAREWELL, EMAIL)["text"])
         self.assertEqual(self.traces(), [])
-        self.assertEqual(self.events()[-2:], ["account.deletion_requested", "user.deleted"])
+        self.assertEqual(self.events()[-2:], ["account_deletion.requested", "user.deleted"])
 
     def test_a_farewell_that_is_rejected_leaves_no_address(self) -> None:
         self.set_user(self.user_id, email_verified_at=utcnow())
