@@ -30,7 +30,7 @@ class Outbox(Base):
     future, so the message becomes due again if its process is killed. `attempts` counts claims,
     `deferrals` counts claims that ended in a temporary failure. The payload never contains a code,
     a link or the text of the message. The recipient is erased when the message is done, unless it
-    failed.
+    failed and is no farewell.
     """
 
     __tablename__ = "outbox"

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from project.accounts import one_time_tokens, outbox, throttle
 from project.accounts.actors import Actor
-from project.accounts.messages import FAREWELL, KINDS, PREFIX, facts
+from project.accounts.messages import KINDS, PREFIX, facts
 from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
 from project.clock import utcnow
 from project.extensions import transaction
@@ -112,27 +112,9 @@ def notify(kind: str, addressee: Addressee, actor: Actor) -> None:
     Does nothing if no mail transport is set up.
     """
     if is_on():
-        disown = one_time_tokens.issue_disown(kind, _key_of(addressee), addressee.id)
+        email_key = identifiers.email_key(addressee.email)
+        disown = one_time_tokens.issue_disown(kind, email_key, addressee.id)
         queue_notice(kind, addressee, actor, disown)
-
-
-def notify_of_deletion(addressee: Addressee, actor: Actor, final_at: datetime) -> None:
-    """Queue the farewell of a deleted account, within the caller's transaction.
-
-    Until `final_at`, its link restores the account. If that is now, it has no link.
-    """
-    if not is_on():
-        return
-    left = final_at - utcnow()
-    if left <= timedelta(0):
-        queue_notice(FAREWELL, addressee, actor)
-        return
-    disown = one_time_tokens.issue_disown(FAREWELL, _key_of(addressee), addressee.id, lifetime=left)
-    queue_notice(FAREWELL, addressee, actor, disown, final_at)
-
-
-def _key_of(addressee: Addressee) -> str:
-    return identifiers.email_key(addressee.email)
 
 
 def queue_notice(

@@ -8,24 +8,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
 
 from project.accounts import audit, email, one_time_tokens, outbox, sessions, throttle
 from project.accounts.actors import SERVICE, Actor
 from project.accounts.audit import Event
 from project.accounts.email import Addressee
+from project.accounts.messages import FAREWELL
+from project.accounts.one_time_tokens import DISOWN_PREFIX
 from project.accounts.sessions import Principal
 from project.clock import utcnow
 from project.errors import LastAdmin, SessionEnded
 from project.extensions import autocommit, db, transaction
 from project.models import OneTimeToken, Outbox, User
 
+Account = Row[*tuple[Any, ...]]
+
 
 def request(principal: Principal, actor: Actor) -> datetime:
     """Deactivate the caller's account and queue the farewell; return when the account is erased.
 
-    An account that is erased at once gets a farewell only if its address is verified. Otherwise a
-    stranger could register an address and delete the account to send mail, again and again.
     Raises LastAdmin, or SessionEnded if the account was deleted or deactivated meanwhile.
     """
     now = utcnow()
@@ -42,9 +44,8 @@ def request(principal: Principal, actor: Actor) -> datetime:
         outbox.erase(_mail_to(account.id, account.email_key))
         if final_at == now:
             erase(account.id, account.email_key, actor)
-        if final_at > now or account.email_verified_at:
-            addressee = Addressee(account.id, account.email, account.language)
-            email.notify_of_deletion(addressee, actor, final_at)
+        if email.is_on():
+            _queue_farewell(account, actor, final_at)
     return final_at
 
 
@@ -86,7 +87,7 @@ def _erase_if_due(user_id: int) -> bool:
 
 
 def _is_due() -> ColumnElement[bool]:
-    return User.deletion_requested_at <= utcnow() - grace()
+    return and_(~User.active, User.deletion_requested_at <= utcnow() - grace())
 
 
 def _check_other_admins(user_id: int) -> None:
@@ -100,7 +101,7 @@ def _check_other_admins(user_id: int) -> None:
         raise LastAdmin
 
 
-def _deactivate(user_id: int, now: datetime) -> Row[*tuple[Any, ...]]:
+def _deactivate(user_id: int, now: datetime) -> Account:
     """Deactivate and lock an active account. Raises SessionEnded if it is not active."""
     columns = (User.id, User.email, User.email_key, User.language, User.email_verified_at)
     deactivating = update(User).where(User.id == user_id, User.active).returning(*columns)
@@ -109,6 +110,21 @@ def _deactivate(user_id: int, now: datetime) -> Row[*tuple[Any, ...]]:
     if account is None:
         raise SessionEnded
     return account
+
+
+def _queue_farewell(account: Account, actor: Actor, final_at: datetime) -> None:
+    """Queue the farewell, with a link that restores the account until `final_at`.
+
+    An account that is erased already gets a farewell without a link, if its address is verified.
+    Otherwise anybody could send mail to an address by registering it again and again.
+    """
+    addressee = Addressee(account.id, account.email, account.language)
+    if grace():
+        purpose = DISOWN_PREFIX + FAREWELL
+        token = one_time_tokens.issue(purpose, account.email_key, grace(), user_id=account.id)
+        email.queue_notice(FAREWELL, addressee, actor, token, final_at)
+    elif account.email_verified_at is not None:
+        email.queue_notice(FAREWELL, addressee, actor)
 
 
 def _mail_to(user_id: int, email_key: str) -> ColumnElement[bool]:

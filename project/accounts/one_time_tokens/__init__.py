@@ -101,16 +101,10 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
     return token["id"], disown["id"]
 
 
-def issue_disown(
-    kind: str,
-    address_key: str,
-    user_id: int,
-    new_email: str | None = None,
-    lifetime: timedelta = DISOWN_LIFETIME,
-) -> UUID:
+def issue_disown(kind: str, address_key: str, user_id: int, new_email: str | None = None) -> UUID:
     """Insert the token of a "This was not me" link, within the caller's transaction."""
     purpose = DISOWN_PREFIX + kind
-    return issue(purpose, address_key, lifetime, user_id=user_id, new_email=new_email)
+    return issue(purpose, address_key, DISOWN_LIFETIME, user_id=user_id, new_email=new_email)
 
 
 def request_id(token_id: UUID, purpose: str) -> str:

@@ -18,6 +18,7 @@ from project.delivery import claims
 from project.extensions import db, transaction
 from project.models import AuditEvent, OneTimeToken, Outbox, Outcome, Revocation, Session, User
 from project.security import identifiers
+from project.settings.mail_parsers import NO_MAIL
 from project.tests.support.mailbox import MailboxCase
 from project.tests.utils import PASSWORD, Reply
 
@@ -125,6 +126,17 @@ class TestRequest(DeletionCase):
         token = self.disown_token(mail)
         with self.app.app_context(), time_machine.travel(utcnow() + timedelta(days=29)):
             self.assertEqual(one_time_tokens.by_disown_link(token).user_id, self.user_id)
+
+    def test_it_needs_no_mail_and_neither_does_a_change_of_the_username(self) -> None:
+        waiting = self.waiting()
+        with mock.patch.dict(self.app.config, MAIL_URL=NO_MAIL):
+            changes = {"username": "ada"}
+            self.assertEqual(self.caller.call("PATCH", ACCOUNT, changes, self.token).status, 200)
+            self.assertIsNone(self.caller.get(ACCOUNT, self.token).body["data"]["pending_email"])
+            self.assertEqual(self.waiting(), waiting)
+            self.assertEqual(self.delete().status, 200)
+        self.assertEqual(self.waiting(), [])
+        self.assertEqual(self.purge(WEEK), 1)
 
     def test_a_second_request_finds_no_account(self) -> None:
         real = deletion._check_other_admins

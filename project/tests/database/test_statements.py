@@ -101,6 +101,17 @@ class TestStatements(BaseTestCase):
         self.assertEqual(self.caller.get("/auth/sessions", self.token).status, 200)
         self.assertEqual(self.words(), ["SELECT", "SELECT"])
 
+    def test_the_account_is_read_by_three_statements(self) -> None:
+        self.assertEqual(self.caller.get("/auth/account", self.token).status, 200)
+        self.assertEqual(self.words(), ["SELECT", "SELECT", "SELECT"])
+
+    def test_a_deletion_is_one_transaction(self) -> None:
+        token = self.caller.login().body["auth_token"]
+        self.sent.clear()
+        self.assertEqual(self.caller.call("DELETE", "/auth/account", token=token).status, 200)
+        self.assert_one_transaction(self.sent)
+        self.assertLessEqual(len(self.sent), 16)
+
     def test_a_logout_of_others_without_other_sessions_inserts_no_event(self) -> None:
         with self.app.app_context():
             empty_tables()
