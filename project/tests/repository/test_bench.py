@@ -1,6 +1,8 @@
 """The computations of the benchmark: invalid measurements, medians, ratios and bars."""
 
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import TestCase
@@ -8,7 +10,7 @@ from unittest import TestCase
 import psutil
 import pytest
 
-from bench import chapters, load, measuring, page, results, wrk
+from bench import chapters, load, measuring, oracle, page, results, wrk
 from bench.bars import BARS, Bar, Direction, Outcome
 from bench.contestants import Call
 from bench.load import Failed, Load
@@ -39,6 +41,20 @@ class TestBench(TestCase):
                 wrk.parse(GOOD.replace(f"{name}: {'50' if 'requests' in name else '0'}", broken))
         with self.assertRaises(Failed):
             wrk.parse("unable to connect")
+
+    def test_the_oracle_is_a_difference_of_responses_or_medians(self) -> None:
+        self.assertEqual(oracle.distance([1, 2, 3], [3, 2, 1]), 0)
+        self.assertEqual(oracle.distance([1, 2], [3, 4]), 1)
+
+        def made(body: bytes, seconds: float) -> list[tuple[str, load.Reply]]:
+            slow = ("known", load.Reply(202, {"a": "b"}, body, seconds))
+            return [slow, *((kind, load.Reply(202, {"a": "b"}, b"", 0.1)) for kind in oracle.KINDS)]
+
+        request_id = b'"request_id":"' + b"A" * 43 + b'"'
+        with redirect_stdout(StringIO()):
+            self.assertTrue(oracle.report("accepts", made(request_id, 0.1)))
+            self.assertFalse(oracle.report("accepts", made(b"x", 0.1)))
+            self.assertFalse(oracle.report("accepts", made(request_id, 0.3)))
 
     def test_an_unsuccessful_response_is_invalid(self) -> None:
         call = Call("GET", "/auth/status", {})
