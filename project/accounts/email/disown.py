@@ -80,15 +80,26 @@ def _restore_address(account: Account, token: Token, actor: Actor) -> None:
 
 def _reactivate(account: Account, _token: Token, actor: Actor) -> None:
     """Reactivate an account that was to be deleted. Raises CodeInvalid for any other account."""
-    deleted = update(User).where(User.id == account.id, User.deletion_requested_at.is_not(None))
+    if not _undo_deletion(account.id, actor):
+        raise CodeInvalid
+
+
+def _undo_deletion(user_id: int, actor: Actor) -> bool:
+    """Reactivate an account if its user's deletion was requested; return whether it was."""
+    deleted = update(User).where(User.id == user_id, User.deletion_requested_at.is_not(None))
     reactivating = deleted.values(active=True, deletion_requested_at=None)
     if db.session.scalar(reactivating.returning(User.id)) is None:
-        raise CodeInvalid
-    audit.record(Event.USER_ACTIVATED, actor, user_id=account.id)
+        return False
+    audit.record(Event.USER_ACTIVATED, actor, user_id=user_id)
+    return True
 
 
 def _lock_account(user_id: int, address: str, actor: Actor) -> None:
-    """End all sessions, disable the password and queue a mail to reset it."""
+    """End all sessions, disable the password and queue a mail to reset it.
+
+    Also undoes a deletion, since an intruder may have requested it.
+    """
+    _undo_deletion(user_id, actor)
     email_key = identifiers.email_key(address)
     db.session.execute(update(User).where(User.id == user_id).values(password=NO_PASSWORD))
     sessions.end_for_password(user_id, actor)

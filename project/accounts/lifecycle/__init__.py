@@ -18,9 +18,14 @@ IS_UNVERIFIED = (User.email_verified_at.is_(None), User.admin.is_(False))
 
 
 def deactivate(email: str, actor: Actor = COMMAND) -> int:
-    """Deactivate an account and return the number of ended sessions. Raises UserNotFound."""
+    """Deactivate an account and return the number of ended sessions. Raises UserNotFound.
+
+    If its user has requested the deletion, the links "This was not me" no longer restore it.
+    """
     user_id = _get_id(email)
     with transaction():
+        if db.session.scalar(select(User.deletion_requested_at).where(User.id == user_id)):
+            one_time_tokens.invalidate_disown(user_id)
         changed = _set_active(user_id, active=False)
         ended = sessions.mark_all_ended(user_id)
         one_time_tokens.invalidate(user_id, identifiers.email_key(email))

@@ -41,7 +41,9 @@ def request(principal: Principal, actor: Actor) -> datetime:
             Event.ACCOUNT_DELETION_REQUESTED, actor, user_id=account.id, sessions_ended=ended
         )
         one_time_tokens.invalidate(account.id, account.email_key)
-        outbox.erase(_mail_to(account.id, account.email_key))
+        # Notices remain: they may have been caused by an intruder, who now deletes the account.
+        confirms = Outbox.payload["token"].as_string().is_not(None)
+        outbox.cancel(_mail_to(account.id, account.email_key), confirms, reason="deleted")
         if final_at == now:
             erase(account.id, account.email_key, actor)
         if email.is_on():

@@ -149,6 +149,11 @@ def invalidate_purpose(user_id: int, purpose: str) -> None:
     _invalidate(TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
 
 
+def invalidate_disown(user_id: int) -> None:
+    """Invalidate an account's disown tokens, within the caller's transaction."""
+    _invalidate(TABLE.c.user_id == user_id, IS_DISOWN)
+
+
 def invalidate_later(disown: Token) -> None:
     """Invalidate the account's disown tokens that are newer than this one, as a step."""
     later = (TABLE.c.user_id == disown.user_id, TABLE.c.created_at > disown.created_at)

@@ -186,6 +186,14 @@ class TestGrace(DeletionCase):
             lifecycle.deactivate(EMAIL)
         self.assertEqual(self.purge(10 * WEEK), 0)
 
+    def test_the_link_does_not_undo_a_deactivation_by_an_operator(self) -> None:
+        self.delete()
+        disown = {"token": self.disown_token(self.mail(FAREWELL, EMAIL))}
+        with self.app.app_context():
+            lifecycle.deactivate(EMAIL)
+        self.assertEqual(self.caller.post("/auth/disown", disown).body["code"], "code_invalid")
+        self.assertEqual(self.purge(WEEK), 1)
+
 
 class TestErasure(DeletionCase):
     """An erased account leaves neither its address nor its username."""

@@ -331,6 +331,14 @@ class TestUndo(EmailChangeCase):
         self.assertEqual(self.caller.post("/auth/password/reset/confirm", reset).status, 200)
         self.assertEqual(self.caller.login(password=NEW).status, 200)
 
+    def test_it_also_restores_an_account_that_was_deleted_after_the_change(self) -> None:
+        self.change(B)
+        deleted = self.caller.call("DELETE", "/auth/account", token=self.token)
+        self.assertEqual(deleted.status, 200)
+        self.assertEqual(self.disown(self.mail("email_changed")).status, 200)
+        self.assertEqual((self.user().active, self.user().deletion_requested_at), (True, None))
+        self.assert_restored()
+
     def test_the_first_address_takes_precedence_over_the_second(self) -> None:
         self.change(B)
         self.change(C)
