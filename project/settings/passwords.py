@@ -13,8 +13,8 @@ PASSWORDS = (
         "Minimum length of a new password, in characters, under `PASSWORD_POLICY`. NIST requires "
         "15 where the password is the only factor."),
     Setting("BREACHED_PASSWORDS_FILE", breaches.check_file, None,
-        "File of breached passwords, as haveibeenpwned-downloader writes it; `PASSWORD_POLICY` "
-        "rejects the passwords in it."),
+        "File of breached passwords, in the format of haveibeenpwned-downloader; "
+        "`PASSWORD_POLICY` rejects the passwords in it."),
     Setting("SERVICE_NAME", string, "users",
         "Name of the product in mail; `PASSWORD_POLICY` rejects it as a password."),
     Setting("HASH_THREADS", integer(1, 256), None,

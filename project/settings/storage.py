@@ -30,5 +30,5 @@ STORAGE = (
         "Folder of the generated secret and the SQLite database. Defaults to `instance/` beside "
         "`project/`."),
     Setting("AUDIT_RETENTION_DAYS", integer(1, 36500), 365,
-        "Days for which audit events are kept; `purge` deletes older ones."),
+        "Age in days at which `purge` deletes audit events."),
 )  # fmt: skip
