@@ -119,3 +119,35 @@ class TestPrehijacking(PrehijackingCase):
         with self.app.app_context():
             self.assertEqual(db.session.query(User).count(), 0)
         self.assertEqual(self.victim.register("victim", VICTIM, VICTIMS_PASSWORD).status, 201)
+
+
+class TestPrehijackingByChange(PrehijackingCase):
+    """The attacks by a change of the address, requested before the victim comes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        reply = self.attacker.post("/auth/email/change", {"email": ATTACKER}, self.access)
+        self.assertEqual(reply.status, 202)
+        self.change = self.mail("email_change", ATTACKER)
+
+    def confirm(self, session: str | None = None, **proof: str) -> Reply:
+        """Confirm the change as the attacker."""
+        return self.attacker.post("/auth/email/change/confirm", proof, session)
+
+    def test_unexpired_change_the_attackers_link_and_code_are_rejected(self) -> None:
+        self.recover()
+        link = self.token_of(self.change["link"])
+        for password in (ATTACKERS_PASSWORD, VICTIMS_PASSWORD):
+            self.assert_error(self.confirm(token=link, password=password), *CODE_INVALID)
+        self.assertEqual(self.confirm(self.access, code=self.change["code"]).status, 401)
+        session = self.log_in(VICTIMS_PASSWORD, self.victim).body["auth_token"]
+        self.assert_error(self.confirm(session, code=self.change["code"]), *CODE_INVALID)
+        self.assertEqual(self.victim.status(session).body["data"]["email"], VICTIM)
+
+    def test_trojan_identifier_the_attackers_address_does_not_recover_the_account(self) -> None:
+        self.recover()
+        other = ClientAt(self.caller, "198.51.100.67")
+        self.assertEqual(other.post(RESET, {"email": ATTACKER}).status, 202)
+        self.assertEqual([mail["kind"] for mail in self.mails(ATTACKER)], ["email_change"])
+        self.assertEqual(other.login(ATTACKER, ATTACKERS_PASSWORD).status, 404)
+        self.assert_attacker_is_out()
