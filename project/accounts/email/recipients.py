@@ -18,6 +18,8 @@ from project.models import KnownNetwork, Outbox, User
 LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verification", "email_login")}
 """The kinds of mail whose account is looked up by address."""
 
+INVITATION = PREFIX + one_time_tokens.INVITATION
+
 BY_KEY = (
     select(User.id, User.email, User.active, User.language, KnownNetwork.last_login_at)
     .outerjoin(
@@ -35,12 +37,12 @@ class AccountRecipients(StoredRecipients):
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""
-        token = None
-        if "token" in message.payload:
-            token = one_time_tokens.find(UUID(message.payload["token"]))
-            if token is None:
-                raise Skipped("superseded")
-        if token is None or message.kind not in LOOKED_UP:
+        if message.kind not in (*LOOKED_UP, INVITATION):
+            return super().resolve(message)
+        token = one_time_tokens.find(UUID(message.payload["token"]))
+        if token is None:
+            raise Skipped("superseded")
+        if message.kind == INVITATION:
             return super().resolve(message)
         actor = Actor(message.payload["address"], "")
         account = autocommit.first(BY_KEY, email_key=token.address_key, network=actor.network)
