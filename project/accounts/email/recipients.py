@@ -27,6 +27,7 @@ LOOKED_UP = {f"{PREFIX}{kind}" for kind in ("password_reset", "email_verificatio
 """The kinds of mail whose account is looked up by address."""
 
 NEW_ADDRESS = PREFIX + change.PURPOSE
+INVITATION = PREFIX + one_time_tokens.INVITATION
 
 BY_KEY = (
     select(User.id, User.email, User.active, User.language, KnownNetwork.last_login_at)
@@ -45,12 +46,12 @@ class AccountRecipients(StoredRecipients):
 
     def resolve(self, message: Claimed) -> Recipient:
         """Return the recipient of a message. Raises Skipped."""
-        token = None
-        if "token" in message.payload:
-            token = one_time_tokens.find(UUID(message.payload["token"]))
-            if token is None:
-                raise Skipped("superseded")
-        if token is None or message.kind not in (*LOOKED_UP, NEW_ADDRESS):
+        if message.kind not in (*LOOKED_UP, NEW_ADDRESS, INVITATION):
+            return super().resolve(message)
+        token = one_time_tokens.find(UUID(message.payload["token"]))
+        if token is None:
+            raise Skipped("superseded")
+        if message.kind == INVITATION:
             return super().resolve(message)
         actor = Actor(message.payload["address"], "")
         if message.kind == NEW_ADDRESS:
