@@ -1,6 +1,7 @@
 """Compare the cost of a request in two checkouts, in alternating rounds.
 
     python -m bench.side_by_side <folder of a checkout> [<folder of another>] [--path /auth/status]
+                                 [--login]
 
 The second checkout defaults to this one. The cost is the processor time of all processes of the
 server per request. It depends less on the load of the machine than the rate of requests does. The
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("base", type=Path)
     parser.add_argument("other", type=Path, nargs="?", default=ROOT)
     parser.add_argument("--path", default="/auth/status")
+    parser.add_argument("--login", action="store_true", help="measure a login instead of --path")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     chosen = parser.parse_args()
     on = cores.apart()
@@ -53,7 +55,10 @@ def main() -> None:
             checkout, url = Checkout(root), databases.new()
             prepare(checkout, url, COST, {})
             services.append(stack.enter_context(served(checkout, url, on.server)))
-        calls = [make_call(service, chosen.path) for service in services]
+        calls = [
+            log_in(service) if chosen.login else make_call(service, chosen.path)
+            for service in services
+        ]
         rounds = [
             [
                 measure_cost(service, call, databases.process)
@@ -63,7 +68,7 @@ def main() -> None:
         ]
     ratios = [other / base for base, other in rounds]
     report = {
-        "path": chosen.path,
+        "path": calls[0].path,
         "base_us": round(statistics.median(base for base, _ in rounds)),
         "other_us": round(statistics.median(other for _, other in rounds)),
         "ratio": round(statistics.median(ratios), 3),
@@ -77,6 +82,13 @@ def make_call(service: Served, path: str) -> Call:
     service.register(accounts(1))
     (tokens,) = service.log_in(accounts(1))
     return replace(service.contestant.status(tokens), path=path)
+
+
+def log_in(service: Served) -> Call:
+    """Return the login of a user, with a hash of the lowest cost."""
+    service.register(accounts(1))
+    (account,) = accounts(1)
+    return service.contestant.login(account)
 
 
 def measure_cost(service: Served, call: Call, postgres: psutil.Process) -> float:

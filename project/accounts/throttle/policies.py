@@ -153,7 +153,8 @@ MAIL_DAY = _bound(
 MAIL_ATTEMPT = _bound("mail-attempt", Subjects.account, Limit(1, timedelta(days=1)))
 USERNAME = _bound("username", Subjects.user, Limit(10, timedelta(days=1)))
 EXPORT = _bound("export", Subjects.user, Limit(10, timedelta(hours=1)))
-REGISTRATION_TAKEN = _bound("registration-taken", Subjects.network, Limit(20, timedelta(hours=1)))
+# Fifty identical registrations at once are one success and 49 rejections.
+REGISTRATION_TAKEN = _bound("registration-taken", Subjects.network, Limit(50, timedelta(hours=1)))
 CODE = Policy("code", Subjects.account, Limit(50, timedelta(days=1)), has_backoff=False)
 CODE_STRANGER = Policy(
     "code-stranger",

@@ -281,6 +281,9 @@ class TestResetByAnAdministrator(InvitationCase):
         self.assertEqual((reply.status, reply.body["code"]), (401, "not_permitted"))
 
 
+QUOTA = 50
+
+
 class TestExistingAccounts(BaseTestCase):
     """The limit of registrations that are rejected because the account exists."""
 
@@ -292,20 +295,20 @@ class TestExistingAccounts(BaseTestCase):
         """Register an address under a username of its own."""
         return self.caller.register(f"user{number}", email)
 
-    def test_a_network_learns_of_twenty_accounts_an_hour(self) -> None:
+    def test_a_network_learns_of_fifty_accounts_an_hour(self) -> None:
         with time_machine.travel(utcnow(), tick=False) as clock:
-            for number in range(20):
+            for number in range(QUOTA):
                 self.assert_error(self.register(number), *EXISTS)
             with mock.patch.object(User, "hash_password") as hashed:
-                reply = self.register(20, "new@example.com")
+                reply = self.register(QUOTA, "new@example.com")
             hashed.assert_not_called()
             self.assertEqual((reply.status, reply.body["code"]), (429, "rate_limited"))
-            self.assertEqual(reply.headers["RateLimit-Policy"], '"registration-taken";q=20;w=3600')
+            self.assertEqual(reply.headers["RateLimit-Policy"], '"registration-taken";q=50;w=3600')
             clock.shift(timedelta(hours=1, seconds=1))
-            self.assertEqual(self.register(20, "new@example.com").status, 201)
+            self.assertEqual(self.register(QUOTA, "new@example.com").status, 201)
 
     def test_other_registrations_do_not_count(self) -> None:
-        for number in range(19):
+        for number in range(QUOTA - 1):
             self.register(number)
         with mock.patch.dict(self.app.config, PASSWORD_POLICY=True):
             for number in range(3):
@@ -313,11 +316,11 @@ class TestExistingAccounts(BaseTestCase):
                 self.assertEqual(reply.body["code"], "invalid_payload")
         for number in range(3):
             self.assertEqual(self.register(number, f"new{number}@example.com").status, 201)
-        self.assert_error(self.register(20), *EXISTS)
-        self.assertEqual(self.register(21).status, 429)
+        self.assert_error(self.register(QUOTA), *EXISTS)
+        self.assertEqual(self.register(QUOTA + 1).status, 429)
 
     def test_concurrent_registrations_stay_within_the_limit(self) -> None:
-        for number in range(18):
+        for number in range(QUOTA - 2):
             self.register(number)
 
         def register(number: int) -> int:

@@ -17,7 +17,7 @@ from project.accounts import outbox, sessions
 from project.accounts.actors import COMMAND
 from project.clock import utcnow
 from project.commands import backup
-from project.extensions import db
+from project.extensions import db, transaction
 from project.models import Outbox, Revocation
 from project.serving import shared_secret
 from project.tests import utils
@@ -201,11 +201,11 @@ class TestBackup(TestCase):
 
     def test_a_restore_sends_no_mail_unless_it_is_kept(self) -> None:
         with self.app.app_context():
-            outbox.queue(
-                "mail.password_changed", recipient="ada@example.com", language="en", payload={},
-                expires_at=utcnow(),
-            )  # fmt: skip
-            db.session.commit()
+            with transaction():
+                outbox.queue(
+                    "mail.password_changed", recipient="ada@example.com", language="en",
+                    payload={}, expires_at=utcnow(),
+                )  # fmt: skip
             backup.backup(str(self.copy))
             backup.restore(str(self.copy), yes=True)
             cancelled = db.session.scalars(db.select(Outbox)).one()
