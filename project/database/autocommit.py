@@ -39,15 +39,22 @@ class AutocommitEngine:
         return rows[0] if rows else None
 
     def fetch_one(self, query: CompiledQuery[*Columns], **values: object) -> Row[*Columns] | None:
-        """Return the row of a compiled query, or None.
+        """Return the row of a compiled query, or None; see `fetch_all`."""
+        rows = self.fetch_all(query, **values)
+        return rows[0] if rows else None
+
+    def fetch_all(
+        self, query: CompiledQuery[*Columns], **values: object
+    ) -> Sequence[Row[*Columns]]:
+        """Return the rows of a compiled query.
 
         After a lost connection the statement is retried once through SQLAlchemy. A statement that
         writes may therefore run twice, if only its result was lost.
         """
         try:
-            return query.first(self.engine, values)
+            return query.all(self.engine, values)
         except ConnectionLost:
-            return self.first(query.statement, **values)
+            return self.all(query.statement, **values)
 
     def all(
         self, statement: TypedReturnsRows[*Columns], **values: object

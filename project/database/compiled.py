@@ -5,7 +5,7 @@ transaction and a result object; that was a fifth of the cost of `GET /auth/stat
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVarTuple, cast
 
@@ -49,21 +49,21 @@ class Plan:
 
 
 class CompiledQuery(Generic[*Columns]):
-    """A query that returns one row or none, compiled once for each dialect."""
+    """A statement that returns rows, compiled once for each dialect."""
 
     def __init__(self, statement: TypedReturnsRows[*Columns]) -> None:
         self.statement = statement
         self._plans: dict[str, Plan] = {}
 
-    def first(self, engine: Engine, values: Mapping[str, object]) -> Row[*Columns] | None:
-        """Return the row, or None. Raises DBAPIError, or ConnectionLost."""
+    def all(self, engine: Engine, values: Mapping[str, object]) -> Sequence[Row[*Columns]]:
+        """Return the rows. Raises DBAPIError, or ConnectionLost."""
         dialect = engine.dialect
         plan = self._plans.get(dialect.name) or self._compile(dialect)
         connection = _connect(engine)
         try:
             cursor = connection.cursor()
             cursor.execute(plan.text, plan.parameters(values))
-            fetched = cursor.fetchone()
+            fetched = cursor.fetchall()
             cursor.close()
         except dialect.loaded_dbapi.Error as error:
             if dialect.is_disconnect(error, connection.dbapi_connection, None):
@@ -73,7 +73,7 @@ class CompiledQuery(Generic[*Columns]):
             raise DBAPIError.instance(plan.text, None, error, known, True) from error
         finally:
             connection.close()
-        return None if fetched is None else cast("Row[*Columns]", plan.convert(fetched))
+        return [cast("Row[*Columns]", plan.convert(row)) for row in fetched]
 
     def _compile(self, dialect: Dialect) -> Plan:
         compiled = self.statement.compile(dialect=dialect)

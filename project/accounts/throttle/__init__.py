@@ -196,7 +196,7 @@ def _increment(named: dict[Policy, str], now: datetime) -> list[Count]:
         return []
     rules = tuple(policy.rule for policy in named)
     parameters = {f"subject_{position}": each for position, each in enumerate(named.values())}
-    rows = autocommit.all(
+    rows = autocommit.fetch_all(
         statements.build_increment(autocommit.engine.dialect.name, rules), **parameters, now=now
     )
     found = {scope: (number, blocked_until) for scope, blocked_until, number in rows}
@@ -259,7 +259,7 @@ def _may_clear(connection: Connection, count: Count) -> bool:
     """
     statement = statements.build_increment(connection.dialect.name, (policies.CLEARING,))
     parameters = {"subject_0": count.subject, "now": utcnow()}
-    return connection.execute(statement, parameters).first() is not None
+    return connection.execute(statement.statement, parameters).first() is not None
 
 
 def _refund(counts: list[Count]) -> None:

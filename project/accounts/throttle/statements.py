@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from project.database.base import UTCDateTime, add_seconds, table_of
+from project.database.compiled import CompiledQuery
 from project.database.writes import upsert, upsert_selected
 from project.models import KnownNetwork, Throttle
 from project.security.rate_limit import Limit
@@ -146,7 +147,7 @@ class Rule:
 
 
 @cache
-def build_increment(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[str, datetime, int]:
+def build_increment(dialect: str, rules: tuple[Rule, ...]) -> CompiledQuery[str, datetime, int]:
     """Return the statement that counts an attempt under all of these rules, or under none.
 
     A rule that is not `is_counted` only rejects the attempt while its subject is blocked. The
@@ -169,7 +170,7 @@ def build_increment(dialect: str, rules: tuple[Rule, ...]) -> TypedReturnsRows[s
     counted: TypedReturnsRows[str, datetime, int] = statement.returning(
         COLUMNS.scope, COLUMNS.blocked_until, COLUMNS.count
     )
-    return counted
+    return CompiledQuery(counted)
 
 
 def _select_new_rows(rules: tuple[Rule, ...]) -> Any:
