@@ -174,6 +174,21 @@ class TestFolder(TestCase):
         self.assertEqual({*self.folder.iterdir()}, {made, other})
         self.assertFalse(left.exists())
 
+    def test_a_scrape_never_finds_an_unfinished_file(self) -> None:
+        made = self.new_folder()
+        reserve_space = os.posix_fallocate
+        seen: list[int] = []
+
+        def scraped(*arguments: int) -> None:
+            seen.extend(file.stat().st_size for file in made.glob("*.db"))
+            reserve_space(*arguments)
+
+        with mock.patch.object(os, "posix_fallocate", scraped):
+            metrics_folder.reserve(made, 1)
+        self.assertNotIn(0, seen)
+        sizes = [file.stat().st_size for file in made.iterdir()]
+        self.assertEqual(sorted(sizes), sorted(metrics_folder.FILE_SIZES.values()))
+
     def test_the_folder_of_a_running_server_is_not_removed(self) -> None:
         first = self.new_folder()
         os.utime(first, (0, 0))
