@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exc, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exc, select, update
 from sqlalchemy.orm import aliased
 
 from project.accounts import audit, email, reauthentication, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee, change
+from project.accounts.email import Account, Addressee, change
 from project.accounts.sessions import Principal
 from project.accounts.throttle.policies import RENAMING, WRITING, Subjects
 from project.clock import utcnow
@@ -33,8 +33,6 @@ BY_ID = select(
     User.email_verified_at.is_not(None).label("email_verified"),
     User.mail_refused_at.is_not(None).label("mail_refused"),
 ).where(User.id == bindparam("user_id"))  # fmt: skip
-
-Account = Row[*tuple[Any, ...]]
 
 
 def get(user_id: int) -> dict[str, Any]:
@@ -106,8 +104,7 @@ def _rename(account: Account, username: str, actor: Actor) -> None:
     if key != account.username_key:
         _reserve(account.username_key, account.id, key)
     audit.record(Event.USERNAME_CHANGED, actor, user_id=account.id)
-    addressee = Addressee(account.id, account.email, account.language)
-    email.notify("username_changed", addressee, actor)
+    email.notify("username_changed", Addressee.of(account), actor)
 
 
 def _reserve(former_key: str, user_id: int, new_key: str) -> None:

@@ -21,11 +21,7 @@ from project.accounts.email import verification
 from project.accounts.one_time_tokens import Token
 from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
-from project.accounts.throttle.policies import (
-    REGISTERING,
-    REGISTERING_TAKEN,
-    Subjects,
-)
+from project.accounts.throttle.policies import REGISTERING, REGISTERING_TAKEN, Subjects
 from project.clock import utcnow
 from project.database.writes import insert_new
 from project.errors import EmailExists, RegistrationClosed, UserExists

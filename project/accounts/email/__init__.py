@@ -6,7 +6,7 @@ an account exists. An operation queues its notices and tokens in its own transac
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from flask import current_app
@@ -21,6 +21,10 @@ from project.extensions import transaction
 from project.security import identifiers
 
 RESEND_INTERVAL = timedelta(seconds=60)
+
+
+Account = Row[*tuple[Any, ...]]
+"""An account, with the columns that a query selects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Addressee:
     id: int
     email: str
     language: str | None
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Return the addressee of a notice to the account's own address."""
+        return cls(account.id, account.email, account.language)
 
 
 def is_on() -> bool:
@@ -136,13 +145,13 @@ def queue_notice(
     )
 
 
-def notify_of_login(account: Row[*tuple[Any, ...]], actor: Actor) -> None:
+def notify_of_login(account: Account, actor: Actor) -> None:
     """Queue the notice of a login from a network that is new to a verified account.
 
     `account` is as it was before the login.
     """
     if account.last_login_at is None and account.email_verified_at is not None:
-        notify("new_sign_in", Addressee(account.id, account.email, account.language), actor)
+        notify("new_sign_in", Addressee.of(account), actor)
 
 
 def _language(actor: Actor) -> str:

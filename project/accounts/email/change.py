@@ -4,16 +4,15 @@ A code or a link, sent to the new address, confirms the change. The previous add
 that restores them for seven days.
 """
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from project.accounts import audit, email, one_time_tokens, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee
+from project.accounts.email import Account, Addressee
 from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.accounts.passwords import current
@@ -31,8 +30,6 @@ CHANGED = "email_changed"
 COLUMNS = (
     User.id, User.email, User.email_key, User.active, User.language, User.email_verified_at,
 )  # fmt: skip
-
-Account = Row[*tuple[Any, ...]]
 
 
 def request(principal: Principal, address: str, actor: Actor) -> int:
@@ -55,7 +52,7 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
         email.queue(PURPOSE, address, actor, token=token, language=account.language)
         if account.email_verified_at is not None:
             disown = _issue_disown(REQUESTED, account)
-            email.queue_notice(REQUESTED, _addressee(account), actor, disown)
+            email.queue_notice(REQUESTED, Addressee.of(account), actor, disown)
         audit.record(Event.EMAIL_CHANGE_REQUESTED, actor, user_id=account.id)
     return int(lifetime.total_seconds())
 
@@ -164,7 +161,3 @@ def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
 
 def _issue_disown(kind: str, account: Account) -> UUID:
     return one_time_tokens.issue_disown(kind, account.email_key, account.id, account.email)
-
-
-def _addressee(account: Account) -> Addressee:
-    return Addressee(account.id, account.email, account.language)

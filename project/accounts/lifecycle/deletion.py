@@ -5,15 +5,14 @@ farewell restores the account; then `purge` erases it. The audit trail keeps the
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from project.accounts import audit, email, one_time_tokens, outbox, sessions, throttle
 from project.accounts.actors import SERVICE, Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee
+from project.accounts.email import Account, Addressee
 from project.accounts.messages import FAREWELL
 from project.accounts.one_time_tokens import DISOWN_PREFIX
 from project.accounts.sessions import Principal
@@ -21,8 +20,6 @@ from project.clock import utcnow
 from project.errors import LastAdmin, SessionEnded
 from project.extensions import autocommit, db, transaction
 from project.models import OneTimeToken, Outbox, User
-
-Account = Row[*tuple[Any, ...]]
 
 
 def request(principal: Principal, actor: Actor) -> datetime:
@@ -120,7 +117,7 @@ def _queue_farewell(account: Account, actor: Actor, final_at: datetime) -> None:
     An account that is erased already gets a farewell without a link, if its address is verified.
     Otherwise anybody could send mail to an address by registering it again and again.
     """
-    addressee = Addressee(account.id, account.email, account.language)
+    addressee = Addressee.of(account)
     if grace():
         purpose = DISOWN_PREFIX + FAREWELL
         token = one_time_tokens.issue(purpose, account.email_key, grace(), user_id=account.id)

@@ -169,8 +169,7 @@ def outstanding(user_id: int, purpose: str) -> Sequence[Token]:
 
 def cancel(purpose: str, which: ColumnElement[bool]) -> int:
     """Invalidate usable tokens of a purpose within the caller's transaction; return the number."""
-    cancelling = update(TABLE).where(TABLE.c.purpose == purpose, which, *is_usable())
-    return write_connection().execute(cancelling.values(used_at=utcnow())).rowcount
+    return _invalidate(TABLE.c.purpose == purpose, which, TABLE.c.expires_at > utcnow())
 
 
 def list_usable(purpose: str) -> Sequence[Token]:
@@ -199,6 +198,6 @@ def _new_row(
     }
 
 
-def _invalidate(*which: ColumnElement[bool]) -> None:
+def _invalidate(*which: ColumnElement[bool]) -> int:
     unused = update(TABLE).where(*which, TABLE.c.used_at.is_(None))
-    write_connection().execute(unused.values(used_at=utcnow()))
+    return write_connection().execute(unused.values(used_at=utcnow())).rowcount

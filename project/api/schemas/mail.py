@@ -134,10 +134,8 @@ class ConfirmVerificationResponse(SuccessResponse):
     data: StatusData
 
 
-class EmailChangeRequest(Request):
+class EmailChangeRequest(ResetPasswordRequest):
     """The new address."""
-
-    email: Email
 
 
 class EmailChangeData(BaseModel):
@@ -158,10 +156,8 @@ class ConfirmEmailChangeRequest(ConfirmVerificationRequest):
     """The code, with a session; or the link's token and the account's password."""
 
 
-class ConfirmEmailChangeResponse(SuccessResponse):
+class ConfirmEmailChangeResponse(ConfirmVerificationResponse):
     """The account, with its new address."""
-
-    data: StatusData
 
 
 class CancelEmailChangeResponse(SuccessResponse):
