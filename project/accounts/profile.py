@@ -25,7 +25,7 @@ from project.security import identifiers
 
 RESERVATION = timedelta(days=30)
 NEW_ACCOUNT = 0
-"""Takes the place of the user id of an account that has none yet."""
+"""Stands for the user id of an account that is not inserted yet."""
 
 OTHER = aliased(User)
 BY_ID = select(
@@ -67,9 +67,9 @@ def update_account(principal: Principal, changes: Mapping[str, str | None], acto
 def is_available(username_key: str, user_id: int = NEW_ACCOUNT) -> ColumnElement[bool]:
     """Return the condition that a username is neither in use nor reserved for another account.
 
-    It belongs into the statement that writes the username. A rename reserves the former username
-    in the transaction that frees it, so the snapshot of one statement has it in use or reserved.
-    Two statements, or the unique index alone, could miss both.
+    Use it in the statement that writes the username. A rename frees the former username and
+    reserves it in one transaction, so a single statement always sees it as in use or as reserved.
+    Two statements could see it as neither.
     """
     used = select(OTHER.id).where(OTHER.username_key == username_key, OTHER.id != user_id)
     reserved = select(ReservedUsername.username_key).where(

@@ -47,8 +47,8 @@ def create_account(
 ) -> LoginTokens:
     """Create an account and start its first session; raises as `register` does.
 
-    An invitation to this address is consumed, and verifies it. The attempt is counted first, since
-    checking the password is costly too.
+    Consumes the invitation, if there is one, which verifies the address. Counts the attempt first,
+    since the check of the password is costly too.
     """
     User.check_capacity(actor.site)
     with throttle.attempt(REGISTERING, subjects=Subjects(actor)):

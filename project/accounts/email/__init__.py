@@ -1,7 +1,7 @@
-"""Mail about accounts: mail that a person requests, and notices of events on an account.
+"""Mail about accounts: requested mail, and notices of events on an account.
 
-Requests do not look up the account; the delivery does. A response therefore cannot reveal whether
-an account exists. An operation queues its notices and tokens in its own transaction.
+A request for mail does not look up the account; the delivery does. The response therefore cannot
+reveal whether an account exists. An operation queues its notices and tokens in its own transaction.
 """
 
 from dataclasses import dataclass
@@ -64,8 +64,8 @@ def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> 
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, email_key))
     with transaction():
         token_id = queue_new(kind, email, actor, user_id=user_id)
-    asked = one_time_tokens.request_id(token_id, kind)
-    return Requested(asked, int(KINDS[kind].lifetime.total_seconds()))
+    request_id = one_time_tokens.request_id(token_id, kind)
+    return Requested(request_id, int(KINDS[kind].lifetime.total_seconds()))
 
 
 def queue_new(  # noqa: PLR0913  # each is a fact of the mail

@@ -21,7 +21,7 @@ from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
 from project.clock import utcnow
 from project.errors import CodeInvalid, EmailExists, SessionEnded
 from project.extensions import autocommit, db, transaction, write_connection
-from project.models import OneTimeToken, Session, User
+from project.models import Session, User
 from project.security import identifiers
 
 PURPOSE = "email_change"
@@ -42,7 +42,7 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
     lifetime = KINDS[PURPOSE].lifetime
     with transaction():
         account = lock(principal.id)
-        # A password reset that ends the session must not leave a change pending.
+        # No change may be pending after a password reset, which ends the session.
         if account is None or not _is_open(principal.session_id):
             raise SessionEnded
         one_time_tokens.invalidate_purpose(account.id, PURPOSE)
@@ -64,16 +64,9 @@ def cancel(user_id: int) -> None:
 
 
 def pending(user_id: int) -> str | None:
-    """Return the address that waits for confirmation, or None."""
-    unused = (OneTimeToken.used_at.is_(None), OneTimeToken.expires_at > utcnow())
-    newest = (
-        select(OneTimeToken.new_email)
-        .where(OneTimeToken.user_id == user_id, OneTimeToken.purpose == PURPOSE, *unused)
-        .order_by(OneTimeToken.created_at.desc())
-        .limit(1)
-    )
-    found = autocommit.first(newest)
-    return found.new_email if found else None
+    """Return the new address of the pending change, or None."""
+    newest = autocommit.first(one_time_tokens.select_newest(user_id, PURPOSE))
+    return newest.new_email if newest else None
 
 
 def confirm_by_code(principal: Principal, code: str, actor: Actor) -> None:

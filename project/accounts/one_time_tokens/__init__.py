@@ -23,7 +23,7 @@ from project.accounts.one_time_tokens.checks import (
     by_request_and_link,
     by_user,
 )
-from project.accounts.one_time_tokens.observers import ISSUED, OUTCOMES, USED, note, observe
+from project.accounts.one_time_tokens.observers import ISSUED, OUTCOMES, USED, observe, publish
 from project.accounts.one_time_tokens.table import (
     DISOWN_PREFIX,
     INVITATION,
@@ -32,6 +32,7 @@ from project.accounts.one_time_tokens.table import (
     Token,
     is_usable,
     secrets,
+    select_newest,
 )
 from project.clock import utcnow
 from project.errors import CodeInvalid
@@ -53,6 +54,7 @@ __all__ = [
     "by_request_and_link",
     "by_user",
     "observe",
+    "select_newest",
 ]
 
 DISOWN_LIFETIME = timedelta(days=7)
@@ -83,7 +85,7 @@ def issue(
     """Insert a token within the caller's transaction; return its id."""
     row = _new_row(purpose, address_key, lifetime, user_id) | {"new_email": new_email}
     write_connection().execute(INSERTING, row)
-    note(purpose, ISSUED)
+    publish(purpose, ISSUED)
     token_id: UUID = row["id"]
     return token_id
 
@@ -97,7 +99,7 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
     )
     write_connection().execute(INSERTING.values([token, disown]))
     for name in lifetimes:
-        note(name, ISSUED)
+        publish(name, ISSUED)
     return token["id"], disown["id"]
 
 
@@ -122,7 +124,7 @@ def consume(token: Token) -> None:
     )
     if write_connection().execute(consuming).first() is None:
         raise CodeInvalid
-    note(token.purpose, USED)
+    publish(token.purpose, USED)
 
 
 def release(token: Token) -> None:
@@ -155,13 +157,13 @@ def invalidate_disown(user_id: int) -> None:
 
 
 def invalidate_later(disown: Token) -> None:
-    """Invalidate the account's disown tokens that are newer than this one, as a step."""
+    """Invalidate the account's disown tokens that are newer than this one."""
     later = (TABLE.c.user_id == disown.user_id, TABLE.c.created_at > disown.created_at)
     _invalidate(*later, IS_DISOWN)
 
 
 def outstanding(user_id: int, purpose: str) -> Sequence[Token]:
-    """Return an account's usable tokens of one purpose, oldest first, in the transaction."""
+    """Return an account's usable tokens of one purpose, oldest first."""
     whose = (TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
     usable = select(TABLE).where(*whose, *is_usable()).order_by(TABLE.c.created_at)
     return write_connection().execute(usable).all()

@@ -66,8 +66,8 @@ def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse
     if payload.token is not None:
         reset.confirm_by_link(payload.token, payload.password, actor())
     else:
-        asked, code = payload.request_id or "", payload.code or ""
-        reset.confirm_by_code(asked, code, payload.password, actor())
+        request_id, code = payload.request_id or "", payload.code or ""
+        reset.confirm_by_code(request_id, code, payload.password, actor())
     return ConfirmResetResponse()
 
 
