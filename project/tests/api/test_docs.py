@@ -26,7 +26,7 @@ class DocsCase(BaseTestCase):
 
 @pytest.mark.any_database
 class TestDocs(DocsCase):
-    """Where the page is on."""
+    """With DOCS_ENABLED."""
 
     def test_a_file_is_compressed_for_those_who_accept_that(self) -> None:
         plain = self.caller.get(BUNDLE)
@@ -76,7 +76,7 @@ class TestDocs(DocsCase):
 
 @pytest.mark.any_database
 class TestWithoutDocs(DocsCase):
-    """Where the page is off, its paths are as any that is unknown."""
+    """Without DOCS_ENABLED, the paths of the page are not found."""
 
     overrides: ClassVar[dict[str, object]] = {"DOCS_ENABLED": False}
 
