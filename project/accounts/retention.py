@@ -67,7 +67,7 @@ class RetentionRule:
 
 
 KNOWN_NETWORK_RETENTION = timedelta(days=365)
-"""How long a network stays exempt from an account's rate limit after its last login."""
+"""Time for which a network stays exempt from an account's rate limit after its last login."""
 
 DONE_MESSAGE_RETENTION = timedelta(days=7)
 FAILED_MESSAGE_RETENTION = timedelta(days=90)

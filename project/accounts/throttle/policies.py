@@ -194,7 +194,7 @@ POLICIES: Group = (
 )
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""How often successful logins may clear one `device` or `account-network` counter."""
+"""Number of times that successful logins may clear one `device` or `account-network` counter."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 """Every value of the column `scope`."""
 
