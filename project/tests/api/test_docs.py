@@ -93,7 +93,7 @@ class TestWithoutDocs(DocsCase):
 
 @pytest.mark.any_database
 class TestTransfer(TestCase):
-    """What the server is given."""
+    """The transfer of assets to the server."""
 
     def test_it_yields_small_pieces_of_what_all_share(self) -> None:
         shared = load_asset("swagger-ui-bundle.js", "identity")
