@@ -9,7 +9,7 @@ MAX_USER_AGENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who performs an operation: address, user agent, and the authenticated user if any."""
+    """The address, user agent and authenticated user, if any, that perform an operation."""
 
     address: str
     user_agent: str

@@ -1,4 +1,4 @@
-"""The export: all that the service stores about a user, without hashes, secrets and tokens."""
+"""The export: the data of a user in all tables, without hashes, secrets and tokens."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ Exported = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the export, the column with the user's id, and its columns.
+    """A table of the export: the column with the user's id, and the names of its columns.
 
     Every column is in `exported` or in `withheld`: a test fails for a new column in neither.
     """
@@ -69,10 +69,10 @@ TABLES = (
         withheld="payload lease",
     ),
 )
-"""One-time tokens derive from their ids, which the payloads of messages repeat."""
+"""Codes and links derive from the ids of one-time tokens, which the payloads of messages repeat."""
 
 LEFT_OUT = {
-    "revocations": "The rows have the ids of sessions, which `sessions` has until they expire.",
+    "revocations": "The rows contain only ids of sessions, which `sessions` also contains.",
     "secret_fingerprint": "The row is about the service.",
     "signing_keys": "The rows are about the service.",
     "throttle": "The counters name a user by a keyed digest, and expire within days.",

@@ -38,7 +38,7 @@ def list_outstanding() -> Sequence[Token]:
 
 
 def cancel(invitation_id: UUID, actor: Actor) -> None:
-    """Cancel an invitation. Raises NotFound if it cannot be accepted anyway."""
+    """Cancel an invitation. Raises NotFound if it is not outstanding."""
     with transaction():
         if not one_time_tokens.cancel(INVITATION, TABLE.c.id == invitation_id):
             raise NotFound

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exc, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exc, select, update
 from sqlalchemy.orm import aliased
 
 from project.accounts import audit, email, reauthentication, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee, change
+from project.accounts.email import Account, Addressee, change
 from project.accounts.sessions import Principal
 from project.accounts.throttle.policies import RENAMING, WRITING, Subjects
 from project.clock import utcnow
@@ -25,7 +25,7 @@ from project.security import identifiers
 
 RESERVATION = timedelta(days=30)
 NEW_ACCOUNT = 0
-"""Takes the place of the user id of an account that has none yet."""
+"""Stands for the user id of an account that is not inserted yet."""
 
 OTHER = aliased(User)
 BY_ID = select(
@@ -33,8 +33,6 @@ BY_ID = select(
     User.email_verified_at.is_not(None).label("email_verified"),
     User.mail_refused_at.is_not(None).label("mail_refused"),
 ).where(User.id == bindparam("user_id"))  # fmt: skip
-
-Account = Row[*tuple[Any, ...]]
 
 
 def get(user_id: int) -> dict[str, Any]:
@@ -69,9 +67,9 @@ def update_account(principal: Principal, changes: Mapping[str, str | None], acto
 def is_available(username_key: str, user_id: int = NEW_ACCOUNT) -> ColumnElement[bool]:
     """Return the condition that a username is neither in use nor reserved for another account.
 
-    It belongs into the statement that writes the username. A rename reserves the former username
-    in the transaction that frees it, so the snapshot of one statement has it in use or reserved.
-    Two statements, or the unique index alone, could miss both.
+    Use it in the statement that writes the username. A rename frees the former username and
+    reserves it in one transaction, so a single statement always sees it as in use or as reserved.
+    Two statements could see it as neither.
     """
     used = select(OTHER.id).where(OTHER.username_key == username_key, OTHER.id != user_id)
     reserved = select(ReservedUsername.username_key).where(
@@ -106,8 +104,7 @@ def _rename(account: Account, username: str, actor: Actor) -> None:
     if key != account.username_key:
         _reserve(account.username_key, account.id, key)
     audit.record(Event.USERNAME_CHANGED, actor, user_id=account.id)
-    addressee = Addressee(account.id, account.email, account.language)
-    email.notify("username_changed", addressee, actor)
+    email.notify("username_changed", Addressee.of(account), actor)
 
 
 def _reserve(former_key: str, user_id: int, new_key: str) -> None:

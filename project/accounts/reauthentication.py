@@ -20,7 +20,7 @@ from project.models import Session
 
 
 def reauthenticate(principal: Principal, password: str, actor: Actor) -> datetime:
-    """Check the user's password; return the time until which this session's check is recent.
+    """Check the user's password; return the time until which this authentication is recent.
 
     Raises PasswordWrong, TooManyAttempts, Overloaded, or SessionEnded.
     """

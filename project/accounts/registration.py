@@ -21,11 +21,7 @@ from project.accounts.email import verification
 from project.accounts.one_time_tokens import Token
 from project.accounts.sessions.tokens import IssuedTokens, LoginTokens
 from project.accounts.signing_keys import source
-from project.accounts.throttle.policies import (
-    REGISTERING,
-    REGISTERING_TAKEN,
-    Subjects,
-)
+from project.accounts.throttle.policies import REGISTERING, REGISTERING_TAKEN, Subjects
 from project.clock import utcnow
 from project.database.writes import insert_new
 from project.errors import EmailExists, RegistrationClosed, UserExists
@@ -51,8 +47,8 @@ def create_account(
 ) -> LoginTokens:
     """Create an account and start its first session; raises as `register` does.
 
-    An invitation to this address is consumed, and verifies it. The attempt is counted first, since
-    checking the password is costly too.
+    Consumes the invitation, if there is one, which verifies the address. Counts the attempt first,
+    since the check of the password is costly too.
     """
     User.check_capacity(actor.site)
     with throttle.attempt(REGISTERING, subjects=Subjects(actor)):

@@ -49,7 +49,6 @@ MAX_RETRIES = 20
 MARGIN = timedelta(days=1)
 """Extra retention of expired rows, for differing clocks and requests in progress."""
 
-
 ALL = true()
 
 
@@ -68,8 +67,7 @@ class RetentionRule:
 
 
 KNOWN_NETWORK_RETENTION = timedelta(days=365)
-"""How long a network stays exempt from an account's rate limit after its last login."""
-
+"""Time for which a network stays exempt from an account's rate limit after its last login."""
 
 DONE_MESSAGE_RETENTION = timedelta(days=7)
 FAILED_MESSAGE_RETENTION = timedelta(days=90)
@@ -175,7 +173,7 @@ def _build_batch(
 def _delete_unverified() -> Iterator[int]:
     """Delete accounts that are older than UNVERIFIED_LIFETIME and were never verified.
 
-    Yields the number of each batch. Each account has a transaction of its own.
+    Yields the size of each batch. Each account has a transaction of its own.
     """
     lifetime = current_app.config["UNVERIFIED_LIFETIME"]
     if lifetime is None or not verification.is_on():

@@ -59,8 +59,8 @@ def change_password(principal: Principal, payload: ChangePasswordRequest) -> Cha
 
     Ends all sessions of the user, including this one, and returns the tokens of a new session.
     """
-    grant = change.change(principal.id, payload.current_password, payload.password, actor())
-    return ChangePasswordResponse(**asdict(grant))
+    issued = change.change(principal.id, payload.current_password, payload.password, actor())
+    return ChangePasswordResponse(**asdict(issued))
 
 
 @account_blueprint.get("/auth/account")
@@ -89,7 +89,7 @@ def update_account(principal: Principal, payload: UpdateAccountRequest) -> Accou
 @responds(ExportResponse, TooManyAttempts)
 @authenticate_recently
 def export_account(principal: Principal) -> ExportResponse:
-    """Return everything that the service stores about the caller."""
+    """Return all data that the service stores about the caller."""
     return ExportResponse(data=export.export(principal.id, actor()))
 
 

@@ -106,7 +106,7 @@ def _page(mails: list[DevMail], to: str | None) -> str:
 
 
 def _landings(mail: DevMail, forms: dict[str, Form]) -> list[Landing]:
-    """Return the links of a mail that have a form; the code belongs to the mail's own link."""
+    """Return the links of a mail that have a form, the mail's own link with its code."""
     return [
         Landing(forms[page], token, mail.code or "" if link == mail.link else "")
         for link, page, token in LINK.findall(mail.text)

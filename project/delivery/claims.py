@@ -20,7 +20,7 @@ LEASE = timedelta(seconds=120)
 """The duration of a claim: twice the time limit for sending a message."""
 
 PATIENCE = 20
-"""How many times a statement is retried while another connection writes to SQLite."""
+"""Number of retries of a statement while another connection writes to SQLite."""
 
 WAITS = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300, 900, 1800, 3600))
 """The wait before a deferred message is retried, by its number of deferrals."""

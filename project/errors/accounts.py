@@ -14,7 +14,7 @@ class UserExists(ServiceError):
 class EmailExists(UserExists):
     """The e-mail address belongs to another account.
 
-    Only administrators and the holders of that mailbox receive this error.
+    Only administrators, and users who have confirmed that they have the mailbox, get this error.
     """
 
     code = "email_exists"

@@ -19,8 +19,8 @@ ACCOUNTS = (
     Setting("EMAIL_LOGIN", boolean, False,
         "Allow logins with a code from a mail instead of a password; requires `MAIL_URL`."),
     Setting("UNVERIFIED_LIFETIME", duration, None,
-        "Age at which `purge` deletes an account whose e-mail address was never verified, like "
-        "`30d`. It also deletes accounts from before mail was set up and those that an "
-        "administrator created, but no administrators. No effect without mail, or if "
+        "Age, such as `30d`, at which `purge` deletes an account with an unverified e-mail "
+        "address, unless it is an administrator's. Accounts from before mail was set up and "
+        "accounts that an administrator created are deleted too. No effect without mail, or if "
         "`EMAIL_VERIFICATION` is `off`."),
 )  # fmt: skip

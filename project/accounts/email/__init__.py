@@ -1,12 +1,12 @@
-"""Mail about accounts: mail that a person requests, and notices of events on an account.
+"""Mail about accounts: requested mail, and notices of events on an account.
 
-Requests do not look up the account; the delivery does. A response therefore cannot reveal whether
-an account exists. An operation queues its notices and tokens in its own transaction.
+A request for mail does not look up the account; the delivery does. The response therefore cannot
+reveal whether an account exists. An operation queues its notices and tokens in its own transaction.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from flask import current_app
@@ -21,6 +21,10 @@ from project.extensions import transaction
 from project.security import identifiers
 
 RESEND_INTERVAL = timedelta(seconds=60)
+
+
+Account = Row[*tuple[Any, ...]]
+"""An account, with the columns that a query selects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class Addressee:
     email: str
     language: str | None
 
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """Return the addressee of a notice to the account's own address."""
+        return cls(account.id, account.email, account.language)
+
 
 def is_on() -> bool:
     """Return whether a mail transport is set up."""
@@ -55,8 +64,8 @@ def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> 
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, email_key))
     with transaction():
         token_id = queue_new(kind, email, actor, user_id=user_id)
-    asked = one_time_tokens.request_id(token_id, kind)
-    return Requested(asked, int(KINDS[kind].lifetime.total_seconds()))
+    request_id = one_time_tokens.request_id(token_id, kind)
+    return Requested(request_id, int(KINDS[kind].lifetime.total_seconds()))
 
 
 def queue_new(  # noqa: PLR0913  # each is a fact of the mail
@@ -136,13 +145,13 @@ def queue_notice(
     )
 
 
-def notify_of_login(account: Row[*tuple[Any, ...]], actor: Actor) -> None:
+def notify_of_login(account: Account, actor: Actor) -> None:
     """Queue the notice of a login from a network that is new to a verified account.
 
     `account` is as it was before the login.
     """
     if account.last_login_at is None and account.email_verified_at is not None:
-        notify("new_sign_in", Addressee(account.id, account.email, account.language), actor)
+        notify("new_sign_in", Addressee.of(account), actor)
 
 
 def _language(actor: Actor) -> str:

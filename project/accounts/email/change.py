@@ -4,25 +4,24 @@ A code or a link, sent to the new address, confirms the change. The previous add
 that restores them for seven days.
 """
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from project.accounts import audit, email, one_time_tokens, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee
+from project.accounts.email import Account, Addressee
 from project.accounts.messages import KINDS
-from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
+from project.accounts.one_time_tokens import Token
 from project.accounts.passwords import current
 from project.accounts.sessions import Principal
 from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
 from project.clock import utcnow
 from project.errors import CodeInvalid, EmailExists, SessionEnded
 from project.extensions import autocommit, db, transaction, write_connection
-from project.models import OneTimeToken, Session, User
+from project.models import Session, User
 from project.security import identifiers
 
 PURPOSE = "email_change"
@@ -31,8 +30,6 @@ CHANGED = "email_changed"
 COLUMNS = (
     User.id, User.email, User.email_key, User.active, User.language, User.email_verified_at,
 )  # fmt: skip
-
-Account = Row[*tuple[Any, ...]]
 
 
 def request(principal: Principal, address: str, actor: Actor) -> int:
@@ -45,7 +42,7 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
     lifetime = KINDS[PURPOSE].lifetime
     with transaction():
         account = lock(principal.id)
-        # A password reset that ends the session must not leave a change pending.
+        # No change may be pending after a password reset, which ends the session.
         if account is None or not _is_open(principal.session_id):
             raise SessionEnded
         one_time_tokens.invalidate_purpose(account.id, PURPOSE)
@@ -55,7 +52,7 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
         email.queue(PURPOSE, address, actor, token=token, language=account.language)
         if account.email_verified_at is not None:
             disown = _issue_disown(REQUESTED, account)
-            email.queue_notice(REQUESTED, _addressee(account), actor, disown)
+            email.queue_notice(REQUESTED, Addressee.of(account), actor, disown)
         audit.record(Event.EMAIL_CHANGE_REQUESTED, actor, user_id=account.id)
     return int(lifetime.total_seconds())
 
@@ -67,16 +64,9 @@ def cancel(user_id: int) -> None:
 
 
 def pending(user_id: int) -> str | None:
-    """Return the address that waits for confirmation, or None."""
-    unused = (OneTimeToken.used_at.is_(None), OneTimeToken.expires_at > utcnow())
-    newest = (
-        select(OneTimeToken.new_email)
-        .where(OneTimeToken.user_id == user_id, OneTimeToken.purpose == PURPOSE, *unused)
-        .order_by(OneTimeToken.created_at.desc())
-        .limit(1)
-    )
-    found = autocommit.first(newest)
-    return found.new_email if found else None
+    """Return the new address of the pending change, or None."""
+    newest = autocommit.first(one_time_tokens.select_newest(user_id, PURPOSE))
+    return newest.new_email if newest else None
 
 
 def confirm_by_code(principal: Principal, code: str, actor: Actor) -> None:
@@ -154,7 +144,7 @@ def _set_address(user_id: int, address: str) -> None:
 
 def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
     """Notify the address before the change, and previous ones whose undo link is valid."""
-    tokens = one_time_tokens.outstanding(account.id, DISOWN_PREFIX + CHANGED)
+    tokens = one_time_tokens.outstanding(account.id, KINDS[CHANGED].disown_purpose)
     links = {account.email: None} | {token.new_email: token.id for token in tokens}
     for address, disown in links.items():
         if identifiers.email_key(address) != new_key:
@@ -164,7 +154,3 @@ def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
 
 def _issue_disown(kind: str, account: Account) -> UUID:
     return one_time_tokens.issue_disown(kind, account.email_key, account.id, account.email)
-
-
-def _addressee(account: Account) -> Addressee:
-    return Addressee(account.id, account.email, account.language)

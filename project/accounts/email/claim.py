@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, func, select, update
+from sqlalchemy import Select, and_, delete, func, select, update
 
 from project.accounts import audit, email, one_time_tokens, sessions
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee
+from project.accounts.email import Account, Addressee
 from project.accounts.one_time_tokens import Token
 from project.clock import utcnow
 from project.errors import CodeInvalid
@@ -18,8 +18,6 @@ COLUMNS = (
     User.id, User.username, User.email, User.email_key, User.password, User.active, User.language,
     User.email_verified_at, KnownNetwork.last_login_at,
 )  # fmt: skip
-
-Account = Row[*tuple[Any, ...]]
 
 
 def find_owner(token: Token, actor: Actor) -> Account:
@@ -48,8 +46,7 @@ def claim(account: Account, password_hash: str, actor: Actor) -> int:
     db.session.execute(delete(KnownNetwork).where(KnownNetwork.user_id == account.id))
     if account.email_verified_at is None:
         audit.record(Event.ACCOUNT_CLAIMED, actor, user_id=account.id)
-    addressee = Addressee(account.id, account.email, account.language)
-    email.notify("password_changed", addressee, actor)
+    email.notify("password_changed", Addressee.of(account), actor)
     return ended
 
 

@@ -47,7 +47,7 @@ def _confirm(token: Token, actor: Actor) -> LoginTokens:
             password, last_login_at = NO_PASSWORD, None
             sessions.end_for_password(account.id, actor)
             claim.claim(account, password, actor)
-        # The mailbox is one factor: a second factor of the account must be checked here.
+        # The mailbox is one factor. If accounts get a second one, check it here.
         event = Event.LOGIN_SUCCEEDED
         issued = sessions.start(account.id, actor, event, key, last_login_at, method=PURPOSE)
         email.notify_of_login(account, actor)

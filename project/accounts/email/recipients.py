@@ -1,9 +1,8 @@
 """Looks up the account that receives requested mail, at delivery and never in the request."""
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, select, update
 
 from project.accounts import email, one_time_tokens, throttle
 from project.accounts.actors import Actor
@@ -37,8 +36,6 @@ BY_KEY = (
     )
     .where(User.email_key == bindparam("email_key"))
 )
-
-Account = Row[*tuple[Any, ...]]
 
 
 class AccountRecipients(StoredRecipients):
@@ -80,9 +77,8 @@ def _new_address(message: Claimed, token: Token, actor: Actor) -> Recipient:
     if registered is not None and registered.id != token.user_id:
         if registered.active:
             _count(ATTEMPT_NOTICE, subjects)
-            addressee = Addressee(registered.id, registered.email, registered.language)
             with transaction():
-                email.queue_notice("email_change_attempted", addressee, actor)
+                email.queue_notice("email_change_attempted", Addressee.of(registered), actor)
         raise Skipped("registered")
     if is_suppressed(token.new_email):
         raise Skipped("suppressed")

@@ -35,7 +35,7 @@ def deactivate(email: str, actor: Actor = COMMAND) -> int:
 
 
 def activate(email: str, actor: Actor = COMMAND) -> None:
-    """Reactivate an account, also one whose deletion was requested. Raises UserNotFound."""
+    """Reactivate an account, even if its deletion was requested. Raises UserNotFound."""
     user_id = _get_id(email)
     with transaction():
         if _set_active(user_id, active=True):
@@ -59,7 +59,7 @@ def list_unverified(created_before: datetime, limit: int) -> Sequence[int]:
 
 
 def remove_unverified(user_id: int) -> bool:
-    """Delete an account unless it is verified or an administrator's; return whether it was."""
+    """Delete an account unless it is verified or an administrator's; return whether it did."""
     with transaction():
         return _remove(SERVICE, User.id == user_id, *IS_UNVERIFIED) is not None
 

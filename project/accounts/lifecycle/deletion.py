@@ -5,24 +5,20 @@ farewell restores the account; then `purge` erases it. The audit trail keeps the
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from project.accounts import audit, email, one_time_tokens, outbox, sessions, throttle
 from project.accounts.actors import SERVICE, Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee
-from project.accounts.messages import FAREWELL
-from project.accounts.one_time_tokens import DISOWN_PREFIX
+from project.accounts.email import Account, Addressee
+from project.accounts.messages import FAREWELL, KINDS
 from project.accounts.sessions import Principal
 from project.clock import utcnow
 from project.errors import LastAdmin, SessionEnded
 from project.extensions import autocommit, db, transaction
 from project.models import OneTimeToken, Outbox, User
-
-Account = Row[*tuple[Any, ...]]
 
 
 def request(principal: Principal, actor: Actor) -> datetime:
@@ -58,7 +54,7 @@ def grace() -> timedelta:
 
 
 def erase(user_id: int, email_key: str, actor: Actor) -> int:
-    """Delete an account and all that names its user; return the number of ended sessions.
+    """Delete an account and all data that identifies its user; return the number of ended sessions.
 
     Runs within the caller's transaction, which has locked the user. Foreign keys delete the
     sessions, the known networks and the user's one-time tokens.
@@ -95,8 +91,8 @@ def _is_due() -> ColumnElement[bool]:
 def _check_other_admins(user_id: int) -> None:
     """Check that another active administrator exists, and lock one until the transaction ends.
 
-    Concurrent deletions lock in the order of the ids. The one that waits sees who is left.
-    Raises LastAdmin.
+    Raises LastAdmin. Concurrent deletions lock the rows in the same order, so the second one waits
+    for the first, and then sees its result.
     """
     admins = select(User.id).where(User.admin, User.active).order_by(User.id).limit(2)
     if db.session.scalars(admins.with_for_update()).all() == [user_id]:
@@ -117,12 +113,13 @@ def _deactivate(user_id: int, now: datetime) -> Account:
 def _queue_farewell(account: Account, actor: Actor, final_at: datetime) -> None:
     """Queue the farewell, with a link that restores the account until `final_at`.
 
-    An account that is erased already gets a farewell without a link, if its address is verified.
-    Otherwise anybody could send mail to an address by registering it again and again.
+    For an account that was erased at once, the farewell has no link and is queued only if the
+    address is verified. Otherwise anybody could send mail to an address by registering and deleting
+    accounts with it.
     """
-    addressee = Addressee(account.id, account.email, account.language)
+    addressee = Addressee.of(account)
     if grace():
-        purpose = DISOWN_PREFIX + FAREWELL
+        purpose = KINDS[FAREWELL].disown_purpose
         token = one_time_tokens.issue(purpose, account.email_key, grace(), user_id=account.id)
         email.queue_notice(FAREWELL, addressee, actor, token, final_at)
     elif account.email_verified_at is not None:

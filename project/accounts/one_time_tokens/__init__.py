@@ -23,15 +23,15 @@ from project.accounts.one_time_tokens.checks import (
     by_request_and_link,
     by_user,
 )
-from project.accounts.one_time_tokens.observers import ISSUED, OUTCOMES, USED, note, observe
+from project.accounts.one_time_tokens.observers import ISSUED, OUTCOMES, USED, observe, publish
 from project.accounts.one_time_tokens.table import (
-    DISOWN_PREFIX,
     INVITATION,
     IS_DISOWN,
     TABLE,
     Token,
     is_usable,
     secrets,
+    select_newest,
 )
 from project.clock import utcnow
 from project.errors import CodeInvalid
@@ -39,7 +39,6 @@ from project.extensions import autocommit, write_connection
 from project.security import one_time_codes
 
 __all__ = [
-    "DISOWN_PREFIX",
     "INVITATION",
     "ISSUED",
     "MAX_ATTEMPTS",
@@ -53,6 +52,7 @@ __all__ = [
     "by_request_and_link",
     "by_user",
     "observe",
+    "select_newest",
 ]
 
 DISOWN_LIFETIME = timedelta(days=7)
@@ -83,27 +83,28 @@ def issue(
     """Insert a token within the caller's transaction; return its id."""
     row = _new_row(purpose, address_key, lifetime, user_id) | {"new_email": new_email}
     write_connection().execute(INSERTING, row)
-    note(purpose, ISSUED)
+    publish(purpose, ISSUED)
     token_id: UUID = row["id"]
     return token_id
 
 
 def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUID, UUID]:
     """Insert a token and a disown token for its mail in one statement; return their ids."""
-    lifetimes = {purpose: KINDS[purpose].lifetime, DISOWN_PREFIX + purpose: DISOWN_LIFETIME}
+    kind = KINDS[purpose]
+    lifetimes = {purpose: kind.lifetime, kind.disown_purpose: DISOWN_LIFETIME}
     token, disown = (
         _new_row(name, address_key, lifetime, user_id=user_id)
         for name, lifetime in lifetimes.items()
     )
     write_connection().execute(INSERTING.values([token, disown]))
     for name in lifetimes:
-        note(name, ISSUED)
+        publish(name, ISSUED)
     return token["id"], disown["id"]
 
 
 def issue_disown(kind: str, address_key: str, user_id: int, new_email: str | None = None) -> UUID:
     """Insert the token of a "This was not me" link, within the caller's transaction."""
-    purpose = DISOWN_PREFIX + kind
+    purpose = KINDS[kind].disown_purpose
     return issue(purpose, address_key, DISOWN_LIFETIME, user_id=user_id, new_email=new_email)
 
 
@@ -122,7 +123,7 @@ def consume(token: Token) -> None:
     )
     if write_connection().execute(consuming).first() is None:
         raise CodeInvalid
-    note(token.purpose, USED)
+    publish(token.purpose, USED)
 
 
 def release(token: Token) -> None:
@@ -155,13 +156,13 @@ def invalidate_disown(user_id: int) -> None:
 
 
 def invalidate_later(disown: Token) -> None:
-    """Invalidate the account's disown tokens that are newer than this one, as a step."""
+    """Invalidate the account's disown tokens that are newer than this one."""
     later = (TABLE.c.user_id == disown.user_id, TABLE.c.created_at > disown.created_at)
     _invalidate(*later, IS_DISOWN)
 
 
 def outstanding(user_id: int, purpose: str) -> Sequence[Token]:
-    """Return an account's usable tokens of one purpose, oldest first, in the transaction."""
+    """Return an account's usable tokens of one purpose, oldest first."""
     whose = (TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
     usable = select(TABLE).where(*whose, *is_usable()).order_by(TABLE.c.created_at)
     return write_connection().execute(usable).all()
@@ -169,8 +170,7 @@ def outstanding(user_id: int, purpose: str) -> Sequence[Token]:
 
 def cancel(purpose: str, which: ColumnElement[bool]) -> int:
     """Invalidate usable tokens of a purpose within the caller's transaction; return the number."""
-    cancelling = update(TABLE).where(TABLE.c.purpose == purpose, which, *is_usable())
-    return write_connection().execute(cancelling.values(used_at=utcnow())).rowcount
+    return _invalidate(TABLE.c.purpose == purpose, which, TABLE.c.expires_at > utcnow())
 
 
 def list_usable(purpose: str) -> Sequence[Token]:
@@ -199,6 +199,6 @@ def _new_row(
     }
 
 
-def _invalidate(*which: ColumnElement[bool]) -> None:
+def _invalidate(*which: ColumnElement[bool]) -> int:
     unused = update(TABLE).where(*which, TABLE.c.used_at.is_(None))
-    write_connection().execute(unused.values(used_at=utcnow()))
+    return write_connection().execute(unused.values(used_at=utcnow())).rowcount

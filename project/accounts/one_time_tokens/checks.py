@@ -17,6 +17,7 @@ from project.accounts.one_time_tokens.table import (
     Token,
     is_usable,
     secrets,
+    select_newest,
 )
 from project.accounts.throttle import Attempt
 from project.accounts.throttle.policies import CODE_ENTRY, Subjects
@@ -28,59 +29,55 @@ from project.security import one_time_codes
 MAX_ATTEMPTS = 5
 
 
-def by_link(text: str, purpose: str) -> Token:
+def by_link(link: str, purpose: str) -> Token:
     """Look up a token by its link. Raises CodeInvalid."""
-    token_id = one_time_codes.id_of(text)
+    token_id = one_time_codes.id_of(link)
     with observing_rejection(purpose):
-        if not token_id or not one_time_codes.is_link_token(text, secrets(), purpose, token_id):
+        if not token_id or not one_time_codes.is_link_token(link, secrets(), purpose, token_id):
             raise CodeInvalid
-        return _usable(TABLE.c.id == token_id, TABLE.c.purpose == purpose)
+        return _find_usable(TABLE.c.id == token_id, TABLE.c.purpose == purpose)
 
 
-def by_disown_link(text: str) -> Token:
+def by_disown_link(link: str) -> Token:
     """Look up a token by its "This was not me" link, of any notice. Raises CodeInvalid."""
-    token_id = one_time_codes.id_of(text)
+    token_id = one_time_codes.id_of(link)
     if token_id is None:
         raise CodeInvalid
-    token = _usable(TABLE.c.id == token_id, IS_DISOWN)
-    if not one_time_codes.is_link_token(text, secrets(), token.purpose, token_id):
+    token = _find_usable(TABLE.c.id == token_id, IS_DISOWN)
+    if not one_time_codes.is_link_token(link, secrets(), token.purpose, token_id):
         raise CodeInvalid
     return token
 
 
-def by_request(text: str, code: str, purpose: str, actor: Actor) -> Token:
+def by_request(request_id: str, code: str, purpose: str, actor: Actor) -> Token:
     """Look up a token by its request id and check the code. Raises CodeInvalid."""
-    token_id = one_time_codes.id_of(text)
+    token_id = one_time_codes.id_of(request_id)
     with observing_rejection(purpose):
-        if not token_id or not one_time_codes.is_request_id(text, secrets(), purpose, token_id):
+        if not token_id or not one_time_codes.is_request_id(
+            request_id, secrets(), purpose, token_id
+        ):
             raise CodeInvalid
-        return _compared(token_id, code, purpose, actor)
+        return _compare(token_id, code, purpose, actor)
 
 
-def by_request_and_link(text: str, link: str, purpose: str) -> Token:
+def by_request_and_link(request_id: str, link: str, purpose: str) -> Token:
     """Look up a token by its link and its request id. Raises CodeInvalid."""
     token = by_link(link, purpose)
-    if not one_time_codes.is_request_id(text, secrets(), purpose, token.id):
+    if not one_time_codes.is_request_id(request_id, secrets(), purpose, token.id):
         raise CodeInvalid
     return token
 
 
 def by_user(user_id: int, code: str, purpose: str, actor: Actor) -> Token:
     """Look up the newest token of a logged-in user and check the code. Raises CodeInvalid."""
-    newest = (
-        select(TABLE.c.id)
-        .where(TABLE.c.user_id == user_id, TABLE.c.purpose == purpose, *is_usable())
-        .order_by(TABLE.c.created_at.desc(), TABLE.c.id)
-        .limit(1)
-    )
-    found = autocommit.first(newest)
+    newest = autocommit.first(select_newest(user_id, purpose))
     with observing_rejection(purpose):
-        if found is None:
+        if newest is None:
             raise CodeInvalid
-        return _compared(found.id, code, purpose, actor, is_own_session=True)
+        return _compare(newest.id, code, purpose, actor, is_own_session=True)
 
 
-def _compared(
+def _compare(
     token_id: UUID, code: str, purpose: str, actor: Actor, *, is_own_session: bool = False
 ) -> Token:
     """Count an attempt, compare the code, and refund the attempt if the code is correct."""
@@ -130,7 +127,7 @@ def _is_known(user_id: int | None, network: str) -> bool:
     return autocommit.first(select(KnownNetwork.user_id).where(*known)) is not None
 
 
-def _usable(*which: ColumnElement[bool]) -> Token:
+def _find_usable(*which: ColumnElement[bool]) -> Token:
     token = autocommit.first(select(TABLE).where(*which, *is_usable()))
     if token is None or (token.user_id is None and token.purpose != INVITATION):
         raise CodeInvalid

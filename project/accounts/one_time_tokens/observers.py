@@ -24,7 +24,7 @@ def observe(app: Flask, observer: Observer) -> None:
     app.extensions.setdefault(OBSERVERS, []).append(observer)
 
 
-def note(purpose: str, outcome: str) -> None:
+def publish(purpose: str, outcome: str) -> None:
     """Call the observers after the commit of the caller's transaction."""
     run_after_commit(partial(_call_observers, purpose, outcome))
 

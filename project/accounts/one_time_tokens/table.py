@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement, Row, Select, select
 
+from project.accounts.messages import DISOWN_PREFIX
 from project.clock import utcnow
 from project.database.base import table_of
 from project.models import OneTimeToken
 
 INVITATION = "invitation"
 """The purpose of the tokens that have no account; `new_email` is the invited address."""
-DISOWN_PREFIX = "disown_"
 
 TABLE = table_of(OneTimeToken)
 IS_DISOWN = TABLE.c.purpose.startswith(DISOWN_PREFIX)
@@ -24,6 +24,13 @@ Token = Row[*tuple[Any, ...]]
 def is_usable() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a token is neither consumed nor expired."""
     return TABLE.c.used_at.is_(None), TABLE.c.expires_at > utcnow()
+
+
+def select_newest(user_id: int, purpose: str) -> Select[*tuple[Any, ...]]:
+    """Return the query for the newest usable token of a user and a purpose."""
+    whose = (TABLE.c.user_id == user_id, TABLE.c.purpose == purpose)
+    newest_first = (TABLE.c.created_at.desc(), TABLE.c.id)
+    return select(TABLE).where(*whose, *is_usable()).order_by(*newest_first).limit(1)
 
 
 def secrets() -> Sequence[str]:

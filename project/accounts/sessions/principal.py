@@ -1,4 +1,4 @@
-"""Who a request is authenticated as."""
+"""The principal: the authenticated user and session of a request."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token shows: an active user in a session that is open now."""
+    """The active user and the open session of a token."""
 
     session_id: UUID
     id: int

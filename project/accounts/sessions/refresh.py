@@ -26,10 +26,10 @@ from project.security.signing_keys import Key
 from project.security.tokens import Claims, Purpose
 
 GRACE_PERIOD = timedelta(seconds=30)
-"""How long the token of the previous generation is still accepted."""
+"""Time for which the token of the previous generation is still accepted."""
 
 MAX_GRACE_RESPONSES = 10
-"""How often it is accepted: enough for browser tabs that wake up together."""
+"""Maximum number of responses to it: enough for browser tabs that wake up together."""
 
 BY_SESSION = CompiledQuery(
     select(

@@ -137,8 +137,9 @@ def clear(name: str | None = None, actor: Actor = COMMAND) -> int:
 def erase(user_id: int, email_key: str) -> None:
     """Delete the counters of an account and of its address, within the caller's transaction.
 
-    Two kinds expire by themselves: a counter that another transaction is changing, since waiting
-    for it could deadlock, and that of mail to the address, or deletion would lift its limit.
+    Two kinds of counters are kept until they expire: those that another transaction is changing,
+    since waiting for them could deadlock, and the counter of mail to the address, since deleting
+    the account would otherwise reset its limit.
     """
     parts = [str(user_id), email_key, policies.digest(email_key)]
     is_other = Throttle.scope != policies.MAIL_DAY.name

@@ -169,11 +169,7 @@ Group = tuple[Policy, ...]
 
 LOGIN_BY_DEVICE: Group = (DEVICE, DEVICE_LOGIN)
 LOGIN_BY_NETWORK: Group = (NETWORK, NETWORK_56, LOGIN, ACCOUNT_NETWORK, ACCOUNT)
-REGISTERING: Group = (
-    REGISTRATION,
-    REGISTRATION_48,
-    replace(REGISTRATION_TAKEN, is_counted=False),
-)
+REGISTERING: Group = (REGISTRATION, REGISTRATION_48, replace(REGISTRATION_TAKEN, is_counted=False))
 REGISTERING_TAKEN: Group = (REGISTRATION_TAKEN,)
 WRITING: Group = (WRITE,)
 MAIL_REQUEST: Group = (MAIL_MINUTE, MAIL_HOUR, MAIL_NETWORK)
@@ -198,7 +194,7 @@ POLICIES: Group = (
 )
 
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
-"""How often successful logins may clear one `device` or `account-network` counter."""
+"""Number of times that successful logins may clear one `device` or `account-network` counter."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)
 """Every value of the column `scope`."""
 

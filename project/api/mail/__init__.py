@@ -66,8 +66,8 @@ def confirm_password_reset(payload: ConfirmResetRequest) -> ConfirmResetResponse
     if payload.token is not None:
         reset.confirm_by_link(payload.token, payload.password, actor())
     else:
-        asked, code = payload.request_id or "", payload.code or ""
-        reset.confirm_by_code(asked, code, payload.password, actor())
+        request_id, code = payload.request_id or "", payload.code or ""
+        reset.confirm_by_code(request_id, code, payload.password, actor())
     return ConfirmResetResponse()
 
 
@@ -126,13 +126,14 @@ def confirm_email_verification(
 @responds(DisownResponse, CodeInvalid, EmailExists, Unavailable)
 @accepts(DisownRequest)
 def disown_notice(payload: DisownRequest) -> DisownResponse:
-    """Disown a notice with the token from its "This was not me" link.
+    """Undo the change that a notice reports, with the token from its "This was not me" link.
 
-    For a changed password or username and for a new login, ends all sessions, disables the password
-    and sends a mail to reset it. For a changed e-mail address, also restores the previous one; if
-    another account has it by now, returns `email_exists`, and the link remains valid. For a
-    requested change of the address, cancels it. For a deletion, reactivates the account. For a
-    registration, deletes the account if its address is still unverified.
+    The effect depends on the notice. For a changed password or username and for a new login, ends
+    all sessions, disables the password and sends a mail to reset it. For a changed e-mail address,
+    also restores the previous one; if another account has it by now, returns `email_exists`, and
+    the link remains valid. For a requested change of the address, cancels it. For a deletion,
+    reactivates the account. For a registration, deletes the account if its address is still
+    unverified.
     """
     disown.disown(payload.token, actor())
     return DisownResponse()

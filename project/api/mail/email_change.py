@@ -38,7 +38,7 @@ def request_email_change(principal: Principal, payload: EmailChangeRequest) -> E
 
     The address of the account changes when the new one is confirmed, within 24 hours. If the
     current address is verified, it gets a notice. If another account has the new address, the
-    response is the same, and that account gets a notice instead of a code. Cancels a pending
+    response is the same, and that account gets a notice instead of a code. Replaces a pending
     change.
     """
     expires_in = change.request(principal, payload.email, actor())

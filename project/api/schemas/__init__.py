@@ -12,7 +12,6 @@ from project.api.schemas.account import (
     UpdateAccountRequest,
 )
 from project.api.schemas.auth import (
-    DeviceTokenResponse,
     LoginRequest,
     LoginResponse,
     LogoutRequest,
@@ -21,12 +20,8 @@ from project.api.schemas.auth import (
     RefreshResponse,
     RegisterRequest,
     RegisterResponse,
-    TokenResponse,
 )
-from project.api.schemas.health import (
-    AliveResponse,
-    ReadyResponse,
-)
+from project.api.schemas.health import AliveResponse, ReadyResponse
 from project.api.schemas.mail import (
     AlreadyVerifiedResponse,
     CancelEmailChangeResponse,
@@ -110,7 +105,6 @@ __all__ = [
     "DevMailRequest",
     "DevMailResponse",
     "DevMails",
-    "DeviceTokenResponse",
     "DisownRequest",
     "DisownResponse",
     "EmailChangeData",
@@ -155,7 +149,6 @@ __all__ = [
     "SessionListResponse",
     "StatusData",
     "StatusResponse",
-    "TokenResponse",
     "UpdateAccountRequest",
     "UserData",
     "UserList",

@@ -43,7 +43,7 @@ class AccountData(StatusData):
     """The account of the caller, with its settings for mail."""
 
     pending_email: Annotated[
-        str | None, Field(description="The address of an unconfirmed change of address.")
+        str | None, Field(description="The new address of a change that is not confirmed yet.")
     ]
     language: Annotated[str | None, Field(examples=["de"])]
     mail_refused: Annotated[
@@ -58,7 +58,7 @@ class AccountResponse(SuccessResponse):
 
 
 class ExportResponse(SuccessResponse):
-    """What the service stores about the caller."""
+    """The data that the service stores about the caller."""
 
     data: Annotated[
         dict[str, list[dict[str, Annotated[JsonValue, BeforeValidator(to_json)]]]],

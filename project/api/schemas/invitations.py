@@ -4,13 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from project.api.schemas.fields import (
-    Email,
-    Language,
-    NewPassword,
-    Timestamp,
-    Username,
-)
+from project.api.schemas.fields import Email, Language, NewPassword, Timestamp, Username
 from project.api.schemas.mail import LinkToken
 from project.http.envelope import Request, SuccessResponse
 

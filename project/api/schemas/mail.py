@@ -37,13 +37,13 @@ class ResetPasswordRequest(Request):
 class MailRequested(BaseModel):
     """A request for mail."""
 
-    request_id: Annotated[str, Field(description="Send it with the code that is in the mail.")]
+    request_id: Annotated[str, Field(description="Send it with the code from the mail.")]
     expires_in: Annotated[int, Field(description="Seconds.", examples=[1800])]
     resend_in: Annotated[int, Field(description="Seconds.", examples=[60])]
 
 
 class MailRequestedResponse(SuccessResponse):
-    """The same for every address."""
+    """The same response for every address, with or without an account."""
 
     message: Literal["If an account has this address, a mail is on its way."] = (
         "If an account has this address, a mail is on its way."
@@ -134,10 +134,8 @@ class ConfirmVerificationResponse(SuccessResponse):
     data: StatusData
 
 
-class EmailChangeRequest(Request):
+class EmailChangeRequest(ResetPasswordRequest):
     """The new address."""
-
-    email: Email
 
 
 class EmailChangeData(BaseModel):
@@ -148,7 +146,7 @@ class EmailChangeData(BaseModel):
 
 
 class EmailChangeResponse(SuccessResponse):
-    """The same for every address, also for one that another account has."""
+    """The same response for every address, even if another account has it."""
 
     message: Literal["A mail is on its way."] = "A mail is on its way."
     data: EmailChangeData
@@ -158,10 +156,8 @@ class ConfirmEmailChangeRequest(ConfirmVerificationRequest):
     """The code, with a session; or the link's token and the account's password."""
 
 
-class ConfirmEmailChangeResponse(SuccessResponse):
+class ConfirmEmailChangeResponse(ConfirmVerificationResponse):
     """The account, with its new address."""
-
-    data: StatusData
 
 
 class CancelEmailChangeResponse(SuccessResponse):
@@ -171,7 +167,7 @@ class CancelEmailChangeResponse(SuccessResponse):
 
 
 class DisownRequest(Request):
-    """The token of a link "This was not me"."""
+    """The token of a "This was not me" link."""
 
     token: LinkToken
 
@@ -183,7 +179,7 @@ class DisownResponse(SuccessResponse):
 
 
 class FeaturesData(BaseModel):
-    """What a front end must know to draw its forms."""
+    """The settings that a front end needs for its forms."""
 
     registration: Literal["open", "invited", "closed"]
     mail: Annotated[bool, Field(description="Whether the service sends mail.")]
@@ -199,7 +195,7 @@ class FeaturesResponse(SuccessResponse):
 
 
 class DevMailRequest(QueryRequest):
-    """Whose mail."""
+    """The recipient of the mails."""
 
     to: Annotated[str | None, Field(description="An e-mail address; otherwise all.")] = None
 

@@ -27,7 +27,7 @@ def mail() -> Finding:
     if url.is_off:
         return warning(
             "MAIL_URL is none: no mail is sent, and nobody can reset a password",
-            "set MAIL_URL, MAIL_FROM and FRONTEND_URL; docs/mail.md shows how",
+            "set MAIL_URL, MAIL_FROM and FRONTEND_URL; see docs/mail.md",
         )
     only = f", only to {', '.join(config['MAIL_ONLY_TO'])}" if config["MAIL_ONLY_TO"] else ""
     links = f"links to {config['FRONTEND_URL']}"
@@ -57,7 +57,7 @@ def mail_server() -> Finding:
         days = trial.certificate_days(current_app)
     except TransportDown as failure:
         failed = f"{failure.stage} failed: {failure.reason}"
-        remedy = f"see the stage `{failure.stage}` under Troubleshooting in docs/mail.md"
+        remedy = f"see the stage `{failure.stage}` under When mail stops in docs/mail.md"
         return error(", ".join([*stages, failed]), remedy)
     found = ", ".join(stages)
     if days is None:

@@ -26,7 +26,7 @@ class TestReauthentication(MailboxCase):
         """Send the password again."""
         return self.caller.post("/auth/reauthenticate", {"password": password}, self.token)
 
-    def test_it_returns_the_end_of_the_window(self) -> None:
+    def test_reauthentication_returns_the_end_of_its_window(self) -> None:
         with time_machine.travel(utcnow(), tick=False):
             body = self.assert_success(self.reauthenticate(), 200, "Password confirmed.")
             expected = (utcnow() + WINDOW).replace(microsecond=0)
@@ -41,7 +41,7 @@ class TestReauthentication(MailboxCase):
         self.assertEqual(self.reauthenticate().status, 429)
         self.assertEqual(self.caller.login().status, 429)
 
-    def test_a_session_that_ends_meanwhile_is_not_authenticated(self) -> None:
+    def test_reauthentication_fails_if_the_session_ends_meanwhile(self) -> None:
         with self.app.app_context():
             db.session.execute(update(Session).values(ended_at=utcnow()))
             db.session.commit()

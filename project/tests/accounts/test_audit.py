@@ -66,14 +66,14 @@ class TestAudit(AuditCase):
         )
         self.assertTrue(before <= row.at <= utcnow())
 
-    def test_the_log_spells_a_session_as_its_tokens_do(self) -> None:
+    def test_the_log_has_the_session_id_of_the_tokens(self) -> None:
         self.add_user()
         with self.assertLogs("project.accounts.audit", "INFO") as logged:
             token = self.caller.login().body["auth_token"]
         sid = jwt.decode(token, options={"verify_signature": False})["sid"]
         self.assertEqual(vars(logged.records[0])["session_id"], sid)
 
-    def test_a_login_that_fails_names_the_account_where_there_is_one(self) -> None:
+    def test_a_failed_login_records_the_account_if_it_exists(self) -> None:
         user_id = self.add_user()
         self.login_as_browser("wrong")
         self.login_as_browser(email=PASSWORD)
@@ -81,13 +81,13 @@ class TestAudit(AuditCase):
         for row in self.events():
             self.assertNotIn(PASSWORD, str(vars(row)))
 
-    def test_a_registration(self) -> None:
+    def test_a_registration_is_recorded(self) -> None:
         self.caller.register()
         (row,) = self.events()
         self.assertEqual(row.event, "user.registered")
         self.assertIsNotNone(row.session_id)
 
-    def test_a_user_who_is_deleted_while_logging_in_is_a_failure(self) -> None:
+    def test_a_login_of_a_user_who_is_deleted_meanwhile_is_recorded_as_failed(self) -> None:
         user_id = self.add_user()
 
         def check(*_: object) -> bool:
@@ -99,12 +99,12 @@ class TestAudit(AuditCase):
             self.assertEqual(self.login_as_browser().status, 404)
         self.assert_recorded((Event.LOGIN_FAILED, user_id, {}))
 
-    def test_a_logout(self) -> None:
+    def test_a_logout_is_recorded(self) -> None:
         user_id = self.add_user()
         self.caller.logout(self.add_token(user_id))
         self.assert_recorded((Event.SESSION_ENDED, user_id, {}))
 
-    def test_a_session_that_is_ended_by_its_id(self) -> None:
+    def test_the_end_of_a_session_by_its_id_is_recorded(self) -> None:
         user_id = self.add_user()
         token = self.add_token(user_id)
         (session,) = self.caller.get("/auth/sessions", token).body["data"]["sessions"]
@@ -121,7 +121,7 @@ class TestAudit(AuditCase):
             (Event.SESSIONS_ENDED, user_id, {"scope": "all", "count": 1}),
         )
 
-    def test_an_operation_without_effect_is_no_event(self) -> None:
+    def test_an_operation_without_effect_is_not_recorded(self) -> None:
         token = self.add_token(self.add_user())
         with captured_logs.captured() as written:
             reply = self.caller.post("/auth/logout", {"scope": "others"}, token)
@@ -132,7 +132,7 @@ class TestAudit(AuditCase):
         self.assertEqual(self.events(), [])
         self.assertEqual([one["message"] for one in written.objects], ["request completed"])
 
-    def test_an_account_is_deactivated_once(self) -> None:
+    def test_a_second_deactivation_is_not_recorded(self) -> None:
         user_id = self.add_user()
         with self.app.app_context():
             for _ in range(2):
@@ -147,13 +147,13 @@ class TestAudit(AuditCase):
             (Event.SESSIONS_ENDED, user_id, {"scope": "inactive", "count": 1}),
         )
 
-    def test_a_session_that_had_ended_is_no_event(self) -> None:
+    def test_a_second_logout_is_not_recorded(self) -> None:
         token = self.add_token(self.add_user())
         self.caller.logout(token)
         self.assertEqual(self.caller.logout(token).status, 401)
         self.assertEqual(len(self.events()), 1)
 
-    def test_a_refresh_token_that_is_used_again(self) -> None:
+    def test_reuse_of_a_refresh_token_is_recorded(self) -> None:
         stale = self.caller.register().body["refresh_token"]
         for _ in range(2):
             fresh = self.caller.post("/auth/refresh", {"refresh_token": stale})
@@ -163,7 +163,7 @@ class TestAudit(AuditCase):
         self.assertEqual(reused.event, "refresh_token.reused")
         self.assertEqual((reused.session_id, reused.address), (registered.session_id, "127.0.0.1"))
 
-    def test_an_account_made_by_an_administrator(self) -> None:
+    def test_an_account_created_by_an_administrator_is_recorded(self) -> None:
         admin = self.add_user(admin=True)
         payload = {"username": "ada", "email": "ada@example.com", "password": "correct horse"}
         self.caller.post("/users", payload, self.add_token(admin))
@@ -171,7 +171,7 @@ class TestAudit(AuditCase):
         self.assertEqual((row.event, row.details), ("user.created", {"admin": False, "by": admin}))
         self.assertNotEqual(row.user_id, admin)
 
-    def test_what_commands_do_to_an_account_survives_it(self) -> None:
+    def test_events_of_commands_remain_after_the_deletion_of_the_account(self) -> None:
         user_id = self.add_user()
         self.add_token(user_id)
         with self.app.app_context():
@@ -185,7 +185,7 @@ class TestAudit(AuditCase):
         )
         self.assertEqual({row.user_agent for row in self.events()}, {"command"})
 
-    def test_what_is_not_committed_is_neither_a_row_nor_a_line(self) -> None:
+    def test_a_rollback_leaves_neither_row_nor_log_line(self) -> None:
         self.add_user()
 
         def fail(*_: object) -> None:
@@ -203,7 +203,7 @@ class TestAudit(AuditCase):
         self.assertEqual(written.objects, [])
         self.assertEqual(self.events(), [])
 
-    def test_a_row_is_a_line_once_it_is_committed(self) -> None:
+    def test_an_event_is_logged_after_its_commit(self) -> None:
         with captured_logs.captured() as written, self.app.app_context():
             with transaction():
                 audit.record(Event.KEY_RETIRED, COMMAND, kid="abc")
@@ -221,7 +221,7 @@ class TestThrottleAudit(AuditCase):
         "THROTTLE_ACCOUNT_NETWORK": Limit(1, timedelta(minutes=15))
     }
 
-    def test_a_wait_is_recorded_once(self) -> None:
+    def test_a_backoff_is_recorded_once(self) -> None:
         user_id = self.add_user()
         with time_machine.travel("2026-01-01T00:00Z", tick=False) as clock:
             for wait in (30, 60):
@@ -248,7 +248,7 @@ class TestKeyAudit(AuditCase):
 
     overrides: ClassVar[dict[str, object]] = {"TOKEN_ALGORITHM": "ES256"}
 
-    def test_keys(self) -> None:
+    def test_creation_and_retirement_of_keys_are_recorded(self) -> None:
         with self.app.app_context():
             source.current().signing_key()
             kid = source.current().signing_key().key_id
@@ -259,14 +259,14 @@ class TestKeyAudit(AuditCase):
         self.assertEqual((second.event, second.user_agent), ("key.rotated", "command"))
         self.assertEqual((retired.event, retired.details), ("key.retired", {"kid": kid}))
 
-    def test_a_key_is_retired_once(self) -> None:
+    def test_a_second_retirement_of_a_key_is_not_recorded(self) -> None:
         with self.app.app_context():
             kid = str(source.current().signing_key().key_id)
             for _ in range(2):
                 signing_keys.retire(kid)
         self.assertEqual([row.event for row in self.events()], ["key.rotated", "key.retired"])
 
-    def test_a_key_that_is_unknown_is_no_event(self) -> None:
+    def test_the_retirement_of_an_unknown_key_is_not_recorded(self) -> None:
         with self.app.app_context(), pytest.raises(signing_keys.UnknownKey):
             signing_keys.retire("nothing")
         self.assertEqual(self.events(), [])
@@ -280,7 +280,7 @@ def test_every_event_is_documented() -> None:
 
 
 @pytest.mark.any_database
-def test_every_event_is_a_subject_and_what_happened_to_it() -> None:
+def test_every_event_is_named_by_subject_and_past_tense() -> None:
     """Assert that every event is named `subject.past_tense`, and its member accordingly."""
     for event in Event:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)?\.([a-z]+ed|sent)", event), event

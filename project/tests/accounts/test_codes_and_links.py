@@ -69,14 +69,14 @@ class CodesCase(MailboxCase):
 
 
 class TestLinks(CodesCase):
-    """What a link does, and what it does not."""
+    """The links of mails."""
 
     def test_a_link_has_its_token_in_the_query_and_the_mail_has_a_code_too(self) -> None:
         for mail in (self.reset_mail, self.verification_mail):
             self.assertRegex(mail["link"], r"^[^#?]+\?token=[\w-]{43}$")
             self.assertIn(mail["code"], mail["text"])
 
-    def test_a_token_is_accepted_by_its_own_route_alone(self) -> None:
+    def test_a_token_is_accepted_only_by_its_own_route(self) -> None:
         tokens = self.link_tokens()
         for route in tokens:
             for owner, token in tokens.items():
@@ -88,7 +88,7 @@ class TestLinks(CodesCase):
         self.assert_error(reply, *CODE_INVALID)
         self.assertEqual(self.reset(request_id=self.request_id, code=code).status, 200)
 
-    def test_a_token_is_accepted_with_no_character_edited(self) -> None:
+    def test_an_edited_token_is_rejected(self) -> None:
         for route, token in self.link_tokens().items():
             for place, letter in enumerate(token):
                 edited = f"{token[:place]}{'B' if letter == 'A' else 'A'}{token[place + 1 :]}"
@@ -113,7 +113,7 @@ class TestLinks(CodesCase):
             reply = self.caller.post(route, {"token": token, "password": PASSWORD})
             self.assert_error(reply, *CODE_INVALID)
 
-    def test_an_error_of_the_database_does_not_consume_a_code(self) -> None:
+    def test_a_database_error_does_not_consume_a_code(self) -> None:
         proof = {"request_id": self.request_id, "code": self.reset_mail["code"]}
         away = OperationalError("", {}, OSError("away"))
         with mock.patch.object(sessions, "mark_all_ended", side_effect=away):
@@ -129,7 +129,7 @@ class TestSecretsAtRest(CodesCase):
         super().setUp()
 
     def dump(self) -> str:
-        """Return every row of every table, and every line of the log."""
+        """Return all rows of all tables and all lines of the log."""
         with self.app.app_context():
             rows = [
                 str(tuple(row))
@@ -138,7 +138,7 @@ class TestSecretsAtRest(CodesCase):
             ]
         return "\n".join([*rows, self.written.getvalue()])
 
-    def test_nothing_in_them_is_accepted_anywhere(self) -> None:
+    def test_the_database_and_the_log_contain_no_valid_code_or_link(self) -> None:
         tokens, codes = (
             self.link_tokens(),
             [self.reset_mail["code"], self.verification_mail["code"]],
@@ -159,9 +159,9 @@ class TestSecretsAtRest(CodesCase):
 
 
 class TestEnumeration(MailboxCase):
-    """A request for mail, whoever has the address."""
+    """A request for mail, with every kind of address."""
 
-    def test_ten_calls_for_every_kind_of_address_are_alike(self) -> None:
+    def test_ten_calls_get_the_same_responses_for_every_kind_of_address(self) -> None:
         self.add_user("known", "known@members.net", email_verified_at=utcnow())
         self.add_user("unverified", "unverified@members.net")
         self.add_user("inactive", "inactive@members.net", active=False)
@@ -185,14 +185,14 @@ class TestEnumeration(MailboxCase):
         responses.add((REQUEST_ID.sub(b"", reply.raw), tuple(reply.headers.keys())))
         return reply
 
-    def test_an_address_that_only_looks_alike_gets_nothing(self) -> None:
+    def test_a_lookalike_address_gets_no_mail(self) -> None:
         self.add_user(email="mike@members.net")
         for typed in ("m\u0131ke@members.net", "mike@members.net.", "mike+a@members.net"):
             self.caller.post(RESET, {"email": typed})
             self.assertEqual(self.mails(typed), [])
         self.assertEqual(self.mails("mike@members.net"), [])
 
-    def test_a_mail_server_that_hangs_is_never_waited_for(self) -> None:
+    def test_requests_do_not_wait_for_a_hanging_mail_server(self) -> None:
         url = self.app.config["SQLALCHEMY_DATABASE_URI"]
         with smtp.running(smtp.FaultyServer({"greeting": HANG})) as server:
             app = databases.bare_app(url, MAIL_URL=mail_url(server.url))

@@ -1,4 +1,4 @@
-"""DELETE /auth/account, the grace period, and what an erased account leaves."""
+"""DELETE /auth/account, the grace period, and the erasure."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -31,7 +31,7 @@ LAST = (409, "You are the last administrator. Appoint another one first.", "last
 
 
 class DeletionCase(MailboxCase):
-    """Ada, of whom something is stored in every table."""
+    """A user with rows in every table."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -43,13 +43,13 @@ class DeletionCase(MailboxCase):
         return self.caller.call("DELETE", ACCOUNT, token=token or self.token)
 
     def purge(self, after: timedelta = timedelta(0)) -> int:
-        """Purge so much later; return how many accounts were erased."""
+        """Purge after this time; return the number of erased accounts."""
         with time_machine.travel(utcnow() + after), self.app.app_context():
             batches = list(retention.purge())
         return sum(batch.rows for batch in batches if batch.name == retention.DELETED_ACCOUNTS)
 
     def waiting(self) -> list[str]:
-        """Return the kinds of the messages that wait."""
+        """Return the kinds of the waiting messages."""
         with self.app.app_context():
             kinds = select(Outbox.kind).where(Outbox.done_at.is_(None))
             return sorted(kind.removeprefix("mail.") for kind in db.session.scalars(kinds))
@@ -61,7 +61,7 @@ class DeletionCase(MailboxCase):
             return list(db.session.scalars(recorded.order_by(AuditEvent.id)))
 
     def traces(self) -> list[str]:
-        """Return where the address or the username is stored, in any column of any table."""
+        """Return the columns that contain the address or the username."""
         names = [identifiers.email_key(EMAIL), identifiers.username_key(USERNAME)]
         names.append(EMAIL.casefold())
         with self.app.app_context():
@@ -77,7 +77,7 @@ class DeletionCase(MailboxCase):
 class TestRequest(DeletionCase):
     """The request deactivates the account."""
 
-    def test_it_takes_effect_at_once(self) -> None:
+    def test_sessions_and_logins_end_at_once(self) -> None:
         login = self.caller.login(EMAIL, PASSWORD).body
         with time_machine.travel(utcnow(), tick=False):
             data = self.assert_success(self.delete(), 200, "Account deleted.")["data"]
@@ -91,17 +91,17 @@ class TestRequest(DeletionCase):
             self.assertEqual(db.session.query(Revocation).count(), 2)
         self.assertEqual(self.events()[-1], "account_deletion.requested")
 
-    def test_login_does_not_restore_it(self) -> None:
+    def test_a_login_does_not_restore_the_account(self) -> None:
         self.delete()
         token = self.caller.login(EMAIL, PASSWORD).body["auth_token"]
         self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
         self.assertEqual(self.purge(WEEK), 1)
 
-    def test_it_needs_a_recent_authentication(self) -> None:
+    def test_deletion_requires_a_recent_authentication(self) -> None:
         self.assert_error(self.delete(self.add_token(self.user_id)), *RECENT)
         self.assertEqual(self.caller.status(self.token).status, 200)
 
-    def test_mail_that_waits_is_cancelled_except_the_farewell(self) -> None:
+    def test_waiting_mail_is_cancelled_except_the_farewell(self) -> None:
         self.caller.post("/auth/password/reset", {"email": EMAIL.lower()})
         self.assertEqual(self.waiting(), ["email_verification", "password_reset"])
         self.delete()
@@ -127,7 +127,7 @@ class TestRequest(DeletionCase):
         with self.app.app_context(), time_machine.travel(utcnow() + timedelta(days=29)):
             self.assertEqual(one_time_tokens.by_disown_link(token).user_id, self.user_id)
 
-    def test_it_needs_no_mail_and_neither_does_a_change_of_the_username(self) -> None:
+    def test_deletion_and_rename_work_without_mail(self) -> None:
         waiting = self.waiting()
         with mock.patch.dict(self.app.config, MAIL_URL=NO_MAIL):
             changes = {"username": "ada"}
@@ -153,7 +153,7 @@ class TestRequest(DeletionCase):
 
 
 class TestGrace(DeletionCase):
-    """Between the request and the end."""
+    """The time between the request and the erasure."""
 
     def test_the_account_is_erased_when_the_grace_period_ends(self) -> None:
         self.delete()
@@ -164,7 +164,7 @@ class TestGrace(DeletionCase):
         self.assertEqual(self.events()[-1], "user.deleted")
         self.assertEqual(self.caller.register(USERNAME, EMAIL, PASSWORD).status, 201)
 
-    def test_an_operator_can_restore_it(self) -> None:
+    def test_an_operator_can_restore_the_account(self) -> None:
         self.delete()
         with self.app.app_context():
             lifecycle.activate(EMAIL)
@@ -213,7 +213,7 @@ class TestErasure(DeletionCase):
             db.session.commit()
 
     def assert_erased(self) -> None:
-        """Assert that nothing is left but the audit trail and the feed."""
+        """Assert that only the audit trail and the feed still have rows of the account."""
         self.assertEqual(self.traces(), [])
         with self.app.app_context():
             for table in db.metadata.sorted_tables:
@@ -224,13 +224,13 @@ class TestErasure(DeletionCase):
         self.assertEqual([scope for scope in scopes if "account" in scope], [])
         self.assertEqual(self.waiting(), [])
 
-    def test_by_a_purge(self) -> None:
+    def test_a_purge_erases_the_account(self) -> None:
         self.assertGreater(len({trace.partition(".")[0] for trace in self.traces()}), 3)
         self.delete()
         self.assertEqual(self.purge(WEEK), 1)
         self.assert_erased()
 
-    def test_by_a_purge_after_the_farewell_was_rejected(self) -> None:
+    def test_a_purge_erases_the_address_of_a_rejected_farewell(self) -> None:
         self.delete()
         with self.app.app_context():
             message = claims.claim("mail.")
@@ -239,17 +239,17 @@ class TestErasure(DeletionCase):
         self.purge(WEEK)
         self.assert_erased()
 
-    def test_by_the_command(self) -> None:
+    def test_the_command_erases_the_account(self) -> None:
         accounts.delete_user(EMAIL, yes=True)
         self.assert_erased()
 
-    def test_by_disowning_the_registration(self) -> None:
+    def test_disowning_the_registration_erases_the_account(self) -> None:
         disown = {"token": self.disown_token(self.mail("email_verification", EMAIL))}
         self.assertEqual(self.caller.post("/auth/disown", disown).status, 200)
         self.assert_erased()
         self.assertEqual(self.events()[-2:], ["user.deleted", "notice.disowned"])
 
-    def test_another_account_keeps_everything(self) -> None:
+    def test_the_rows_of_another_account_remain(self) -> None:
         other = self.caller.register("other", "other@example.com", PASSWORD).body["auth_token"]
         self.caller.post("/auth/password/reset", {"email": "other@example.com"})
         accounts.delete_user(EMAIL, yes=True)
@@ -314,7 +314,7 @@ class TestLastAdmin(DeletionCase):
         self.add_user("other", "other@example.com", admin=True)
         self.assertEqual(self.delete().status, 200)
 
-    def test_of_administrators_who_delete_their_accounts_at_once_one_remains(self) -> None:
+    def test_one_of_concurrently_deleted_administrators_remains(self) -> None:
         for number in range(3):
             self.add_user(f"admin{number}", f"admin{number}@example.com", admin=True)
         emails = [EMAIL, *(f"admin{number}@example.com" for number in range(3))]
@@ -329,7 +329,7 @@ class TestLastAdmin(DeletionCase):
             statuses = sorted(crowd.map(delete, tokens))
         self.assertEqual(statuses, [200, 200, 200, 409])
 
-    def test_the_second_of_two_waits_for_the_first(self) -> None:
+    def test_a_second_deletion_of_an_administrator_waits_for_the_first(self) -> None:
         """The second one starts in the middle of the first."""
         self.add_user("other", "other@example.com", admin=True)
         other = self.caller.login("other@example.com").body["auth_token"]

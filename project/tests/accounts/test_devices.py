@@ -47,12 +47,12 @@ class DeviceCase(ThrottleCase):
 class TestDevices(DeviceCase):
     """Counted under the token alone."""
 
-    def test_registration_and_login_return_one(self) -> None:
+    def test_registration_and_login_return_a_device_token(self) -> None:
         registered = self.caller.register().body["device_token"]
         for token in (registered, self.token):
             self.assertRegex(token, r"^dt_[A-Za-z0-9_-]{108}$")
 
-    def test_the_owner_gets_in_whatever_others_do(self) -> None:
+    def test_the_owner_can_log_in_after_others_used_up_the_limits(self) -> None:
         self.use_up()
         self.assertEqual(self.home.login().status, 429)
         self.assertEqual(self.elsewhere.login().status, 429)
@@ -63,7 +63,7 @@ class TestDevices(DeviceCase):
                 self.token = reply.body["device_token"]
         self.assertEqual(self.home.login().status, 429)
 
-    def test_so_many_guesses_by_one_device_and_no_more(self) -> None:
+    def test_guesses_with_one_device_token_are_limited(self) -> None:
         self.use_up()
         tried = [self.login(self.elsewhere, self.token, "wrong").status for _ in range(7)]
         self.assertEqual(tried, [404] * 5 + [429] * 2)
@@ -71,7 +71,7 @@ class TestDevices(DeviceCase):
         self.clock.shift(WAIT)
         self.assertEqual(self.login(self.elsewhere, self.token).status, 200)
 
-    def test_an_exhausted_token_counts_as_none(self) -> None:
+    def test_a_login_with_an_exhausted_token_counts_as_one_without(self) -> None:
         tried = [self.login(self.elsewhere, self.token, "wrong").status for _ in range(9)]
         self.assertEqual(tried, [404] * 8 + [429])
         self.assert_limited(self.login(self.elsewhere, self.token), WAIT, "account-network")
@@ -84,7 +84,7 @@ class TestDevices(DeviceCase):
         tried = [self.login(self.thief, renewed, "wrong").status for _ in range(2)]
         self.assertEqual(tried, [404, 429])
 
-    def test_a_success_clears_the_failures_of_this_device_alone(self) -> None:
+    def test_a_login_clears_only_the_failures_of_its_device(self) -> None:
         other = self.home.login().body["device_token"]
         self.use_up()
         for token in (self.token, other):
@@ -104,7 +104,7 @@ class TestDevices(DeviceCase):
         # Three times 4, then 5 by the token and 3 by the thief's network.
         self.assertEqual(statuses, [404] * 20 + [429] * 4)
 
-    def test_logins_of_one_account_by_device_are_limited(self) -> None:
+    def test_logins_to_one_account_with_device_tokens_are_limited(self) -> None:
         app = databases.shared_app(THROTTLE_LOGINS=Limit(3, WINDOW))
         self.caller = InProcess(app.test_client())
         statuses = [self.login(self.caller, self.token).status for _ in range(5)]
@@ -112,7 +112,7 @@ class TestDevices(DeviceCase):
         self.assertEqual(self.guess(self.caller), 404)
         self.assert_limited(self.login(self.caller, self.token), WINDOW, "login")
 
-    def test_what_is_no_valid_token_counts_as_none(self) -> None:
+    def test_a_login_with_an_invalid_token_counts_as_one_without(self) -> None:
         ada = self.home.register("ada", "ada@example.com", PASSWORD).body
         self.use_up()
         expired = device_tokens.encode(
@@ -126,7 +126,7 @@ class TestDevices(DeviceCase):
             self.assertEqual(self.login(self.elsewhere, token).status, 429, token)
         self.assert_field_errors(self.login(self.elsewhere, 7), ("device_token", "wrong_type"))
 
-    def test_it_expires_after_a_year(self) -> None:
+    def test_a_device_token_expires_after_a_year(self) -> None:
         self.clock.shift(timedelta(days=365) - timedelta(hours=1))
         self.use_up()
         self.assertEqual(self.login(self.elsewhere, self.token).status, 200)
@@ -134,14 +134,14 @@ class TestDevices(DeviceCase):
         self.guess(self.at("203.0.113.77"))
         self.assertEqual(self.login(self.thief, self.token).status, 429)
 
-    def test_it_expires_with_the_password(self) -> None:
+    def test_a_device_token_expires_with_the_password(self) -> None:
         self.use_up()
         with self.app.app_context():
             another = User.hash_password(PASSWORD)
         self.set_user(self.user_id, password=another)
         self.assertEqual(self.login(self.elsewhere, self.token).status, 429)
 
-    def test_a_login_that_renews_the_hash_returns_a_token_of_the_new_one(self) -> None:
+    def test_a_login_that_renews_the_hash_returns_a_valid_token(self) -> None:
         app = databases.shared_app(**self.overrides, BCRYPT_LOG_ROUNDS=5)
         self.token = self.login(InProcess(app.test_client()), self.token).body["device_token"]
         self.use_up()
@@ -161,7 +161,7 @@ class TestDevices(DeviceCase):
             again = devices.recognize(renewed, 7, "hash")
             self.assertEqual(again and again.id, device.id)
 
-    def test_nothing_else_accepts_it(self) -> None:
+    def test_other_routes_reject_a_device_token(self) -> None:
         self.assert_error(
             self.caller.status(self.token),
             401,
@@ -184,7 +184,7 @@ class TestClearings(DeviceCase):
         self.assertLessEqual(statuses.count(404), 9)
         self.assertEqual(statuses[-1], 429)
 
-    def test_the_next_day_it_does_again(self) -> None:
+    def test_failures_are_cleared_again_the_next_day(self) -> None:
         for _ in range(3):
             self.guess(self.home)
             self.assertEqual(self.home.login().status, 200)
@@ -201,7 +201,7 @@ class TestClearings(DeviceCase):
 class TestTokenForm(TestCase):
     """Whole, or nothing."""
 
-    def test_every_bit_counts(self) -> None:
+    def test_a_token_with_a_changed_bit_is_rejected(self) -> None:
         now = utcnow()
         token = device_tokens.encode(Device(7, b"f" * 16, now + timedelta(days=1)), SECRET)
         decoded = device_tokens.decode(token, [OTHER_SECRET, SECRET], now)

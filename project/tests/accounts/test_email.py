@@ -53,7 +53,7 @@ class TestVerification(MailboxCase):
         verified: bool = self.caller.status(self.token).body["data"]["email_verified"]
         return verified
 
-    def test_the_code_with_the_session_verifies_and_sessions_continue(self) -> None:
+    def test_the_code_verifies_the_address_and_sessions_continue(self) -> None:
         code = self.mail("email_verification")["code"]
         self.assertFalse(self.is_verified())
         body = self.assert_success(self.confirm(self.token, code=code.lower()), 200)
@@ -69,7 +69,7 @@ class TestVerification(MailboxCase):
             schema = responses[status]["content"]["application/json"]["schema"]
             self.assertEqual(schema, {"$ref": f"#/components/schemas/{name}Response"})
 
-    def test_the_link_takes_the_password(self) -> None:
+    def test_the_link_requires_the_password(self) -> None:
         token = self.token_of(self.mail("email_verification")["link"])
         reply = self.confirm(token=token, password="wrong")
         self.assert_error(reply, 403, "The current password is wrong.", "password_wrong")
@@ -78,7 +78,7 @@ class TestVerification(MailboxCase):
         self.assertEqual(self.confirm(token=token, password=PASSWORD).status, 200)
         self.assertTrue(self.is_verified())
 
-    def test_a_code_verifies_nothing_without_its_own_session(self) -> None:
+    def test_a_code_requires_a_session_of_its_account(self) -> None:
         code = self.mail("email_verification")["code"]
         reply = self.confirm(code=code)
         self.assert_error(reply, 401, "Provide a valid auth token.", "token_missing")
@@ -86,7 +86,7 @@ class TestVerification(MailboxCase):
         self.assert_error(self.confirm(other, code=code), *CODE_INVALID)
         self.assertFalse(self.is_verified())
 
-    def test_it_can_be_requested_again_once_a_minute(self) -> None:
+    def test_the_mail_can_be_requested_again_once_a_minute(self) -> None:
         reply = self.caller.post("/auth/email/verification", token=self.token)
         body = self.assert_success(reply, 202, "A mail is on its way.")
         self.assertEqual(body["data"]["expires_in"], 86400)
@@ -103,18 +103,18 @@ class TestVerification(MailboxCase):
         self.assertEqual(self.caller.status(self.token).status, 401)
         self.assertEqual(self.caller.register("owner", EMAIL, PASSWORD).status, 201)
 
-    def test_a_verified_account_is_not_deleted_by_that_link(self) -> None:
+    def test_the_disown_link_does_not_delete_a_verified_account(self) -> None:
         mail = self.mail("email_verification")
         self.confirm(self.token, code=mail["code"])
         reply = self.caller.post("/auth/disown", {"token": self.disown_token(mail)})
         self.assert_error(reply, *CODE_INVALID)
         self.assertTrue(self.is_verified())
 
-    def test_a_mail_names_no_username(self) -> None:
+    def test_a_mail_does_not_contain_the_username(self) -> None:
         self.caller.register("EVIL http://evil.example", "victim@example.com", PASSWORD)
         self.assertNotIn("evil", str(self.mail("email_verification", "victim@example.com")).lower())
 
-    def test_registrations_of_one_network_send_few_mails_and_all_succeed(self) -> None:
+    def test_registrations_succeed_beyond_the_limit_of_their_mail(self) -> None:
         few = mock.patch.object(
             policies.Policy, "limit", property(lambda policy: Limit(2, policy.setting.window))
         )
@@ -127,7 +127,7 @@ class TestVerification(MailboxCase):
             self.deliver()
         self.assertEqual(len(self.caller.get("/auth/dev/mail").body["data"]["messages"]), 2)
 
-    def test_other_services_see_it(self) -> None:
+    def test_other_services_receive_email_verified(self) -> None:
         forward = self.caller.get("/auth/forward", self.token)
         self.assertEqual(forward.headers["X-Auth-Email-Verified"], "false")
         with mock.patch.dict(self.app.config, EMAIL_VERIFICATION="required"):
@@ -139,17 +139,17 @@ class TestVerification(MailboxCase):
             forward = self.caller.get("/auth/forward", self.token)
         self.assertEqual((forward.status, forward.headers["X-Auth-Email-Verified"]), (200, "true"))
 
-    def test_it_can_be_switched_off(self) -> None:
+    def test_verification_can_be_disabled(self) -> None:
         with mock.patch.dict(self.app.config, EMAIL_VERIFICATION="off"):
             self.caller.register("other", "other@example.com", PASSWORD)
         self.assertEqual(self.mails("other@example.com"), [])
 
-    def test_a_registration_that_is_rejected_sends_nothing(self) -> None:
+    def test_a_rejected_registration_sends_no_mail(self) -> None:
         self.assertEqual(self.caller.register("other", EMAIL, PASSWORD).status, 400)
         with self.app.app_context():
             self.assertEqual(db.session.query(Outbox).count(), 1)
 
-    def test_a_registration_sends_two_statements_more(self) -> None:
+    def test_verification_adds_two_statements_to_a_registration(self) -> None:
         statements = []
         for number, mode in enumerate(("off", "optional")):
             with mock.patch.dict(self.app.config, EMAIL_VERIFICATION=mode):
@@ -162,7 +162,7 @@ class TestVerification(MailboxCase):
 class TestNotices(MailboxCase):
     """A login from a network that is new to the account."""
 
-    def test_a_new_network_of_a_verified_account_is_a_notice(self) -> None:
+    def test_a_login_from_a_new_network_to_a_verified_account_sends_a_notice(self) -> None:
         user_id = self.add_user(email_verified_at=utcnow())
         self.caller.login()
         self.caller.login()
@@ -176,12 +176,12 @@ class TestNotices(MailboxCase):
         with self.app.app_context():
             self.assertEqual(db.session.get_one(User, user_id).password, "!")
 
-    def test_an_unverified_address_gets_none(self) -> None:
+    def test_an_unverified_address_gets_no_notice(self) -> None:
         self.add_user()
         self.caller.login()
         self.assertEqual(self.mails(), [])
 
-    def test_languages_follow_the_request(self) -> None:
+    def test_mail_has_the_language_of_the_request(self) -> None:
         self.add_user()
         payload = {"email": EMAIL}
         fields = {"Accept-Language": "de-AT, en;q=0.5"}
@@ -231,7 +231,7 @@ class TestTokenMetrics(MailboxCase):
 class TestFeatures(MailboxCase):
     """GET /auth/features and /auth/dev/mail."""
 
-    def test_features(self) -> None:
+    def test_features_of_an_installation_with_mail(self) -> None:
         expected = {
             "registration": "open",
             "mail": True,
@@ -242,7 +242,7 @@ class TestFeatures(MailboxCase):
         reply = self.caller.get("/auth/features")
         self.assertEqual(self.assert_success(reply, 200)["data"], expected)
 
-    def test_the_mail_folder_is_a_page_for_browsers(self) -> None:
+    def test_browsers_get_the_mail_folder_as_a_page(self) -> None:
         self.add_user()
         self.caller.post("/auth/password/reset", {"email": EMAIL})
         self.deliver()
@@ -257,7 +257,7 @@ class TestFeatures(MailboxCase):
             self.assertEqual(self.caller.get(f"/auth/dev/mail/{asset}").status, 200)
         self.assertEqual(self.caller.get("/auth/dev/mail/mail.html").status, 404)
 
-    def test_the_page_has_the_forms_whose_routes_are_served(self) -> None:
+    def test_the_page_has_only_the_forms_of_registered_routes(self) -> None:
         app = Flask("project")
         app.register_blueprint(dev_mail.dev_mail_blueprint)
         app.config["INSTANCE_PATH"] = "/nowhere"
@@ -284,7 +284,7 @@ class TestWithoutMail(BaseTestCase):
         with app.app_context():
             db.engine.dispose()
 
-    def test_nothing_of_mail_is_served(self) -> None:
+    def test_routes_of_mail_are_not_found(self) -> None:
         caller = InProcess(self.bare(MAIL_URL=NO_MAIL).test_client())
         for path in ROUTES:
             self.assert_error(caller.post(path, {}), 404, "Not found.", "not_found")

@@ -74,7 +74,7 @@ class EmailChangeCase(MailboxCase):
             return list(db.session.scalars(select(AuditEvent.event).order_by(AuditEvent.id)))
 
     def pending(self) -> str | None:
-        """Return the address that waits for confirmation."""
+        """Return the new address of the pending change."""
         with self.app.app_context():
             return change.pending(self.user_id)
 
@@ -101,7 +101,7 @@ class TestChange(EmailChangeCase):
         recorded = [event for event in self.events() if event.startswith("email")]
         self.assertEqual(recorded, ["email_change.requested", "email.changed"])
 
-    def test_the_link_takes_the_password_and_ends_all_sessions(self) -> None:
+    def test_the_link_requires_the_password_and_ends_all_sessions(self) -> None:
         self.request()
         token = self.token_of(self.mail("email_change", B)["link"])
         reply = self.confirm(token=token, password="wrong")
@@ -112,7 +112,7 @@ class TestChange(EmailChangeCase):
         self.assertEqual(self.user().email, B)
         self.assertEqual(self.caller.status(self.token).status, 401)
 
-    def test_a_code_changes_nothing_without_its_own_session(self) -> None:
+    def test_a_code_requires_a_session_of_its_account(self) -> None:
         self.request()
         code = self.mail("email_change", B)["code"]
         self.assertEqual(self.confirm(code=code).body["code"], "token_missing")
@@ -120,7 +120,7 @@ class TestChange(EmailChangeCase):
         self.assert_error(self.confirm(other, code=code), *CODE_INVALID)
         self.assertEqual(self.user().email, A)
 
-    def test_it_requires_recent_authentication(self) -> None:
+    def test_a_change_requires_recent_authentication(self) -> None:
         with time_machine.travel(utcnow() + timedelta(minutes=11)):
             self.assertEqual(self.caller.status(self.token).status, 200)
             self.assertEqual(self.request().body["code"], "reauthentication_required")
@@ -131,7 +131,7 @@ class TestChange(EmailChangeCase):
         self.assertNotIn("email_change_requested", self.kinds(A))
         self.assertEqual(self.kinds(B), ["email_change"])
 
-    def test_another_spelling_of_the_same_address(self) -> None:
+    def test_the_spelling_of_the_address_can_be_changed(self) -> None:
         self.change("Michael@Example.com")
         self.assertEqual(self.user().email, "Michael@Example.com")
         self.assertNotIn("email_changed", self.kinds(A))
@@ -145,7 +145,7 @@ class TestChange(EmailChangeCase):
         link = {"token": self.token_of(first["link"]), "password": PASSWORD}
         self.assert_error(self.confirm(**link), *CODE_INVALID)
 
-    def test_it_can_be_cancelled(self) -> None:
+    def test_a_pending_change_can_be_cancelled(self) -> None:
         self.request()
         code = self.mail("email_change", B)["code"]
         for _ in range(2):
@@ -258,19 +258,19 @@ class TestRegisteredAddress(EmailChangeCase):
         names = [sorted(reply.headers.keys()) for reply in replies]
         self.assertEqual((names[0], names[2]), (names[1], names[3]))
 
-    def test_its_owner_gets_a_notice_once_a_day_and_no_code(self) -> None:
+    def test_the_owner_gets_a_notice_once_a_day_and_no_code(self) -> None:
         for minutes in (0, 2, 4):
             with time_machine.travel(utcnow() + timedelta(minutes=minutes)):
                 self.assertEqual(self.request().status, 202)
                 self.assertEqual(self.kinds(B), ["email_change_attempted"])
         self.assertEqual(self.pending(), B)
 
-    def test_an_inactive_account_gets_none(self) -> None:
+    def test_an_inactive_account_gets_no_notice(self) -> None:
         self.set_user(self.other_id, active=False)
         self.request()
         self.assertEqual(self.kinds(B), [])
 
-    def test_of_two_pending_changes_to_one_address_the_first_succeeds(self) -> None:
+    def test_the_first_of_two_changes_to_one_address_succeeds(self) -> None:
         other = self.caller.login(B).body["auth_token"]
         self.request(C)
         first = self.mail("email_change", C)["code"]
@@ -281,7 +281,7 @@ class TestRegisteredAddress(EmailChangeCase):
             self.assert_error(self.confirm(self.token, code=first), *EMAIL_EXISTS)
         self.assertEqual((self.user().email, self.user(self.other_id).email), (A, C))
 
-    def test_an_address_that_was_registered_meanwhile(self) -> None:
+    def test_an_address_that_is_registered_meanwhile_is_not_available(self) -> None:
         self.request(C)
         code = self.mail("email_change", C)["code"]
         third_id = self.add_user("third", C)
@@ -331,7 +331,7 @@ class TestUndo(EmailChangeCase):
         self.assertEqual(self.caller.post("/auth/password/reset/confirm", reset).status, 200)
         self.assertEqual(self.caller.login(password=NEW).status, 200)
 
-    def test_it_also_restores_an_account_that_was_deleted_after_the_change(self) -> None:
+    def test_the_undo_also_restores_an_account_deleted_after_the_change(self) -> None:
         self.change(B)
         deleted = self.caller.call("DELETE", "/auth/account", token=self.token)
         self.assertEqual(deleted.status, 200)
@@ -384,13 +384,13 @@ class TestOtherNotices(EmailChangeCase):
             email.notify(kind, Addressee(self.user_id, A, None), Actor("192.0.2.1", "tests"))
         return self.mail(kind)
 
-    def test_a_changed_username_locks_the_account(self) -> None:
+    def test_the_notice_of_a_changed_username_locks_the_account(self) -> None:
         self.assertEqual(self.disown(self.notify("username_changed")).status, 200)
         self.assertEqual(self.caller.status(self.token).status, 401)
         self.assertEqual(self.user().password, "!")
         self.assertEqual(self.kinds(A)[0], "password_reset")
 
-    def test_a_deleted_account_is_reactivated_and_its_sessions_stay_ended(self) -> None:
+    def test_the_farewell_reactivates_the_account_without_its_sessions(self) -> None:
         mail = self.notify("account_deleted")
         self.set_user(self.user_id, active=False, deletion_requested_at=utcnow())
         self.assertEqual(self.caller.status(self.token).body["code"], "user_inactive")
@@ -400,7 +400,7 @@ class TestOtherNotices(EmailChangeCase):
         self.assertIn("user.activated", self.events())
         self.assert_error(self.disown(mail), *CODE_INVALID)
 
-    def test_a_deactivated_account_is_not_reactivated(self) -> None:
+    def test_the_farewell_does_not_reactivate_a_deactivated_account(self) -> None:
         mail = self.notify("account_deleted")
         self.set_user(self.user_id, active=False)
         self.assert_error(self.disown(mail), *CODE_INVALID)
@@ -415,7 +415,7 @@ class TestRaces(EmailChangeCase):
         client = InProcess(self.app.test_client())
         return client.post(CONFIRM, {"code": code}, self.token)
 
-    def test_of_parallel_confirmations_one_succeeds(self) -> None:
+    def test_only_one_of_parallel_confirmations_succeeds(self) -> None:
         self.request()
         code = self.mail("email_change", B)["code"]
         with ThreadPoolExecutor(8) as threads:

@@ -1,4 +1,4 @@
-"""GET /auth/account/export: all that is stored about the caller, and nothing else."""
+"""GET /auth/account/export: the caller's rows of every table."""
 
 import json
 from datetime import timedelta
@@ -18,9 +18,9 @@ SECRETS = ("password", "secret", "hash", "token", "payload", "lease")
 
 
 class TestSchema(MailboxCase):
-    """No table and no column is forgotten."""
+    """The export covers every table and column."""
 
-    def test_every_table_is_exported_or_left_out_for_a_reason(self) -> None:
+    def test_every_table_is_exported_or_has_a_reason_not_to_be(self) -> None:
         exported = {table.name for table in export.TABLES}
         self.assertEqual(exported | set(export.LEFT_OUT), set(db.metadata.tables))
         self.assertFalse(exported & set(export.LEFT_OUT))
@@ -37,7 +37,7 @@ class TestSchema(MailboxCase):
 
 
 class TestExport(MailboxCase):
-    """Two users of whom much is stored; one exports."""
+    """Two users with rows in every table, one of whom exports them."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -57,7 +57,7 @@ class TestExport(MailboxCase):
         """Return the data of Ada's export."""
         return self.assert_success(self.export(), 200)["data"]
 
-    def test_every_table_has_the_callers_rows_and_nobody_elses(self) -> None:
+    def test_every_table_has_only_the_callers_rows(self) -> None:
         data = self.data()
         (user,) = data["users"]
         self.assertEqual((user["username"], user["email"]), ("ada2", "ada@example.com"))
@@ -75,7 +75,7 @@ class TestExport(MailboxCase):
         for field in ("id", "created_at", "address", "user_agent"):
             self.assertEqual(exported[field], session[field])
 
-    def test_it_contains_no_hash_secret_or_token(self) -> None:
+    def test_the_export_contains_no_hash_secret_or_token(self) -> None:
         text = self.export().raw.decode()
         with self.app.app_context():
             secrets = [user.password for user in db.session.query(User)]
@@ -85,7 +85,7 @@ class TestExport(MailboxCase):
         for secret in (*secrets, *self.tokens.values()):
             self.assertNotIn(secret, text)
 
-    def test_it_needs_a_recent_authentication_and_is_recorded(self) -> None:
+    def test_the_export_requires_a_recent_authentication_and_is_recorded(self) -> None:
         with self.app.app_context():
             user_id = db.session.scalar(select(User.id).where(User.username == "ada2")) or 0
         reply = self.export(self.add_token(user_id))
@@ -109,7 +109,7 @@ class TestExport(MailboxCase):
         self.assertEqual(len(events), 2000 + 3)
         self.assertEqual(events[-1]["details"], {"count": 1})
 
-    def test_messages_that_are_not_delivered_yet_have_their_recipient(self) -> None:
+    def test_waiting_messages_are_exported_with_their_recipient(self) -> None:
         with self.app.app_context():
             user_id = db.session.scalar(select(User.id).where(User.username == "ada2"))
             row = Outbox(

@@ -1,4 +1,4 @@
-"""Who can register, invitations, and resets by an administrator; through HTTP."""
+"""Registration, invitations, and resets by an administrator; through HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -95,13 +95,13 @@ class TestInvitations(InvitationCase):
             ],
         )
 
-    def test_it_works_once(self) -> None:
+    def test_an_invitation_is_accepted_once(self) -> None:
         self.invite()
         token = self.link_token()
         self.assertEqual(self.accept(token).status, 201)
         self.assert_error(self.accept(token, "another"), *CODE_INVALID)
 
-    def test_of_parallel_acceptances_one_succeeds(self) -> None:
+    def test_only_one_of_parallel_acceptances_succeeds(self) -> None:
         self.invite()
         token = self.link_token()
 
@@ -116,7 +116,7 @@ class TestInvitations(InvitationCase):
         with self.app.app_context():
             self.assertEqual(db.session.query(User).count(), 2)
 
-    def test_it_is_bound_to_its_address_and_makes_nobody_an_administrator(self) -> None:
+    def test_an_acceptance_cannot_set_the_address_or_the_admin_flag(self) -> None:
         self.invite()
         fields: dict[str, Any] = {"email": "other@example.com", "admin": True, "active": False}
         token = self.accept(self.link_token(), **fields).body["auth_token"]
@@ -141,7 +141,7 @@ class TestInvitations(InvitationCase):
             skipped = select(Outbox.reason).where(Outbox.outcome == "skipped")
             self.assertEqual(db.session.scalars(skipped).all(), ["superseded"])
 
-    def test_it_can_be_cancelled(self) -> None:
+    def test_an_invitation_can_be_cancelled(self) -> None:
         path = f"{INVITATIONS}/{self.invite()['id']}"
         token = self.link_token()
         reply = self.caller.call("DELETE", path, token=self.admin)
@@ -160,7 +160,7 @@ class TestInvitations(InvitationCase):
         reply = self.caller.call("DELETE", f"{INVITATIONS}/{token_id.hex}", token=self.admin)
         self.assert_error(reply, *NOT_FOUND)
 
-    def test_it_expires_after_a_week(self) -> None:
+    def test_an_invitation_expires_after_a_week(self) -> None:
         self.invite()
         token = self.link_token()
         with time_machine.travel(utcnow() + WEEK, tick=False):
@@ -168,7 +168,7 @@ class TestInvitations(InvitationCase):
         with time_machine.travel(utcnow() + WEEK - timedelta(minutes=1)):
             self.assertEqual(self.accept(token).status, 201)
 
-    def test_a_rejected_request_consumes_nothing(self) -> None:
+    def test_a_rejected_request_does_not_consume_the_invitation(self) -> None:
         self.invite()
         token = self.link_token()
         self.assert_error(self.accept(token, "admin"), *EXISTS)
@@ -178,7 +178,7 @@ class TestInvitations(InvitationCase):
             self.assert_field_errors(reply, ("password", "password_too_short"))
         self.assertEqual(self.accept(token).status, 201)
 
-    def test_nothing_is_hashed_before_a_valid_token(self) -> None:
+    def test_a_request_with_an_invalid_token_costs_no_hash(self) -> None:
         self.invite()
         token = self.link_token()
         self.caller.post("/auth/password/reset", {"email": ADMIN})
@@ -190,7 +190,7 @@ class TestInvitations(InvitationCase):
         self.assertEqual({(reply.status, reply.raw) for reply in replies}, {(400, replies[0].raw)})
         self.assert_error(replies[0], *CODE_INVALID)
 
-    def test_its_token_does_nothing_on_other_routes(self) -> None:
+    def test_other_routes_reject_the_token(self) -> None:
         self.invite()
         token = {"token": self.link_token(), "password": PASSWORD}
         for path in ("password/reset/confirm", "email/verification/confirm", "disown"):
@@ -200,14 +200,14 @@ class TestInvitations(InvitationCase):
         reply = self.caller.post(INVITATIONS, {"email": ADMIN.upper()}, self.admin)
         self.assert_error(reply, 400, "Sorry. That email already exists.", "email_exists")
 
-    def test_an_account_that_is_created_meanwhile_wins(self) -> None:
+    def test_an_invitation_is_rejected_if_its_address_is_registered_meanwhile(self) -> None:
         self.invite()
         token = self.link_token()
         account = {"username": "ada", "email": ADA, "password": PASSWORD}
         self.assertEqual(self.caller.post("/users", account, self.admin).status, 201)
         self.assert_error(self.accept(token, "another"), *EXISTS)
 
-    def test_only_administrators_invite(self) -> None:
+    def test_only_administrators_can_invite(self) -> None:
         token = self.add_token(self.add_user())
         for method, path in (
             ("POST", INVITATIONS),
@@ -231,7 +231,7 @@ class TestInvitations(InvitationCase):
         reply = self.caller.post(INVITATIONS, {"email": ADA, "language": "x" * 9}, self.admin)
         self.assert_field_errors(reply, ("language", "not_a_language"))
 
-    def test_registration_is_closed_and_administrators_create_accounts(self) -> None:
+    def test_administrators_can_create_accounts_while_registration_is_closed(self) -> None:
         self.assert_error(self.caller.register(), *CLOSED)
         account = {"username": "ada", "email": ADA, "password": PASSWORD}
         self.assertEqual(self.caller.post("/users", account, self.admin).status, 201)
@@ -275,7 +275,7 @@ class TestResetByAnAdministrator(InvitationCase):
         for user_id in (self.admin_id + 1, 0, "x", 2**40):
             self.assert_error(self.reset(user_id), 404, "User does not exist", "user_not_found")
 
-    def test_only_administrators_start_it(self) -> None:
+    def test_only_administrators_can_request_a_reset_for_a_user(self) -> None:
         user_id = self.add_user()
         reply = self.reset(user_id, self.add_token(user_id))
         self.assertEqual((reply.status, reply.body["code"]), (401, "not_permitted"))
@@ -295,7 +295,7 @@ class TestExistingAccounts(BaseTestCase):
         """Register an address under a username of its own."""
         return self.caller.register(f"user{number}", email)
 
-    def test_a_network_learns_of_fifty_accounts_an_hour(self) -> None:
+    def test_fifty_rejected_registrations_an_hour_block_the_network(self) -> None:
         with time_machine.travel(utcnow(), tick=False) as clock:
             for number in range(QUOTA):
                 self.assert_error(self.register(number), *EXISTS)
@@ -336,14 +336,14 @@ class TestExistingAccounts(BaseTestCase):
 class TestModes(BaseTestCase):
     """REGISTRATION."""
 
-    def test_open_has_no_invitations(self) -> None:
+    def test_open_registration_has_no_routes_of_invitations(self) -> None:
         for method, path in (("POST", INVITATIONS), ("GET", INVITATIONS), ("POST", ACCEPT)):
             self.assert_error(self.caller.call(method, path), *NOT_FOUND)
         self.assertEqual(self.caller.register().status, 201)
         features = self.caller.get("/auth/features").body["data"]
         self.assertEqual(features["registration"], "open")
 
-    def test_closed_has_neither(self) -> None:
+    def test_closed_registration_has_no_routes_of_invitations(self) -> None:
         app = databases.shared_app(REGISTRATION="closed", MAIL_URL=NO_MAIL)
         self.caller = InProcess(app.test_client())
         self.assert_error(self.caller.register(), *CLOSED)
@@ -353,7 +353,7 @@ class TestModes(BaseTestCase):
         self.assertEqual(self.caller.post("/users", account, admin).status, 201)
         self.assertEqual(self.caller.post("/users/1/password-reset", token=admin).status, 404)
 
-    def test_a_rejected_registration_is_not_hashed(self) -> None:
+    def test_a_registration_that_is_closed_costs_no_hash(self) -> None:
         self.caller = InProcess(databases.shared_app(REGISTRATION="closed").test_client())
         with mock.patch.object(User, "hash_password") as hashed:
             self.assert_error(self.caller.register(), *CLOSED)

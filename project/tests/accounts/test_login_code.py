@@ -57,7 +57,7 @@ class LoginCodeCase(MailboxCase):
 
 
 class TestLoginCode(LoginCodeCase):
-    """To a verified account."""
+    """A login to a verified account."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -74,7 +74,7 @@ class TestLoginCode(LoginCodeCase):
         self.assert_error(self.confirm(**proof), *CODE_INVALID)
         self.assertEqual(self.caller.login().status, 200)
 
-    def test_the_device_token_is_one_of_a_login_by_password(self) -> None:
+    def test_the_device_token_is_accepted_with_a_login_by_password(self) -> None:
         proof = {"request_id": self.request(), "code": self.mail("email_login")["code"]}
         device_token = self.confirm(**proof).body["device_token"]
         for _ in range(6):
@@ -83,7 +83,7 @@ class TestLoginCode(LoginCodeCase):
         login = {"email": EMAIL, "password": PASSWORD, "device_token": device_token}
         self.assertEqual(self.caller.post("/auth/login", login).status, 200)
 
-    def test_the_link_logs_in_with_its_own_request_alone(self) -> None:
+    def test_the_link_requires_the_request_id_of_its_request(self) -> None:
         mine = self.request()
         token = self.link_token()
         self.add_user("other", "other@example.com", email_verified_at=utcnow())
@@ -96,13 +96,13 @@ class TestLoginCode(LoginCodeCase):
         self.assert_field_errors(self.confirm(mine), ("", "proof_missing"))
         self.assertEqual(self.confirm(mine, token=token).status, 200)
 
-    def test_a_new_network_is_a_notice_and_a_known_one_is_none(self) -> None:
+    def test_only_a_login_from_a_new_network_sends_a_notice(self) -> None:
         self.confirm(self.request(), code=self.mail("email_login")["code"])
         self.caller.login()
         kinds = [mail["kind"] for mail in self.mails()]
         self.assertEqual(kinds.count("new_sign_in"), 1)
 
-    def test_an_invalid_proof_is_one_error(self) -> None:
+    def test_every_invalid_code_or_link_gets_the_same_error(self) -> None:
         request_id, mail = self.request(), self.mail("email_login")
         token = self.token_of(mail["link"])
         proofs: list[dict[str, str]] = [
@@ -119,7 +119,7 @@ class TestLoginCode(LoginCodeCase):
         self.assert_error(replies[0], *CODE_INVALID)
         hashed.assert_not_called()
 
-    def test_it_expires_after_ten_minutes(self) -> None:
+    def test_a_login_code_expires_after_ten_minutes(self) -> None:
         request_id, mail = self.request(), self.mail("email_login")
         proofs = ({"code": mail["code"]}, {"token": self.token_of(mail["link"])})
         with time_machine.travel(utcnow() + timedelta(minutes=10), tick=False):
@@ -133,19 +133,19 @@ class TestLoginCode(LoginCodeCase):
         self.assert_error(self.confirm(**reset, code=mail["code"]), *CODE_INVALID)
         self.assert_error(self.confirm(**reset, token=self.token_of(mail["link"])), *CODE_INVALID)
 
-    def test_a_login_token_resets_no_password(self) -> None:
+    def test_a_login_token_cannot_reset_the_password(self) -> None:
         self.request()
         payload = {"token": self.link_token(), "password": "correct horse battery staple"}
         self.assert_error(self.caller.post("/auth/password/reset/confirm", payload), *CODE_INVALID)
 
-    def test_five_wrong_codes_end_the_code_and_not_the_link(self) -> None:
+    def test_five_wrong_codes_invalidate_the_code_but_not_the_link(self) -> None:
         request_id, mail = self.request(), self.mail("email_login")
         for code in [WRONG] * one_time_tokens.MAX_ATTEMPTS + [mail["code"]]:
             self.assert_error(self.confirm(request_id, code=code), *CODE_INVALID)
         token = self.token_of(mail["link"])
         self.assertEqual(self.confirm(request_id, token=token).status, 200)
 
-    def test_of_parallel_wrong_codes_five_are_compared(self) -> None:
+    def test_only_five_of_parallel_wrong_codes_are_compared(self) -> None:
         proof = {"request_id": self.request(), "code": WRONG}
         self.deliver()
 
@@ -161,7 +161,7 @@ class TestLoginCode(LoginCodeCase):
         self.assertLessEqual(statuses, {400, 503})
         self.assertLessEqual(compared.call_count, one_time_tokens.MAX_ATTEMPTS)
 
-    def test_of_parallel_confirmations_one_succeeds(self) -> None:
+    def test_only_one_of_parallel_confirmations_succeeds(self) -> None:
         proof = {"request_id": self.request(), "code": self.mail("email_login")["code"]}
 
         def confirm(number: int) -> int:
@@ -172,7 +172,7 @@ class TestLoginCode(LoginCodeCase):
         self.assertEqual(statuses.count(200), 1, statuses)
         self.assertEqual([event for event, _ in self.events()].count("login.succeeded"), 1)
 
-    def test_a_stranger_has_twenty_codes_a_day_for_any_address(self) -> None:
+    def test_unknown_networks_have_twenty_attempts_a_day_for_one_address(self) -> None:
         with self.app.app_context(), mock.patch.object(one_time_codes, "is_code") as compared:
             compared.return_value = False
             for email in (EMAIL, "nobody@example.com"):
@@ -197,7 +197,7 @@ class TestAlike(LoginCodeCase):
         self.add_user("unverified", "unverified@example.com")
         self.add_user("inactive", "inactive@example.com", active=False)
 
-    def test_the_responses_are_alike(self) -> None:
+    def test_the_responses_are_the_same(self) -> None:
         for status in (202, 429):
             replies = [self.caller.post(REQUEST, {"email": email}) for email in self.ADDRESSES]
             shapes = {
@@ -206,7 +206,7 @@ class TestAlike(LoginCodeCase):
             self.assertEqual(len(shapes), 1, shapes)
             self.assertEqual(replies[0].status, status)
 
-    def test_the_statements_are_alike(self) -> None:
+    def test_the_statements_are_the_same(self) -> None:
         self.request("another@example.com")  # what is cached is made
         for status in (202, 429):
             costs = [
@@ -233,7 +233,7 @@ class TestAlike(LoginCodeCase):
         self.assert_error(self.confirm(request_id, code=code), *CODE_INVALID)
         self.assert_error(self.confirm(request_id, token=self.token_of(link)), *CODE_INVALID)
 
-    def test_an_account_that_is_deactivated_meanwhile_is_not_entered(self) -> None:
+    def test_a_login_fails_if_the_account_is_deactivated_meanwhile(self) -> None:
         request_id, mail = self.request(), self.mail("email_login")
         with self.app.app_context():
             user = db.session.scalars(select(User).where(User.email == EMAIL)).one()
@@ -249,9 +249,9 @@ class TestAlike(LoginCodeCase):
 
 
 class TestClaim(LoginCodeCase):
-    """The first proof of a mailbox whose address somebody else has registered."""
+    """The first login to an unverified account, which somebody else has registered."""
 
-    def test_it_removes_all_that_an_intruder_has(self) -> None:
+    def test_the_first_login_removes_the_access_of_an_intruder(self) -> None:
         intruder = self.caller.register("intruder", EMAIL, "intruders password").body
         verification = self.mail("email_verification")
         request_id, mail = self.request(), self.mail("email_login")
@@ -295,15 +295,15 @@ class TestClaim(LoginCodeCase):
 class TestSetting(BaseTestCase):
     """EMAIL_LOGIN."""
 
-    def test_it_is_off_by_default(self) -> None:
+    def test_login_by_code_is_off_by_default(self) -> None:
         for path in (REQUEST, CONFIRM):
             self.assert_error(self.caller.post(path, {}), 404, "Not found.", "not_found")
         self.assertFalse(self.caller.get("/auth/features").body["data"]["email_login"])
 
-    def test_features_report_it(self) -> None:
+    def test_features_report_login_by_code(self) -> None:
         caller = InProcess(databases.shared_app(EMAIL_LOGIN=True).test_client())
         self.assertTrue(caller.get("/auth/features").body["data"]["email_login"])
 
-    def test_it_requires_mail(self) -> None:
+    def test_login_by_code_requires_mail(self) -> None:
         with self.assertRaisesRegex(ConfigError, "EMAIL_LOGIN requires mail: set MAIL_URL, or "):
             databases.bare_app("sqlite://", EMAIL_LOGIN="true", MAIL_URL=NO_MAIL)

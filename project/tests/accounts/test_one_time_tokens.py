@@ -60,7 +60,7 @@ class TestOneTimeTokens(BaseTestCase):
         db.session.rollback()
         return attempts or 0
 
-    def test_a_right_code_is_refunded_and_a_token_is_consumed_once(self) -> None:
+    def test_a_correct_code_is_refunded_and_consumed_once(self) -> None:
         token_id = self.issue()
         for _ in range(one_time_tokens.MAX_ATTEMPTS + 1):
             token = self.confirm(token_id, self.code(token_id))
@@ -72,7 +72,7 @@ class TestOneTimeTokens(BaseTestCase):
         with self.assertRaises(CodeInvalid):
             self.confirm(token_id, self.code(token_id))
 
-    def test_five_wrong_codes_end_the_code_and_not_the_link(self) -> None:
+    def test_five_wrong_codes_invalidate_the_code_but_not_the_link(self) -> None:
         token_id = self.issue()
         for _ in range(one_time_tokens.MAX_ATTEMPTS):
             with self.assertRaises(CodeInvalid):
@@ -81,7 +81,7 @@ class TestOneTimeTokens(BaseTestCase):
             self.confirm(token_id, self.code(token_id))
         self.assertEqual(one_time_tokens.by_link(self.link(token_id), PURPOSE).id, token_id)
 
-    def test_of_parallel_wrong_codes_five_are_compared(self) -> None:
+    def test_only_five_of_parallel_wrong_codes_are_compared(self) -> None:
         token_id = self.issue()
 
         def guess(number: int) -> None:
@@ -96,7 +96,7 @@ class TestOneTimeTokens(BaseTestCase):
             list(threads.map(guess, range(24)))
         self.assertLessEqual(compared.call_count, one_time_tokens.MAX_ATTEMPTS)
 
-    def test_a_stranger_has_twenty_attempts_a_day_over_all_requests(self) -> None:
+    def test_unknown_networks_have_twenty_attempts_a_day_over_all_requests(self) -> None:
         for _ in range(5):
             token_id = self.issue()
             for _ in range(4):
@@ -109,7 +109,7 @@ class TestOneTimeTokens(BaseTestCase):
         found = one_time_tokens.by_user(self.user_id, code, PURPOSE, ACTOR)
         self.assertEqual(found.id, token_id)
 
-    def test_even_the_owners_session_has_fifty_attempts_a_day(self) -> None:
+    def test_the_owners_session_has_fifty_attempts_a_day(self) -> None:
         for _ in range(10):
             self.issue()
             for _ in range(one_time_tokens.MAX_ATTEMPTS):
@@ -119,7 +119,7 @@ class TestOneTimeTokens(BaseTestCase):
         with self.assertRaises(CodeInvalid):
             one_time_tokens.by_user(self.user_id, code, PURPOSE, ACTOR)
 
-    def test_a_code_belongs_to_its_request_its_purpose_and_its_time(self) -> None:
+    def test_a_code_is_bound_to_its_request_its_purpose_and_its_lifetime(self) -> None:
         first, second = self.issue(), self.issue()
         with self.assertRaises(CodeInvalid):
             self.confirm(second, self.code(first))
@@ -138,7 +138,7 @@ class TestOneTimeTokens(BaseTestCase):
         with self.assertRaises(CodeInvalid):
             one_time_tokens.by_link(self.link(token_id), PURPOSE)
 
-    def test_invalidation_spares_disown_tokens_alone(self) -> None:
+    def test_invalidation_keeps_only_disown_tokens(self) -> None:
         token_id = self.issue()
         with transaction():
             one_time_tokens.issue(PURPOSE, KEY, LIFETIME)

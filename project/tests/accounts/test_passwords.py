@@ -67,7 +67,7 @@ class TestChange(MailboxCase):
         with mock.patch.dict(self.app.config, PASSWORD_POLICY=True):
             self.assert_field_errors(self.change(new="short"), ("password", "password_too_short"))
 
-    def test_a_notice_is_sent_whose_link_locks_the_account_until_a_reset(self) -> None:
+    def test_the_link_of_the_notice_locks_the_account_until_a_reset(self) -> None:
         token = self.change().body["auth_token"]
         disown = {"token": self.disown_token(self.mail("password_changed"))}
         self.assert_success(self.caller.post("/auth/disown", disown), 200, "Done.")
@@ -91,7 +91,7 @@ class TestChange(MailboxCase):
             reply = InProcess(self.app.test_client()).login()
         self.assertEqual(reply.status, 404)
 
-    def test_it_works_without_mail(self) -> None:
+    def test_a_change_works_without_mail(self) -> None:
         with self.app.app_context():
             url = self.app.config["MAIL_URL"]
         with mock.patch.dict(self.app.config, MAIL_URL=type(url)("none")):
@@ -117,7 +117,7 @@ class TestReset(MailboxCase):
         """Confirm with a token, or a request id and a code."""
         return self.caller.post("/auth/password/reset/confirm", {"password": password} | proof)
 
-    def test_the_code_with_its_request_resets_once(self) -> None:
+    def test_the_code_resets_the_password_once(self) -> None:
         self.add_user()
         proof = {"request_id": self.request(), "code": self.mail("password_reset")["code"]}
         body = self.assert_success(self.confirm(**proof), 200, "Password changed. Please log in.")
@@ -126,7 +126,7 @@ class TestReset(MailboxCase):
         self.assertEqual(self.caller.login(password=NEW).status, 200)
         self.assertEqual(self.mail("password_changed")["to"], EMAIL)
 
-    def test_an_unknown_address_is_answered_alike_and_gets_no_mail(self) -> None:
+    def test_an_unknown_address_gets_the_same_response_and_no_mail(self) -> None:
         user_id = self.add_user(email_verified_at=utcnow())
         self.add_user("inactive", "inactive@example.com", active=False)
         replies = [
@@ -154,7 +154,7 @@ class TestReset(MailboxCase):
         ]
         self.assertEqual({(reply.status, reply.raw) for reply in limits}, {(429, limits[0].raw)})
 
-    def test_every_address_costs_the_same_statements(self) -> None:
+    def test_the_statements_are_the_same_for_every_address(self) -> None:
         self.add_user(email_verified_at=utcnow())
         self.request("another@example.com")  # what is cached is made
         first, second = (
@@ -187,7 +187,7 @@ class TestReset(MailboxCase):
         self.request("michael@example.COM")
         self.assertEqual([mail["to"] for mail in self.all_mails()], ["Michael@Example.com"])
 
-    def test_a_reset_claims_the_account_of_an_intruder(self) -> None:
+    def test_a_reset_removes_the_access_of_an_intruder(self) -> None:
         intruder = self.caller.register("intruder", EMAIL, "intruders password").body
         self.request()
         link = self.mail("password_reset")["link"]
@@ -206,7 +206,7 @@ class TestReset(MailboxCase):
         token = self.caller.login(password=NEW).body["auth_token"]
         self.assertTrue(self.caller.status(token).body["data"]["email_verified"])
 
-    def test_a_reset_invalidates_every_other_token_but_those_that_disown(self) -> None:
+    def test_a_reset_invalidates_all_other_tokens_except_disown_tokens(self) -> None:
         token = self.caller.register("michael", EMAIL, PASSWORD).body["auth_token"]
         verification = self.mail("email_verification")
         first, code = self.request(), self.mail("password_reset")["code"]
@@ -231,7 +231,7 @@ class TestReset(MailboxCase):
             self.assertEqual(self.confirm(**proof).status, 503)
         self.assertEqual(self.confirm(**proof).status, 200)
 
-    def test_an_invalid_proof_is_one_error_and_costs_no_hash(self) -> None:
+    def test_every_invalid_code_or_link_gets_the_same_error_and_costs_no_hash(self) -> None:
         self.add_user()
         request_id, mail = self.request(), self.mail("password_reset")
         token = self.token_of(mail["link"])
@@ -250,7 +250,7 @@ class TestReset(MailboxCase):
         hashed.assert_not_called()
         self.assert_field_errors(self.confirm(code=mail["code"]), ("", "proof_missing"))
 
-    def test_of_parallel_confirmations_one_succeeds(self) -> None:
+    def test_only_one_of_parallel_confirmations_succeeds(self) -> None:
         self.add_user()
         proof = {"request_id": self.request(), "code": self.mail("password_reset")["code"]}
 
@@ -269,7 +269,7 @@ class TestReset(MailboxCase):
         kinds = [mail["kind"] for mail in self.mails()]
         self.assertEqual(kinds.count("password_changed"), 1)
 
-    def test_a_flood_sends_ten_mails_a_day_and_a_known_network_more(self) -> None:
+    def test_an_address_gets_ten_mails_a_day_and_more_from_a_known_network(self) -> None:
         user_id = self.add_user()
         with self.app.app_context():
             known = KnownNetwork(user_id=user_id, network="127.0.0.1", last_login_at=utcnow())
@@ -298,7 +298,7 @@ class TestReset(MailboxCase):
                 deliverer.deliver_due()
         self.assertEqual(len(self.mails()), 1)
 
-    def test_request_headers_change_no_byte_of_a_mail(self) -> None:
+    def test_request_headers_do_not_change_the_mail(self) -> None:
         self.add_user()
         fields = {
             "Host": "evil.example",
@@ -312,7 +312,7 @@ class TestReset(MailboxCase):
         self.caller.call("POST", "/auth/password/reset", payload, **fields)
         self.assertNotIn("evil", str(self.mail("password_reset")))
 
-    def test_the_database_holds_neither_code_nor_token(self) -> None:
+    def test_the_database_contains_no_code_and_no_token(self) -> None:
         self.add_user()
         self.request()
         mail = self.mail("password_reset")
@@ -326,7 +326,7 @@ class TestReset(MailboxCase):
         for secret in (code, mail["code"], token, token[22:]):
             self.assertNotIn(secret, dump)
 
-    def test_reading_methods_change_nothing(self) -> None:
+    def test_get_and_head_change_nothing(self) -> None:
         self.add_user()
         self.request()
         token = self.token_of(self.mail("password_reset")["link"])

@@ -1,4 +1,4 @@
-"""Account pre-hijacking (Sudhodanan and Paverd, 2022): an attacker is there before the victim.
+"""Account pre-hijacking (Sudhodanan and Paverd, 2022): an attacker acts before the victim.
 
 The attacker registers the victim's address and prepares a way back. Then the victim recovers the
 account by a password reset. The attack by federated login does not apply: there is none.
@@ -122,7 +122,7 @@ class TestPrehijacking(PrehijackingCase):
 
 
 class TestPrehijackingByChange(PrehijackingCase):
-    """The attacks by a change of the address, requested before the victim comes."""
+    """The attacks by a change of the address, requested before the victim claims the account."""
 
     def setUp(self) -> None:
         super().setUp()

@@ -47,7 +47,7 @@ class ProfileCase(MailboxCase):
 
 
 class TestAccount(ProfileCase):
-    """What the caller sees, and the language."""
+    """The caller's account and its language."""
 
     def test_the_account_has_all_of_status_and_its_settings_for_mail(self) -> None:
         status = self.caller.status(self.token).body["data"]
@@ -88,12 +88,12 @@ class TestAccount(ProfileCase):
         self.assertEqual(self.account()["language"], "zh-Hans")
         self.assertIsNone(self.change(language=None).body["data"]["language"])
 
-    def test_mail_is_in_this_language(self) -> None:
+    def test_mail_has_the_language_of_the_account(self) -> None:
         self.change(language="de")
         self.caller.post("/auth/password/reset", {"email": EMAIL})
         self.assertIn("Passwort", self.mail("password_reset")["subject"])
 
-    def test_the_language_needs_no_recent_authentication(self) -> None:
+    def test_a_change_of_language_requires_no_recent_authentication(self) -> None:
         token = self.add_token(self.user_id)
         self.assertEqual(self.change(token, language="de", username="michael").status, 200)
 
@@ -101,7 +101,7 @@ class TestAccount(ProfileCase):
 class TestUsername(ProfileCase):
     """A change of the username."""
 
-    def test_it_is_changed_with_a_notice_and_an_event(self) -> None:
+    def test_a_change_sends_a_notice_and_is_recorded(self) -> None:
         data = self.assert_success(self.change(username="Mike"), 200)["data"]
         self.assertEqual(data["username"], "Mike")
         self.assertEqual(self.caller.status(self.token).body["data"]["username"], "Mike")
@@ -119,7 +119,7 @@ class TestUsername(ProfileCase):
         self.assertEqual(self.events("username.changed"), 0)
         self.assertEqual(self.mails(), [])
 
-    def test_it_needs_a_recent_authentication(self) -> None:
+    def test_a_change_requires_a_recent_authentication(self) -> None:
         login = self.caller.login().body
         with time_machine.travel(utcnow() + timedelta(minutes=11)):
             refreshed = {"refresh_token": login["refresh_token"]}
@@ -131,7 +131,7 @@ class TestUsername(ProfileCase):
             self.caller.post("/auth/reauthenticate", {"password": PASSWORD}, token)
             self.assertEqual(self.change(token, username="mike").status, 200)
 
-    def test_a_username_is_checked_as_at_registration(self) -> None:
+    def test_a_username_is_validated_as_at_registration(self) -> None:
         self.assert_field_errors(self.change(username=""), ("username", "too_short"))
         self.assert_field_errors(
             self.change(username=" x", language="x"),
@@ -154,7 +154,7 @@ class TestUsername(ProfileCase):
         self.assertEqual(self.caller.status(self.token).status, 401)
         self.assertEqual(self.caller.login().status, 404)
 
-    def test_it_is_limited(self) -> None:
+    def test_changes_are_limited(self) -> None:
         for number in range(10):
             self.assertEqual(self.change(username=f"mike{number}").status, 200)
         reply = self.change(username="mike")
@@ -173,7 +173,7 @@ class TestReservation(ProfileCase):
         """Register another account with this username."""
         return self.caller.register(username, "other@example.com", PASSWORD)
 
-    def test_it_is_reserved_however_an_account_is_created_or_renamed(self) -> None:
+    def test_no_registration_or_rename_can_use_a_reserved_username(self) -> None:
         self.assert_error(self.register(), *EXISTS)
         admin = self.add_token(self.add_user("admin", "admin@example.com", admin=True))
         payload = {"username": "Michael", "email": "other@example.com", "password": PASSWORD}
@@ -181,7 +181,7 @@ class TestReservation(ProfileCase):
         token = self.register("other").body["auth_token"]
         self.assert_error(self.change(token, username="michael"), *EXISTS)
 
-    def test_its_owner_may_return_to_it(self) -> None:
+    def test_the_owner_can_change_back_to_a_reserved_username(self) -> None:
         self.assertEqual(self.change(username="Michael").status, 200)
         self.assert_error(self.register("mike"), *EXISTS)
         self.assertEqual(self.change(username="mike").status, 200)
@@ -193,7 +193,7 @@ class TestReservation(ProfileCase):
         self.delete_user(self.user_id)
         self.assertEqual(self.register().status, 201)
 
-    def test_it_is_available_after_thirty_days(self) -> None:
+    def test_a_reservation_expires_after_thirty_days(self) -> None:
         with time_machine.travel(utcnow() + timedelta(days=29, hours=23)):
             self.assert_error(self.register(), *EXISTS)
         with time_machine.travel(utcnow() + timedelta(days=30, minutes=1)):
@@ -202,7 +202,7 @@ class TestReservation(ProfileCase):
             token = self.caller.login().body["auth_token"]
             self.assert_error(self.change(token, username="michael"), *EXISTS)
 
-    def test_it_stays_reserved_when_its_account_is_deleted(self) -> None:
+    def test_a_username_stays_reserved_when_its_account_is_deleted(self) -> None:
         self.delete_user(self.user_id)
         self.assert_error(self.register(), *EXISTS)
         self.assertEqual(self.register("mike").status, 201)
@@ -257,7 +257,7 @@ class TestRaces(BaseTestCase):
             db.engine.dispose()
             autocommit.engine.dispose()
 
-    def test_a_rename_that_is_rolled_back_frees_nothing(self) -> None:
+    def test_a_rename_that_is_rolled_back_frees_no_username(self) -> None:
         with (
             mock.patch.object(email, "notify", side_effect=KeyError),
             suppress(KeyError),
@@ -268,7 +268,7 @@ class TestRaces(BaseTestCase):
         self.assertEqual(self.owner("michael"), self.user_id)
         self.assertEqual(self.rename("mike"), 200)
 
-    def test_of_many_who_want_a_username_at_once_one_gets_it(self) -> None:
+    def test_only_one_of_parallel_requests_gets_a_username(self) -> None:
         tokens = []
         for number in range(3):
             self.add_user(f"user{number}", f"user{number}@example.com")

@@ -82,7 +82,7 @@ class TestInterleaved(RaceCase):
         with mock.patch.object(module, step, side_effect=then) as patched:
             yield patched
 
-    def test_a_login_whose_user_is_deactivated_or_deleted_after_it_was_read(self) -> None:
+    def test_a_login_during_a_deactivation_or_deletion_leaves_no_session(self) -> None:
         for command in (lifecycle.deactivate, lifecycle.remove):
             with self.running_after(sessions, "_lock_user", command) as step:
                 self.assertEqual(self.caller.login().status, 200)
@@ -90,14 +90,14 @@ class TestInterleaved(RaceCase):
             self.assertEqual((self.count(User), self.number_open(active=False)), (1, 0))
             self.assert_ended_sessions_are_in_the_feed()
 
-    def test_a_login_whose_user_is_deactivated_while_the_password_is_hashed(self) -> None:
+    def test_a_deactivation_during_the_hashing_leaves_no_session(self) -> None:
         with self.running_after(User, "check_password", lifecycle.deactivate):
             token = self.caller.login().body["auth_token"]
         self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
         self.assertEqual(self.number_open(), 0)
         self.assert_ended_sessions_are_in_the_feed()
 
-    def test_a_refresh_whose_user_is_deactivated_after_it_was_read(self) -> None:
+    def test_a_refresh_during_a_deactivation_is_rejected(self) -> None:
         token = self.caller.login().body["refresh_token"]
         with self.running_after(sessions, "load_active", lifecycle.deactivate) as step:
             reply = self.caller.post("/auth/refresh", {"refresh_token": token})
@@ -106,7 +106,7 @@ class TestInterleaved(RaceCase):
         self.assertEqual(self.number_open(), 0)
         self.assert_ended_sessions_are_in_the_feed()
 
-    def test_a_grace_response_whose_user_is_deleted_after_it_was_read(self) -> None:
+    def test_a_grace_response_during_a_deletion_is_rejected(self) -> None:
         token = self.caller.login().body["refresh_token"]
         self.caller.post("/auth/refresh", {"refresh_token": token})
         with self.running_after(refresh, "_is_reuse", lifecycle.remove):
@@ -114,7 +114,7 @@ class TestInterleaved(RaceCase):
         self.assertEqual((reply.status, reply.body["code"]), (409, "refresh_superseded"))
         self.assertEqual((self.count(User), self.number_open()), (0, 0))
 
-    def test_a_registration_whose_user_is_deactivated_or_deleted_at_once(self) -> None:
+    def test_a_deactivation_during_a_registration_leaves_no_session(self) -> None:
         for command in (lifecycle.deactivate, lifecycle.remove):
             with self.running_after(registration, "insert_new", command, NEW_EMAIL) as step:
                 self.caller.register(command.__name__, NEW_EMAIL)
@@ -141,7 +141,7 @@ class TestAtOnce(RaceCase):
             beside()
             return list(replies)
 
-    def test_no_session_outlives_a_deactivation_beside_logins(self) -> None:
+    def test_a_deactivation_during_logins_ends_all_sessions(self) -> None:
         self.add_user()
 
         def deactivate() -> None:
@@ -155,7 +155,7 @@ class TestAtOnce(RaceCase):
                 lifecycle.activate(EMAIL)
         self.assert_ended_sessions_are_in_the_feed()
 
-    def test_no_session_outlives_a_deletion_beside_logins(self) -> None:
+    def test_a_deletion_during_logins_ends_all_sessions(self) -> None:
         for _ in range(3):
             self.add_user()
             with self.app.app_context():
@@ -163,7 +163,7 @@ class TestAtOnce(RaceCase):
             self.assertLessEqual(set(statuses), {200, 404})
             self.assertEqual(self.count(Session), 0)
 
-    def test_of_thirty_logins_at_once_no_more_stay_open_than_may(self) -> None:
+    def test_thirty_logins_at_once_stay_within_the_limit_of_sessions(self) -> None:
         self.add_user()
         self.logins(30)
         self.assertEqual(self.number_open(), 5)

@@ -57,12 +57,12 @@ class TestRefresh(RefreshCase):
         reply = self.refresh(self.first["refresh_token"])
         self.assert_error(reply, 401, INVALID_TOKEN, "session_ended")
 
-    def test_login_and_registration_give_a_refresh_token(self) -> None:
+    def test_login_and_registration_return_a_refresh_token(self) -> None:
         self.assertEqual(self.first["refresh_expires_in"], 60 * 24 * 3600)
         body = self.caller.register().body
         self.assertEqual(self.refresh(body["refresh_token"]).status, 200)
 
-    def test_refreshing_gives_new_tokens_of_the_same_session(self) -> None:
+    def test_a_refresh_returns_new_tokens_of_the_same_session(self) -> None:
         body = self.refreshed(self.first["refresh_token"])
         self.assertNotEqual(body["auth_token"], self.first["auth_token"])
         self.assertNotEqual(body["refresh_token"], self.first["refresh_token"])
@@ -71,14 +71,14 @@ class TestRefresh(RefreshCase):
         self.assertEqual(self.caller.status(self.first["auth_token"]).status, 200)
         self.assertEqual((self.count(Session), self.generation()), (1, 1))
 
-    def test_refreshing_outlives_the_access_token(self) -> None:
+    def test_a_refresh_token_outlives_the_access_token(self) -> None:
         self.clock.shift(timedelta(days=1))
         reply = self.caller.status(self.first["auth_token"])
         self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
         body = self.refreshed(self.first["refresh_token"])
         self.assertEqual(self.caller.status(body["auth_token"]).status, 200)
 
-    def test_the_token_of_one_generation_ago_gets_the_current_tokens_for_a_while(self) -> None:
+    def test_the_previous_token_returns_the_current_tokens_within_the_grace_period(self) -> None:
         second = self.refreshed(self.first["refresh_token"])
         self.clock.shift(timedelta(seconds=30))
         again = self.refreshed(self.first["refresh_token"])
@@ -88,7 +88,7 @@ class TestRefresh(RefreshCase):
         self.assertEqual(self.refreshed(second["refresh_token"])["status"], "success")
         self.assertEqual(self.caller.status(third["auth_token"]).status, 200)
 
-    def test_after_that_while_it_is_a_theft_and_ends_the_session(self) -> None:
+    def test_the_previous_token_ends_the_session_after_the_grace_period(self) -> None:
         second = self.refreshed(self.first["refresh_token"])
         self.clock.shift(timedelta(seconds=31))
         reply = self.refresh(self.first["refresh_token"])
@@ -96,25 +96,25 @@ class TestRefresh(RefreshCase):
         self.assertIn('error="invalid_token"', reply.headers["WWW-Authenticate"])
         self.assertEqual(self.refresh(second["refresh_token"]).body["code"], "session_ended")
 
-    def test_two_generations_ago_is_a_theft_at_once(self) -> None:
+    def test_a_token_of_two_generations_ago_ends_the_session_at_once(self) -> None:
         second = self.refreshed(self.first["refresh_token"])
         third = self.refreshed(second["refresh_token"])
         reply = self.refresh(self.first["refresh_token"])
         self.assert_error(reply, 401, INVALID_TOKEN, "refresh_reused")
         self.assert_ended(self.first["auth_token"], second["auth_token"], third["auth_token"])
 
-    def test_a_theft_ends_no_other_session(self) -> None:
+    def test_reuse_does_not_end_other_sessions(self) -> None:
         other = self.caller.login().body
         second = self.refreshed(self.first["refresh_token"])
         self.refreshed(second["refresh_token"])
         self.refresh(self.first["refresh_token"])
         self.assertEqual(self.caller.status(other["auth_token"]).status, 200)
 
-    def test_logout_ends_refreshing(self) -> None:
+    def test_a_refresh_token_is_rejected_after_logout(self) -> None:
         self.caller.logout(self.first["auth_token"])
         self.assert_ended(self.first["auth_token"])
 
-    def test_an_access_token_does_not_refresh_nor_the_reverse(self) -> None:
+    def test_access_and_refresh_tokens_are_not_interchangeable(self) -> None:
         reply = self.refresh(self.first["auth_token"])
         self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
         for path in ("/auth/status", "/auth/logout"):
@@ -131,12 +131,12 @@ class TestRefresh(RefreshCase):
         self.delete_user(self.user_id)
         self.assert_ended()
 
-    def test_a_session_that_is_left_alone_ends(self) -> None:
+    def test_an_idle_session_expires(self) -> None:
         self.clock.shift(timedelta(days=60, seconds=1))
         reply = self.refresh(self.first["refresh_token"])
         self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
 
-    def test_no_refreshing_takes_a_session_beyond_its_life(self) -> None:
+    def test_a_refresh_does_not_extend_the_lifetime_of_a_session(self) -> None:
         body = self.first
         for _ in range(6):
             self.clock.shift(timedelta(days=59))
@@ -146,7 +146,7 @@ class TestRefresh(RefreshCase):
         reply = self.refresh(body["refresh_token"])
         self.assert_error(reply, 401, EXPIRED_TOKEN, "token_expired")
 
-    def test_what_is_no_refresh_token(self) -> None:
+    def test_other_strings_are_rejected(self) -> None:
         for token in ("", "x", "a.b.c", self.first["refresh_token"] + "="):
             reply = self.refresh(token)
             self.assert_error(reply, 401, INVALID_TOKEN, "token_invalid")
@@ -184,7 +184,7 @@ class TestGraceResponses(RefreshCase):
         with self.app.app_context():
             return list(db.session.scalars(select(AuditEvent).order_by(AuditEvent.id)))[1:]
 
-    def test_there_are_ten_a_generation_and_then_the_session_goes_on(self) -> None:
+    def test_a_generation_has_ten_grace_responses_and_the_session_continues(self) -> None:
         second = self.refreshed(self.first.body["refresh_token"])
         replies = [self.refresh(self.first.body["refresh_token"]) for _ in range(12)]
         self.assertEqual([reply.status for reply in replies], [200] * 10 + [409] * 2)
@@ -195,7 +195,7 @@ class TestGraceResponses(RefreshCase):
         self.assertEqual([reply.status for reply in replies], [200] * 10 + [409])
         self.assertEqual(self.caller.status(second["auth_token"]).status, 200)
 
-    def test_the_eleventh_is_a_theft_too_when_its_time_is_over(self) -> None:
+    def test_an_exhausted_token_ends_the_session_after_the_grace_period(self) -> None:
         self.refreshed(self.first.body["refresh_token"])
         for _ in range(11):
             self.refresh(self.first.body["refresh_token"])
@@ -204,7 +204,7 @@ class TestGraceResponses(RefreshCase):
             self.refresh(self.first.body["refresh_token"]).body["code"], "refresh_reused"
         )
 
-    def test_one_to_another_network_is_recorded(self) -> None:
+    def test_a_grace_response_to_another_network_is_recorded(self) -> None:
         self.refresh_from("198.51.100.7", self.first)
         self.assertEqual(self.refresh_from("192.0.2.1", self.first).status, 200)
         (event,) = self.events()
@@ -214,13 +214,13 @@ class TestGraceResponses(RefreshCase):
         with self.app.app_context():
             self.assertEqual(event.session_id, db.session.scalars(select(Session.id)).one())
 
-    def test_one_to_the_same_network_is_not(self) -> None:
+    def test_a_grace_response_to_the_same_network_is_not_recorded(self) -> None:
         for reply in (self.first, self.refresh_from("2001:db8::1", self.first)):
             self.refresh_from("2001:db8::1", reply)
         self.assertEqual(self.refresh_from("2001:db8::2", self.first).status, 401)
         self.assertEqual([event.event for event in self.events()], ["refresh_token.reused"])
 
-    def test_one_of_a_session_that_an_older_version_refreshed_is_not(self) -> None:
+    def test_a_grace_response_without_a_stored_network_is_not_recorded(self) -> None:
         self.refresh_from("198.51.100.7", self.first)
         with self.app.app_context():
             db.session.execute(update(Session).values(refreshed_network=None))
@@ -228,7 +228,7 @@ class TestGraceResponses(RefreshCase):
         self.assertEqual(self.refresh_from("192.0.2.1", self.first).status, 200)
         self.assertEqual(self.events(), [])
 
-    def test_a_thief_who_keeps_pace_with_the_owner_shows_in_the_trail(self) -> None:
+    def test_each_use_by_a_thief_within_the_grace_period_is_recorded(self) -> None:
         latest = self.first
         for _ in range(3):
             stolen = self.refresh_from("198.51.100.7", latest)
@@ -258,7 +258,7 @@ class TestGraceResponses(RefreshCase):
 class TestRefreshingAtOnce(RefreshCase):
     """Fifty at once, over two worker processes."""
 
-    def test_eleven_of_fifty_get_tokens_and_the_session_goes_one_generation_on(self) -> None:
+    def test_eleven_of_fifty_parallel_refreshes_get_tokens_of_one_generation(self) -> None:
         database = databases.new_database()
         self.app = databases.new_app(database)
         with servers.running("granian", database) as url:

@@ -92,14 +92,14 @@ def purged() -> dict[str, int]:
 
 
 class TestPurge(BaseTestCase):
-    """What a purge deletes and what it leaves."""
+    """The rows that a purge deletes and keeps."""
 
     def setUp(self) -> None:
         super().setUp()
         self.enterContext(self.app.app_context())
         self.user_id = self.add_user()
 
-    def test_a_session_goes_a_day_after_it_has_expired(self) -> None:
+    def test_a_session_is_deleted_a_day_after_it_expired(self) -> None:
         add_sessions(self.user_id, -DAY - timedelta(minutes=1))
         stay = add_sessions(self.user_id, -DAY + timedelta(minutes=1))
         stay += add_sessions(self.user_id, DAY)
@@ -107,7 +107,7 @@ class TestPurge(BaseTestCase):
         self.assertEqual(set(db.session.scalars(select(Session.id))), set(stay))
         self.assertEqual(purged(), {})
 
-    def test_an_ended_session_stays_as_long_as_a_token_of_it_could_live(self) -> None:
+    def test_an_ended_session_is_kept_until_its_tokens_have_expired(self) -> None:
         (ended,) = add_sessions(self.user_id, timedelta(days=300))
         add_sessions(self.user_id, timedelta(days=300))
         sessions.end(self.user_id, ended, COMMAND)
@@ -117,7 +117,7 @@ class TestPurge(BaseTestCase):
             self.assertEqual(purged(), {"ended sessions": 1})
         self.assertEqual(kept(Session), 1)
 
-    def test_the_feed_tells_of_an_ending_until_the_session_would_have_expired(self) -> None:
+    def test_a_revocation_is_kept_until_the_session_would_have_expired(self) -> None:
         (ended,) = add_sessions(self.user_id, timedelta(days=300))
         sessions.end(self.user_id, ended, COMMAND)
         with time_machine.travel(utcnow() + timedelta(days=300, hours=23)):
@@ -126,13 +126,13 @@ class TestPurge(BaseTestCase):
         with time_machine.travel(utcnow() + timedelta(days=301, hours=1)):
             self.assertEqual(purged(), {"revocations": 1})
 
-    def test_the_answer_to_a_token_that_lives_stays_the_same(self) -> None:
+    def test_a_purge_does_not_change_the_error_for_a_valid_token(self) -> None:
         token = self.add_token(self.user_id)
         lifecycle.deactivate("michael@example.com")
         purged()
         self.assertEqual(self.caller.status(token).body["code"], "user_inactive")
 
-    def test_a_batch_is_bounded_and_rows_of_one_moment_are_all_found(self) -> None:
+    def test_rows_with_the_same_time_are_deleted_in_several_batches(self) -> None:
         with time_machine.travel(utcnow(), tick=False):
             add_sessions(self.user_id, -2 * DAY, 5)
         add_sessions(self.user_id, DAY)
@@ -143,7 +143,7 @@ class TestPurge(BaseTestCase):
         self.assertEqual(len(batches), due)
         self.assertEqual(kept(Session), 1)
 
-    def test_a_row_that_somebody_holds_is_passed_over(self) -> None:
+    def test_a_locked_row_is_skipped(self) -> None:
         if databases.kind() == "sqlite":
             self.skipTest("SQLite locks no rows")
         held, _ = add_sessions(self.user_id, -2 * DAY, 2)
@@ -155,7 +155,7 @@ class TestPurge(BaseTestCase):
             self.assertEqual(purged(), {"expired sessions": 1})
         self.assertEqual(purged(), {"expired sessions": 1})
 
-    def test_it_waits_for_its_turn_to_write(self) -> None:
+    def test_a_purge_retries_while_the_database_is_locked(self) -> None:
         if databases.kind() == "postgresql":
             self.skipTest("PostgreSQL passes over what is locked")
         add_sessions(self.user_id, -2 * DAY)
@@ -170,7 +170,7 @@ class TestPurge(BaseTestCase):
             with mock.patch.object(db.session(), "rollback", freed):
                 self.assertEqual(purged(), {"expired sessions": 1})
 
-    def test_every_batch_finds_its_rows_by_an_index(self) -> None:
+    def test_every_rule_has_an_index(self) -> None:
         for perishable in retention.RETENTION_RULES:
             indexes = inspect(db.engine).get_indexes(perishable.table.__tablename__)
             first = [index["column_names"][0] for index in indexes]
@@ -204,7 +204,7 @@ class TestPurgeOfKeys(BaseTestCase):
         parts = db.session.scalars(select(SigningKey.private_key).order_by(SigningKey.id))
         return [part != signing_keys.ERASED for part in parts]
 
-    def test_the_private_part_is_erased_when_the_last_token_has_died(self) -> None:
+    def test_a_private_key_is_erased_after_its_last_token_has_expired(self) -> None:
         self.assertEqual(purged(), {})
         with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=23)):
             self.assertEqual(purged(), {})
@@ -213,7 +213,7 @@ class TestPurgeOfKeys(BaseTestCase):
             self.assertEqual(self.private_keys(), [False, True])
             self.assertEqual(purged(), {})
 
-    def test_a_process_that_starts_afterwards_signs_and_says_nothing(self) -> None:
+    def test_a_new_process_signs_without_a_warning_after_a_purge(self) -> None:
         with time_machine.travel(utcnow() + MAX_TOKEN + timedelta(hours=25)):
             purged()
             caller = InProcess(self.new_app().test_client())
@@ -250,7 +250,7 @@ class TestUnverifiedAccounts(BaseTestCase):
             return purged()
 
     def usernames(self) -> set[str]:
-        """Return who is left."""
+        """Return the usernames of all accounts."""
         return set(db.session.scalars(select(User.username)))
 
     def test_an_old_account_is_deleted_with_its_sessions(self) -> None:
@@ -266,7 +266,7 @@ class TestUnverifiedAccounts(BaseTestCase):
         )
         self.assertEqual(self.caller.register("owner", "old@example.com").status, 201)
 
-    def test_several_batches(self) -> None:
+    def test_old_accounts_are_deleted_in_several_batches(self) -> None:
         for number in range(4):
             name = f"user{number}"
             self.add_user(name, f"{name}@example.com", created_at=utcnow() - 9 * DAY)
@@ -286,7 +286,7 @@ class TestUnverifiedAccounts(BaseTestCase):
             self.assertEqual(self.purged(), {})
         self.assertIn("old", self.usernames())
 
-    def test_it_is_off_by_default_and_without_verification(self) -> None:
+    def test_nothing_is_deleted_by_default_or_without_verification(self) -> None:
         self.assertEqual(self.purged(UNVERIFIED_LIFETIME=None), {})
         self.assertEqual(self.purged(MAIL_URL=NO_MAIL), {})
         self.assertEqual(self.purged(EMAIL_VERIFICATION="off"), {})
@@ -313,7 +313,7 @@ class TestPurgeCommand(BaseTestCase):
         )  # fmt: skip
 
     @pytest.mark.processes
-    def test_four_at_once_delete_every_row_once_beside_a_writer(self) -> None:
+    def test_four_purges_at_once_delete_every_row_once_during_writes(self) -> None:
         add_sessions(self.user_id, -2 * DAY, self.EXPIRED)
         process = self.started("-c", FOUR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         written = 0
@@ -330,7 +330,7 @@ class TestPurgeCommand(BaseTestCase):
         self.assertGreater(written, 4)
         self.assertEqual(kept(Session), written)
 
-    def test_it_says_one_line(self) -> None:
+    def test_a_purge_prints_one_line(self) -> None:
         add_sessions(self.user_id, -2 * DAY, 3)
         done = manage("purge", environment=self.environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -343,7 +343,7 @@ class TestPurgeCommand(BaseTestCase):
         )
 
     @pytest.mark.processes
-    def test_it_shows_its_progress_on_a_terminal(self) -> None:
+    def test_a_purge_prints_its_progress_on_a_terminal(self) -> None:
         ours, theirs = pty.openpty()
         process = self.started("manage.py", stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)

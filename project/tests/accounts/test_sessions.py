@@ -52,9 +52,9 @@ class SessionsCase(BaseTestCase):
 
 
 class TestSessionList(SessionsCase):
-    """What a user is shown."""
+    """GET /auth/sessions."""
 
-    def test_my_sessions_are_listed_and_nobody_elses(self) -> None:
+    def test_only_the_callers_sessions_are_listed(self) -> None:
         listed = self.listed(self.mine[1])
         self.assertEqual(len(listed), 3)
         self.assertEqual([session["current"] for session in listed].count(True), 1)
@@ -63,7 +63,7 @@ class TestSessionList(SessionsCase):
             ["address", "created_at", "current", "id", "last_seen_at", "user_agent"],
         )
 
-    def test_those_that_have_ended_are_not_read_for_it(self) -> None:
+    def test_the_list_uses_the_index_of_open_sessions(self) -> None:
         explain, prepare = "EXPLAIN", "SET LOCAL enable_seqscan = off"
         if databases.kind() == "sqlite":
             explain, prepare = "EXPLAIN QUERY PLAN", "SELECT 1"
@@ -73,7 +73,7 @@ class TestSessionList(SessionsCase):
             plan = db.session.execute(text(f"{explain} {asked}")).all()
         self.assertIn("ix_sessions_user_id_ended_at", str(plan))
 
-    def test_each_tells_where_it_was_opened(self) -> None:
+    def test_a_session_has_the_address_and_user_agent_of_the_login(self) -> None:
         payload = {"email": "michael@example.com", "password": "greaterthaneight"}
         agent = {"User-Agent": "Browser/1.0 \x7f" + "x" * 300}
         token = self.caller.call("POST", "/auth/login", payload, **agent).body["auth_token"]
@@ -81,7 +81,7 @@ class TestSessionList(SessionsCase):
         self.assertEqual(session["address"], "127.0.0.1")
         self.assertEqual(session["user_agent"], "Browser/1.0 " + "x" * 187)
 
-    def test_it_tells_when_each_was_last_seen_and_that_one_comes_first(self) -> None:
+    def test_the_most_recently_seen_session_comes_first(self) -> None:
         with time_machine.travel(LATER, tick=False) as clock:
             first = self.caller.login().body["auth_token"]
             clock.shift(timedelta(minutes=1))
@@ -109,11 +109,11 @@ class TestSessionList(SessionsCase):
         self.add_token(self.user_id, age=timedelta(hours=1))
         self.assertEqual(len(self.listed(self.mine[1])), 2)
 
-    def test_it_takes_a_token(self) -> None:
+    def test_the_list_requires_a_token(self) -> None:
         reply = self.caller.get("/auth/sessions")
         self.assert_error(reply, 401, MISSING_TOKEN, "token_missing")
 
-    def test_notes_that_cannot_be_written_cost_nothing_else(self) -> None:
+    def test_a_failing_flush_of_last_seen_is_only_logged(self) -> None:
         notes = last_seen.LastSeen(self.app)
         notes.touch(uuid4())
         with self.app.app_context():
@@ -138,12 +138,12 @@ class TestEndingSessions(SessionsCase):
             "DELETE", f"/auth/sessions/{session_id}", token=token or self.mine[0]
         )
 
-    def test_one_of_mine_is_ended(self) -> None:
+    def test_a_session_of_the_caller_can_be_ended(self) -> None:
         reply = self.end(self.current(self.mine[1]))
         self.assert_success(reply, 200, "Session ended.")
         self.assertEqual(self.alive(), [True, False, True, True])
 
-    def test_one_that_is_not_mine_is_not_there(self) -> None:
+    def test_a_session_of_another_user_is_not_found(self) -> None:
         theirs, mine = self.current(self.other), self.current(self.mine[2])
         self.end(mine)
         for session_id in (theirs, mine, str(uuid4()), "x", "1", "%00", "0" * 32):
@@ -151,18 +151,18 @@ class TestEndingSessions(SessionsCase):
             self.assert_error(reply, 404, "Session does not exist.", "session_not_found")
         self.assertEqual(self.alive(), [True, True, False, True])
 
-    def test_a_logout_is_local_where_nothing_else_is_said(self) -> None:
+    def test_a_logout_without_a_scope_is_local(self) -> None:
         for number, payload in enumerate((None, {}, {"scope": "local"})):
             reply = self.logout(payload, self.mine[number])
             self.assert_success(reply, 200, "Successfully logged out.")
             self.assertEqual(self.alive()[: number + 1], [False] * (number + 1))
             self.assertTrue(all(self.alive()[number + 1 :]))
 
-    def test_a_logout_of_the_others_leaves_this_one(self) -> None:
+    def test_a_logout_of_the_others_keeps_this_session(self) -> None:
         self.assert_success(self.logout({"scope": "others"}), 200, "Successfully logged out.")
         self.assertEqual(self.alive(), [True, False, False, True])
 
-    def test_a_logout_of_all_leaves_none(self) -> None:
+    def test_a_logout_of_all_ends_every_session(self) -> None:
         self.assert_success(self.logout({"scope": "all"}), 200, "Successfully logged out.")
         self.assertEqual(self.alive(), [False, False, False, True])
 
@@ -171,7 +171,7 @@ class TestEndingSessions(SessionsCase):
             self.assert_field_errors(self.logout({"scope": scope}), ("scope", "unknown_choice"))
         self.assertEqual(self.alive(), [True] * 4)
 
-    def test_a_logout_by_post_refuses_as_the_one_by_get_does(self) -> None:
+    def test_a_logout_by_post_has_the_errors_of_the_one_by_get(self) -> None:
         reply = self.caller.post("/auth/logout")
         self.assert_error(reply, 403, MISSING_TOKEN, "token_missing")
         reply = self.logout(None, "x")
@@ -179,7 +179,7 @@ class TestEndingSessions(SessionsCase):
         self.set_user(self.user_id, active=False)
         self.assert_error(self.logout(None), 401, INACTIVE_USER, "user_inactive")
 
-    def test_ending_all_tells_how_many_there_were(self) -> None:
+    def test_end_all_returns_the_number_of_ended_sessions(self) -> None:
         with self.app.app_context():
             self.assertEqual(sessions.end_all(self.user_id, COMMAND), 3)
             self.assertEqual(sessions.end_all(self.user_id, COMMAND), 0)
@@ -190,12 +190,12 @@ class TestSessionCap(SessionsCase):
 
     overrides: ClassVar = {"MAX_SESSIONS_PER_USER": 2}
 
-    def test_one_more_ends_the_oldest(self) -> None:
+    def test_a_login_beyond_the_limit_ends_the_oldest_session(self) -> None:
         self.assertEqual(self.alive(), [False, True, True, True])
         self.caller.login()
         self.assertEqual(self.alive(), [False, False, True, True])
 
-    def test_what_has_ended_does_not_count(self) -> None:
+    def test_ended_sessions_do_not_count(self) -> None:
         self.caller.logout(self.mine[1])
         self.caller.login()
         self.assertEqual(self.alive(), [False, False, True, True])

@@ -70,11 +70,11 @@ class TestPublishedKeys(SigningKeysCase):
         ]
         return listed
 
-    def test_the_set_is_there_before_the_first_login(self) -> None:
+    def test_the_key_set_exists_before_the_first_login(self) -> None:
         before = self.kids()
         self.assertEqual(before, [kid_of(self.token())])
 
-    def test_the_set_is_cacheable_for_half_the_lead(self) -> None:
+    def test_the_key_set_is_cacheable_for_half_the_lead(self) -> None:
         reply = self.caller.get("/.well-known/jwks.json")
         self.assertEqual(reply.headers["Cache-Control"], "public, max-age=300")
         self.assertEqual(reply.headers["Content-Type"], "application/json")
@@ -88,7 +88,7 @@ class TestPublishedKeys(SigningKeysCase):
         self.token(caller)
         self.assertEqual(caller.get("/.well-known/jwks.json").body, {"keys": []})
 
-    def test_the_private_part_is_encrypted_under_the_secret(self) -> None:
+    def test_the_private_key_is_encrypted_with_the_secret(self) -> None:
         self.token()
         with self.app.app_context():
             sealed = db.session.scalars(select(SigningKey.private_key)).one()
@@ -135,14 +135,14 @@ class TestLifeOfAKey(SigningKeysCase):
 class TestRotation(SigningKeysCase):
     """With a clock that only tests move."""
 
-    def test_a_process_that_slept_through_it_signs_with_the_new_key(self) -> None:
+    def test_an_idle_process_signs_with_the_new_key(self) -> None:
         other = self.process()
         self.token(other)
         second = self.rotate()
         self.clock.shift(LEAD)
         self.assertEqual(kid_of(self.token(other)), second)
 
-    def test_a_process_that_slept_through_it_takes_the_new_key(self) -> None:
+    def test_an_idle_process_accepts_the_new_key(self) -> None:
         other = self.process()
         self.assert_accepted(self.token(), other)
         self.rotate()
@@ -161,7 +161,7 @@ class TestRotation(SigningKeysCase):
             self.assert_accepted(f"{head}.{payload}.{signature}")
             self.assertEqual(looked.call_count, 1)
 
-    def test_a_kid_that_is_none_of_ours_is_not_looked_up(self) -> None:
+    def test_a_malformed_kid_is_not_looked_up(self) -> None:
         _, payload, signature = self.token().split(".")
         with mock.patch.object(
             signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
@@ -172,7 +172,7 @@ class TestRotation(SigningKeysCase):
                 self.assert_rejected(f"{encoded}.{payload}.{signature}")
             self.assertEqual(looked.call_count, 0)
 
-    def test_a_key_gets_a_successor_by_age(self) -> None:
+    def test_a_key_is_rotated_by_age(self) -> None:
         self.caller = self.process(KEY_ROTATION_DAYS=30)
         first = kid_of(self.token())
         self.clock.shift(timedelta(days=30, seconds=-1))
@@ -191,7 +191,7 @@ class TestRotation(SigningKeysCase):
         self.clock.shift(timedelta(days=3650))
         self.assertEqual(kid_of(self.token()), first)
 
-    def test_many_processes_make_one_first_key(self) -> None:
+    def test_many_processes_create_one_first_key(self) -> None:
         apps = [self.new_app() for _ in range(8)]
 
         def prepare(app: Flask) -> None:
@@ -207,13 +207,13 @@ class TestRotation(SigningKeysCase):
         with self.app.app_context():
             return db.session.scalar(select(func.count()).select_from(SigningKey)) or 0
 
-    def test_another_secret_with_the_old_one_as_fallback_goes_on_with_the_key(self) -> None:
+    def test_a_new_secret_with_a_fallback_keeps_the_key(self) -> None:
         first = kid_of(self.token())
         newer = databases.SECRET_KEY[::-1]
         caller = self.process(SECRET_KEY=newer, SECRET_KEY_FALLBACKS=databases.SECRET_KEY)
         self.assertEqual(kid_of(self.token(caller)), first)
 
-    def test_a_key_that_no_secret_opens_gets_a_successor_and_still_verifies(self) -> None:
+    def test_a_key_that_cannot_be_decrypted_is_replaced_and_still_verifies(self) -> None:
         old = self.token()
         with self.assertLogs("project.accounts.signing_keys.snapshot", "WARNING") as logged:
             caller = self.process(SECRET_KEY=databases.SECRET_KEY[::-1])
@@ -223,7 +223,7 @@ class TestRotation(SigningKeysCase):
         self.assert_accepted(old, caller)
         self.assert_accepted(new, caller)
 
-    def test_keys_that_all_expired_get_a_successor(self) -> None:
+    def test_a_new_key_is_created_after_all_have_expired(self) -> None:
         self.token()
         self.rotate()
         self.clock.shift(LEAD)
@@ -232,7 +232,7 @@ class TestRotation(SigningKeysCase):
         self.assert_accepted(self.token())
         self.assertEqual(len(self.kids()), 1)
 
-    def test_processes_that_disagree_do_not_outdo_each_other(self) -> None:
+    def test_processes_with_different_algorithms_do_not_keep_rotating(self) -> None:
         self.token()
         other = self.process(TOKEN_ALGORITHM="EdDSA")
         for _ in range(5):
@@ -251,7 +251,7 @@ class TestDamagedKeys(SigningKeysCase):
             db.session.execute(update(SigningKey).values(**columns))
             db.session.commit()
 
-    def test_a_damaged_key_gets_a_successor_and_stops_nobody(self) -> None:
+    def test_a_damaged_key_is_replaced(self) -> None:
         whole = json.dumps(self.key_set()[0])
         for columns in (
             {"jwk": ""},
@@ -278,7 +278,7 @@ class TestDamagedKeys(SigningKeysCase):
                     self.add_user()
                 self.token()
 
-    def test_an_older_reading_does_not_take_the_place_of_a_later_one(self) -> None:
+    def test_an_older_snapshot_does_not_replace_a_newer_one(self) -> None:
         app = self.new_app()
         with app.app_context():
             ring = source.current()
@@ -300,7 +300,7 @@ class TestDamagedKeys(SigningKeysCase):
 class TestMoves(SigningKeysCase):
     """From one algorithm to another."""
 
-    def test_tokens_of_the_secret_are_good_until_the_last_has_expired(self) -> None:
+    def test_tokens_of_the_secret_are_accepted_until_the_last_expires(self) -> None:
         before = self.process(TOKEN_ALGORITHM="HS256")
         old = before.login().body
         self.clock.shift(1)
@@ -314,7 +314,7 @@ class TestMoves(SigningKeysCase):
         self.assertEqual(refreshed.status, 200)
         self.assertIsNotNone(kid_of(refreshed.body["auth_token"]))
 
-    def test_the_secret_is_rejected_after_its_last_token_expired(self) -> None:
+    def test_the_secret_is_rejected_after_its_last_token_has_expired(self) -> None:
         before = self.process(TOKEN_ALGORITHM="HS256")
         self.token(before)
         self.clock.shift(1)
@@ -325,7 +325,7 @@ class TestMoves(SigningKeysCase):
         self.clock.shift(timedelta(seconds=1))
         self.assert_rejected(young, self.caller, self.process())
 
-    def test_a_secret_that_never_signed_is_refused_from_the_first_key_on(self) -> None:
+    def test_a_secret_that_never_signed_is_rejected(self) -> None:
         self.token()
         forged = self.token(self.process(TOKEN_ALGORITHM="HS256"))
         self.assertIsNone(kid_of(forged))
@@ -333,7 +333,7 @@ class TestMoves(SigningKeysCase):
         with mock.patch.object(signing_keys, "has_session_before", side_effect=AssertionError):
             self.assert_rejected(forged)
 
-    def test_moving_back_keeps_the_tokens_of_the_keys(self) -> None:
+    def test_a_change_back_to_the_secret_keeps_tokens_of_keys_valid(self) -> None:
         token = self.token()
         after = self.process(TOKEN_ALGORITHM="HS256")
         self.assert_accepted(token, after)
@@ -362,14 +362,14 @@ class TestRetiredKeys(SigningKeysCase):
         self.retired = str(kid_of(self.first["auth_token"]))
         self.retire(self.retired)
 
-    def test_its_tokens_are_refused_at_once_in_every_process(self) -> None:
+    def test_tokens_of_a_retired_key_are_rejected_in_every_process(self) -> None:
         self.assert_rejected(self.first["auth_token"], self.caller, self.other, self.process())
         reply = self.other.post(
             "/auth/introspect", {"token": self.first["auth_token"]}, SERVICE_TOKEN
         )
         self.assertEqual(reply.body, {"active": False})
 
-    def test_a_refresh_token_has_another_key_and_stays_good(self) -> None:
+    def test_refresh_tokens_stay_valid(self) -> None:
         self.assert_refreshes(self.first["refresh_token"], self.caller)
 
     def assert_refreshes(self, refresh_token: str, caller: Caller) -> None:
@@ -378,7 +378,7 @@ class TestRetiredKeys(SigningKeysCase):
         self.assertEqual(reply.status, 200)
         self.assert_accepted(reply.body["auth_token"], self.caller, self.other)
 
-    def test_a_flood_of_invented_kids_does_not_hide_the_next_key(self) -> None:
+    def test_a_flood_of_unknown_kids_does_not_delay_the_next_key(self) -> None:
         _, payload, signature = self.first["auth_token"].split(".")
         with mock.patch.object(
             signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
@@ -392,7 +392,7 @@ class TestRetiredKeys(SigningKeysCase):
             self.assert_accepted(token, self.other)
             self.assertEqual(looked.call_count, 1)
 
-    def test_tokens_of_a_retired_key_do_not_have_the_keys_read_each_time(self) -> None:
+    def test_tokens_of_a_retired_key_do_not_cause_repeated_reads(self) -> None:
         with mock.patch.object(
             signing_keys, "list_unexpired", wraps=signing_keys.list_unexpired
         ) as looked:
@@ -427,7 +427,7 @@ class TestRetiredKeys(SigningKeysCase):
         with self.assertRaises(signing_keys.UnknownKey):
             self.retire("A" * 43)
 
-    def test_the_key_that_waits_takes_over(self) -> None:
+    def test_a_published_key_replaces_a_retired_one(self) -> None:
         second = kid_of(self.token())
         self.clock.shift(LEAD)
         third = self.rotate()
@@ -439,7 +439,7 @@ class TestRetiredKeys(SigningKeysCase):
 class TestRefreshTokens(SigningKeysCase):
     """Signed with a key that is never published."""
 
-    def test_a_refresh_token_is_verified_by_no_key_that_others_have(self) -> None:
+    def test_no_published_key_verifies_a_refresh_token(self) -> None:
         for algorithm in Algorithm:
             with self.subTest(algorithm):
                 caller = self.process(TOKEN_ALGORITHM=algorithm.value)
@@ -482,7 +482,7 @@ class TestRefreshTokens(SigningKeysCase):
 class TestAlgorithm(SigningKeysCase):
     """The key decides how a token was signed, never the token."""
 
-    def test_the_public_key_is_no_secret(self) -> None:
+    def test_a_token_signed_with_the_public_key_as_secret_is_rejected(self) -> None:
         token = self.token()
         published = self.key_set()[0]
         claims = jwt.decode(token, options={"verify_signature": False})
@@ -491,7 +491,7 @@ class TestAlgorithm(SigningKeysCase):
                 forged = jwt.encode(claims, secret.ljust(32), "HS256", headers=headers)
                 self.assert_rejected(forged)
 
-    def test_a_key_of_the_attacker_is_not_taken_under_a_kid_of_ours(self) -> None:
+    def test_a_forged_key_with_a_known_kid_is_rejected(self) -> None:
         token = self.token()
         claims = jwt.decode(token, options={"verify_signature": False})
         for algorithm in (Algorithm.ES256, Algorithm.EDDSA):

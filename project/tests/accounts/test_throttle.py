@@ -32,14 +32,14 @@ BYTES_A_ROW = {"throttle": 320, "sessions": 660, "audit_events": 630, "users": 7
 class TestThrottledLogin(ThrottleCase):
     """Of one network at one account."""
 
-    def test_a_login_that_an_outage_broke_off_is_not_counted(self) -> None:
+    def test_a_login_interrupted_by_an_outage_is_not_counted(self) -> None:
         outage = OperationalError("INSERT", {}, Exception("server closed the connection"))
         with mock.patch.object(sessions, "start", side_effect=outage):
             for _ in range(5):
                 self.assertEqual(self.caller.login(MICHAEL, PASSWORD).status, 503)
         self.assertEqual(self.guess_until_limited(self.caller), 3)
 
-    def test_a_wrong_password_stays_counted_though_an_outage_follows(self) -> None:
+    def test_a_wrong_password_before_an_outage_is_counted(self) -> None:
         outage = OperationalError("INSERT", {}, Exception("server closed the connection"))
         with mock.patch.object(audit, "record", side_effect=outage):
             for _ in range(3):
@@ -50,7 +50,7 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
 
-    def test_unknown_addresses_count_as_known_ones_do(self) -> None:
+    def test_unknown_addresses_are_limited_like_known_ones(self) -> None:
         known, unknown = self.at("192.0.2.1"), self.at("192.0.2.2")
         nobody = "nobody@example.com"
         self.assertEqual(self.guess_until_limited(known), 3)
@@ -62,12 +62,12 @@ class TestThrottledLogin(ThrottleCase):
             self.assertEqual(self.guess(self.caller, spelling), 404)
         self.assertEqual(self.guess(self.caller), 429)
 
-    def test_an_address_of_absurd_length_counts_too(self) -> None:
+    def test_a_very_long_address_is_limited_too(self) -> None:
         email = "x" * 10_000
         self.assertEqual(self.guess_until_limited(self.caller, email), 3)
         self.assertEqual(self.guess(self.caller, email + "y"), 404)
 
-    def test_waits_double_up_to_the_longest_and_end(self) -> None:
+    def test_backoff_doubles_up_to_its_maximum(self) -> None:
         self.guess_until_limited(self.caller)
         for wait in (*(WAIT * 2**number for number in range(7)), *[timedelta(hours=1)] * 3):
             self.assert_limited(self.caller.login(), wait, "account-network")
@@ -78,19 +78,19 @@ class TestThrottledLogin(ThrottleCase):
         self.clock.shift(timedelta(hours=1))
         self.assertEqual(self.caller.login().status, 200)
 
-    def test_refused_attempts_do_not_make_the_wait_longer(self) -> None:
+    def test_rejected_attempts_do_not_extend_the_backoff(self) -> None:
         self.guess_until_limited(self.caller)
         for _ in range(20):
             self.assertEqual(self.guess(self.caller), 429)
         self.assert_limited(self.caller.login(), WAIT, "account-network")
 
-    def test_failures_are_forgotten_when_the_time_is_over(self) -> None:
+    def test_failures_expire_with_the_window(self) -> None:
         self.guess(self.caller)
         self.guess(self.caller)
         self.clock.shift(WINDOW)
         self.assertEqual(self.guess_until_limited(self.caller), 3)
 
-    def test_after_a_block_failures_are_forgotten_later(self) -> None:
+    def test_failures_expire_later_after_a_backoff(self) -> None:
         self.caller.login()  # so that the account's own limit does not count
         self.guess_until_limited(self.caller)
         self.clock.shift(WINDOW)
@@ -98,7 +98,7 @@ class TestThrottledLogin(ThrottleCase):
         self.clock.shift(WAIT * 2 + WINDOW)
         self.assertEqual(self.guess_until_limited(self.caller), 3)
 
-    def test_a_success_beyond_a_limit_takes_its_block_back(self) -> None:
+    def test_a_successful_login_refunds_its_backoff(self) -> None:
         for number in range(8):
             self.guess(self.caller, f"user{number}@example.com")
         self.clock.shift(WAIT)
@@ -107,7 +107,7 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.guess(self.caller, "user9@example.com"), 404)
         self.assert_limited(self.caller.login(), WAIT * 2, "network")
 
-    def test_a_success_forgives_this_network_alone(self) -> None:
+    def test_a_successful_login_clears_only_its_network(self) -> None:
         owner, other = self.at("192.0.2.1"), self.at("192.0.2.2")
         for caller in (owner, other):
             self.guess(caller)
@@ -116,7 +116,7 @@ class TestThrottledLogin(ThrottleCase):
         self.assertEqual(self.guess_until_limited(owner), 3)
         self.assertEqual(self.guess_until_limited(other), 1)
 
-    def test_successes_never_count(self) -> None:
+    def test_successful_logins_are_not_counted(self) -> None:
         for _ in range(30):
             self.assertEqual(self.caller.login().status, 200)
 
@@ -161,18 +161,18 @@ class TestThrottledLogin(ThrottleCase):
 class TestOtherLimits(ThrottleCase):
     """Of one network at all accounts, of all networks at one account, of registrations."""
 
-    def test_one_network_at_many_accounts(self) -> None:
+    def test_failures_of_one_network_are_limited_over_all_accounts(self) -> None:
         tried = [self.guess(self.caller, f"user{number}@example.com") for number in range(12)]
         self.assertEqual(tried, [404] * 8 + [429] * 4)
         self.assert_limited(self.caller.login(), WAIT, "network")
         self.assertEqual(self.at("192.0.2.9").login().status, 200)
 
-    def test_what_one_limit_refuses_no_other_counts(self) -> None:
+    def test_an_attempt_rejected_by_one_limit_is_not_counted_by_another(self) -> None:
         for number in range(12):
             self.guess(self.caller, f"user{number}@example.com")
         self.assertEqual(self.guess_until_limited(self.at("192.0.2.9"), "user11@example.com"), 3)
 
-    def test_many_networks_at_one_account_do_not_lock_the_owner_out(self) -> None:
+    def test_many_networks_cannot_lock_out_the_owner(self) -> None:
         home = self.at("192.0.2.1")
         self.assertEqual(home.login().status, 200)
         tried = [self.guess(self.at(f"198.51.100.{number}")) for number in range(9)]
@@ -189,12 +189,12 @@ class TestOtherLimits(ThrottleCase):
             self.guess(self.at(f"198.51.100.{number}"), "ada@example.com")
         self.assertEqual(home.login("ada@example.com").status, 200)
 
-    def test_many_networks_at_an_unknown_account_see_the_same(self) -> None:
+    def test_many_networks_are_limited_alike_at_an_unknown_account(self) -> None:
         nobody = "nobody@example.com"
         tried = [self.guess(self.at(f"198.51.100.{number}"), nobody) for number in range(9)]
         self.assertEqual(tried, [404] * 6 + [429] * 3)
 
-    def test_registrations_of_one_network(self) -> None:
+    def test_registrations_of_one_network_are_limited(self) -> None:
         replies = [
             self.caller.register(f"user{number}", f"user{number}@example.com")
             for number in range(6)
@@ -205,14 +205,14 @@ class TestOtherLimits(ThrottleCase):
         self.clock.shift(WAIT)
         self.assertEqual(self.caller.register().status, 201)
 
-    def test_what_is_no_attempt_does_not_count(self) -> None:
+    def test_invalid_payloads_are_not_counted(self) -> None:
         for _ in range(9):
             self.assertEqual(self.caller.post("/auth/login", {"email": MICHAEL}).status, 400)
             self.assertEqual(self.caller.register(password="").status, 400)
         self.assertEqual(self.guess_until_limited(self.caller), 3)
         self.assertEqual(self.caller.register().status, 201)
 
-    def test_of_ipv6_wider_networks_are_counted_more_generously(self) -> None:
+    def test_wider_ipv6_networks_have_higher_limits(self) -> None:
         tried = [
             self.guess(self.at(f"2001:db8:1:{subnet:x}::1"), f"user{subnet}-{number}@example.com")
             for subnet in range(4)
@@ -235,24 +235,24 @@ class TestOtherLimits(ThrottleCase):
         self.clock.shift(timedelta(minutes=10))
         self.assertEqual(callers[0].login().status, 200)
 
-    def test_registrations_of_an_ipv6_site(self) -> None:
+    def test_registrations_of_an_ipv6_site_are_limited(self) -> None:
         statuses = [
             self.at(f"2001:db8:1:{number:x}::1").register(f"u{number}", f"u{number}@x.com").status
             for number in range(8)
         ]
         self.assertEqual(statuses, [201] * 6 + [429] * 2)
 
-    def test_a_registration_is_counted_before_its_password_is_looked_at(self) -> None:
+    def test_a_registration_is_counted_before_its_password_is_checked(self) -> None:
         app = databases.shared_app(**self.overrides, PASSWORD_POLICY=True)
         self.caller = InProcess(app.test_client())
         statuses = [self.caller.register(password="password").status for _ in range(6)]
         self.assertEqual(statuses, [400] * 4 + [429] * 2)
 
-    def test_a_limit_of_one(self) -> None:
+    def test_a_limit_can_be_one(self) -> None:
         app = databases.shared_app(THROTTLE_ACCOUNT_NETWORK=Limit(1, WINDOW))
         self.assertEqual(self.guess_until_limited(InProcess(app.test_client())), 1)
 
-    def test_the_defaults_let_a_dozen_a_minute_in(self) -> None:
+    def test_the_defaults_allow_a_dozen_registrations_a_minute(self) -> None:
         self.caller = InProcess(databases.shared_app().test_client())
         for minute in range(16):
             for number in range(12):
@@ -263,14 +263,14 @@ class TestOtherLimits(ThrottleCase):
 
 
 class TestRows(ThrottleCase):
-    """What is rejected or refunded leaves nothing behind."""
+    """Rejected and refunded attempts leave no rows."""
 
     def rows(self) -> int:
         """Return how many rows the throttle has."""
         with self.app.app_context():
             return len(db.session.scalars(select(Throttle.count)).all())
 
-    def test_a_blocked_network_inserts_nothing(self) -> None:
+    def test_a_blocked_network_inserts_no_rows(self) -> None:
         for number in range(8):
             self.guess(self.caller, f"user{number}@example.com")
         before = self.rows()
@@ -278,7 +278,7 @@ class TestRows(ThrottleCase):
             self.assertEqual(self.guess(self.caller, f"random{number}@example.com"), 429)
         self.assertEqual(self.rows(), before)
 
-    def test_an_account_that_is_used_up_adds_no_row_for_each_network(self) -> None:
+    def test_attempts_at_a_blocked_account_insert_no_rows(self) -> None:
         for number in range(6):
             self.guess(self.at(f"198.51.100.{number}"))
         before = self.rows()
@@ -286,7 +286,7 @@ class TestRows(ThrottleCase):
             self.assertEqual(self.guess(self.at(f"203.0.113.{number}")), 429)
         self.assertEqual(self.rows(), before)
 
-    def test_a_success_leaves_the_count_of_logins_alone(self) -> None:
+    def test_a_successful_login_leaves_only_the_login_counter(self) -> None:
         self.caller.login()
         with self.app.app_context():
             self.assertEqual([row.scope for row in throttle.list_counts()], ["login"])
@@ -297,7 +297,7 @@ class TestRows(ThrottleCase):
             self.assertEqual(self.guess(self.caller, "nobody@example.com"), 503)
         self.assertEqual(self.rows(), 0)
 
-    def test_refunds_of_attempts_at_the_same_time_leave_no_row(self) -> None:
+    def test_parallel_refunds_leave_no_row(self) -> None:
         subjects = Subjects(Actor("192.0.2.1", ""), email_key=MICHAEL)
         with (
             self.app.app_context(),
@@ -375,7 +375,7 @@ class TestWrites(ThrottleCase):
 
 
 class TestClearing(ThrottleCase):
-    """What an operator sees and does."""
+    """The commands of an operator."""
 
     def test_counts_are_listed_and_cleared_by_name(self) -> None:
         self.guess(self.at("192.0.2.1"))
@@ -413,7 +413,7 @@ class TestClearing(ThrottleCase):
             self.assertEqual(scopes, {"device", "device-login"})
             self.assertEqual(throttle.clear(MICHAEL), 2)
 
-    def test_nothing_that_was_typed_as_an_address_is_stored(self) -> None:
+    def test_typed_addresses_are_not_stored(self) -> None:
         for typed in (MICHAEL, "hunter2hunter2"):
             self.guess(self.caller, typed)
         with self.app.app_context():
@@ -426,7 +426,7 @@ class TestClearing(ThrottleCase):
 class TestGuessesAtOnce(BaseTestCase):
     """Four worker processes, and many guesses at the same time."""
 
-    def test_exactly_so_many_reach_a_hash_and_the_owner_gets_in(self) -> None:
+    def test_parallel_guesses_stay_within_the_limit(self) -> None:
         url = databases.new_database()
         self.app = databases.new_app(url)
         self.add_user()

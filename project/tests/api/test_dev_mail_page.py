@@ -1,4 +1,4 @@
-"""The page of mails, in a real browser: it completes what a front end's pages would."""
+"""The page of mails, in a real browser: it does the same as the pages of a front end."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.any_database, pytest.mark.processes]
 
 
 def complete(page: Page, kind: str, step: str, **fields: str) -> str:
-    """Take the newest mail of a kind into a form, fill in the rest, and return the response."""
+    """Enter the newest mail of a kind into a form, fill in the rest, and return the response."""
     article = page.locator("article", has_text=kind).first
     article.get_by_role("button", name=step).click()
     form = page.locator("details[open]", has_text=step).locator("form")

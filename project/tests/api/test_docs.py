@@ -26,7 +26,7 @@ class DocsCase(BaseTestCase):
 
 @pytest.mark.any_database
 class TestDocs(DocsCase):
-    """Where the page is on."""
+    """With DOCS_ENABLED."""
 
     def test_a_file_is_compressed_for_those_who_accept_that(self) -> None:
         plain = self.caller.get(BUNDLE)
@@ -76,7 +76,7 @@ class TestDocs(DocsCase):
 
 @pytest.mark.any_database
 class TestWithoutDocs(DocsCase):
-    """Where the page is off, its paths are as any that is unknown."""
+    """Without DOCS_ENABLED, the paths of the page are not found."""
 
     overrides: ClassVar[dict[str, object]] = {"DOCS_ENABLED": False}
 
@@ -93,7 +93,7 @@ class TestWithoutDocs(DocsCase):
 
 @pytest.mark.any_database
 class TestTransfer(TestCase):
-    """What the server is given."""
+    """The transfer of assets to the server."""
 
     def test_it_yields_small_pieces_of_what_all_share(self) -> None:
         shared = load_asset("swagger-ui-bundle.js", "identity")

@@ -263,7 +263,7 @@ class TestSessions(CountingCase):
 
 
 class TestGauges(CountingCase):
-    """What is so at this moment."""
+    """The current values."""
 
     def test_passwords_that_wait_and_are_hashed(self) -> None:
         self.start(HASH_THREADS=1)
@@ -309,7 +309,7 @@ class TestGauges(CountingCase):
 
 
 class TestNotCounting(BaseTestCase):
-    """Where nobody may read it."""
+    """Without METRICS_TOKEN."""
 
     def test_nothing_is_counted(self) -> None:
         with self.app.app_context():

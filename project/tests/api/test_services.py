@@ -335,7 +335,7 @@ class TestRevocations(BaseTestCase):
 
 
 class TestNoServices(BaseTestCase):
-    """Where no service token is configured."""
+    """Without SERVICE_TOKENS."""
 
     def test_nobody_may_introspect(self) -> None:
         for token in ("", "x"):

@@ -11,7 +11,7 @@ YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
 class TestUsersBlueprint(BaseTestCase):
-    """Where the list is for administrators."""
+    """A list for administrators only."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -147,7 +147,7 @@ class TestUsersBlueprint(BaseTestCase):
 
 
 class TestPublicUsers(BaseTestCase):
-    """Where everybody may read the list, as the old browser client needs it."""
+    """A public list, as the old browser client needs it."""
 
     overrides: ClassVar = {"USERS_PUBLIC": True}
 

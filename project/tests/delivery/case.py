@@ -1,4 +1,4 @@
-"""What the tests of delivery stand on."""
+"""The base class of the tests of delivery."""
 
 from datetime import timedelta
 from typing import ClassVar

@@ -51,7 +51,7 @@ class TestOutboxCommands(DeliveryCase):
         self.server.replies.clear()
         return self.row(message)
 
-    def test_deliver_once_delivers_what_is_due(self) -> None:
+    def test_deliver_once_delivers_all_due_messages(self) -> None:
         self.queue()
         self.assertEqual(self.output(outbox.deliver, once=True), "Finished 1 messages.\n")
         self.assertEqual(self.server.commands["quit"], 1)
@@ -63,13 +63,13 @@ class TestOutboxCommands(DeliveryCase):
         ):
             self.output(outbox.deliver, once=True)
 
-    def test_without_mail_there_is_nothing_to_deliver(self) -> None:
+    def test_deliver_fails_without_mail(self) -> None:
         self.app.config["MAIL_URL"] = NO_MAIL
         for command in (outbox.deliver, lambda: mail.mail_test("a@b.net")):
             with self.assertRaisesRegex(CommandFailed, "MAIL_URL is none"):
                 self.output(command)
 
-    def test_the_list_holds_no_address(self) -> None:
+    def test_the_list_contains_no_address(self) -> None:
         failed, message = self.failed(), self.queue(kind="email_login")
         waiting = self.output(outbox.outbox)
         self.assertRegex(waiting, rf"^{message}  mail.email_login .* 0 attempts\nWaiting: 1.\n$")
@@ -79,7 +79,7 @@ class TestOutboxCommands(DeliveryCase):
         self.assertEqual((row["id"], row["outcome"]), (str(failed.id), "failed"))
         self.assertNotIn("@", waiting + output + json.dumps(row))
 
-    def test_a_failed_message_is_tried_again(self) -> None:
+    def test_a_failed_message_can_be_retried(self) -> None:
         first, second = self.failed(), self.failed(kind="username_changed")
         again = outbox.OutboxRetry()
         self.assertEqual(self.output(again.run, str(first.id), False, None), "Due again: 1.\n")
@@ -90,7 +90,7 @@ class TestOutboxCommands(DeliveryCase):
         self.deliver(1)
         self.assert_done(second.id, "sent")
 
-    def test_what_cannot_be_tried_again_is_said(self) -> None:
+    def test_retrying_an_unknown_message_is_an_error(self) -> None:
         again, failed = outbox.OutboxRetry(), self.failed()
         for arguments in ((None, False, None), (str(failed.id), True, None), ("x", False, None)):
             with self.assertRaises(CommandFailed):
@@ -98,14 +98,14 @@ class TestOutboxCommands(DeliveryCase):
         with time_machine.travel(utcnow() + timedelta(days=4)), self.assertRaises(CommandFailed):
             again.run(str(failed.id), False, None)
 
-    def test_a_waiting_message_is_cancelled(self) -> None:
+    def test_a_waiting_message_can_be_cancelled(self) -> None:
         message = self.queue()
         self.output(outbox.outbox_cancel, str(message))
         self.assert_done(message, "cancelled", "by command")
         with self.assertRaisesRegex(CommandFailed, "no waiting message"):
             outbox.outbox_cancel(str(message))
 
-    def test_a_suppressed_address_gets_mail_again(self) -> None:
+    def test_unsuppress_allows_mail_to_the_address(self) -> None:
         suppression.suppress("ada@members.net")
         db.session.commit()
         self.output(outbox.unsuppress, "ADA@members.net")
@@ -133,7 +133,7 @@ class TestOutboxCommands(DeliveryCase):
         with self.assertRaisesRegex(CommandFailed, "Stage address"):
             self.output(mail.mail_test, "a@b.net, c@d.net")
 
-    def test_a_test_mail_may_go_into_the_folder(self) -> None:
+    def test_a_test_mail_can_be_written_to_the_folder(self) -> None:
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.app.config.update(MAIL_URL=FOLDER, INSTANCE_PATH=folder)
         with self.assertLogs("project.delivery.folder", "INFO"):
@@ -160,7 +160,7 @@ class TestOutboxCommands(DeliveryCase):
 
 
 class TestMailChecks(DeliveryCase):
-    """What the doctor finds."""
+    """The checks of the doctor."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -168,18 +168,18 @@ class TestMailChecks(DeliveryCase):
         self.enterContext(mock.patch.dict(os.environ, SSL_CERT_FILE=authority))
 
     def assert_found(self, finding: Finding, level: Level, what: str) -> None:
-        """Hold a finding to its level and to what it says."""
+        """Assert the level and the text of a finding."""
         self.assertEqual(finding.level, level, finding)
         self.assertRegex(finding.found, what)
         self.assertEqual(bool(finding.remedy), level is not Level.OK)
 
-    def test_without_mail_only_the_setting_is_looked_at(self) -> None:
+    def test_without_mail_only_the_setting_is_checked(self) -> None:
         self.app.config["MAIL_URL"] = NO_MAIL
         self.assert_found(mail_checks.mail(), Level.WARNING, "MAIL_URL is none")
         for check in ("mail_folder", "mail_server", "mail_domain", "mail_templates", "outbox"):
             self.assert_found(getattr(mail_checks, check)(), Level.OK, "mail")
 
-    def test_the_settings_are_told_without_the_password(self) -> None:
+    def test_the_settings_are_reported_without_the_password(self) -> None:
         self.app.config["MAIL_URL"] = mail_url("smtps://ada:hunter2@mail.members.net")
         self.app.config["MAIL_ONLY_TO"] = ["members.net"]
         expected = (
@@ -188,7 +188,7 @@ class TestMailChecks(DeliveryCase):
         )
         self.assert_found(mail_checks.mail(), Level.OK, expected)
 
-    def test_files_are_an_error_in_production(self) -> None:
+    def test_the_mail_folder_is_an_error_in_production(self) -> None:
         self.assert_found(mail_checks.mail_folder(), Level.OK, "not written")
         self.app.config["MAIL_URL"] = FOLDER
         self.assert_found(mail_checks.mail_folder(), Level.OK, "for development")
@@ -251,7 +251,7 @@ class TestMailChecks(DeliveryCase):
         self.app.config["MAIL_TEMPLATES"] = str(folder)
         self.assert_found(mail_checks.mail_templates(), Level.WARNING, r"de/invitation \(Undef")
 
-    def test_messages_that_wait_or_failed_are_told(self) -> None:
+    def test_waiting_and_failed_messages_are_reported(self) -> None:
         self.assert_found(
             mail_checks.outbox(),
             Level.OK,
@@ -290,7 +290,7 @@ class TestMailMetrics(DeliveryCase):
         self.assertEqual(output.value("users_outbox_attempts_total", **rejected), 1)
         self.assertEqual(output.value("users_outbox_delay_seconds_count"), 1)
 
-    def test_a_transport_that_fails_is_told_until_it_works(self) -> None:
+    def test_a_failing_transport_is_reported_until_it_recovers(self) -> None:
         caller = InProcess(self.app.test_client())
         self.server.replies["mail"] = "451 4.3.0 no"
         self.queue()
@@ -302,7 +302,7 @@ class TestMailMetrics(DeliveryCase):
             self.deliver(1)
         self.assertEqual(scrape(caller).value("users_outbox_transport_down"), 0)
 
-    def test_without_mail_nothing_of_it_is_told(self) -> None:
+    def test_there_are_no_metrics_without_mail(self) -> None:
         app = self.new_app(MAIL_URL=NO_MAIL, METRICS_TOKEN=DIGEST)
         output = scrape(InProcess(app.test_client()))
         names = [sample.name for sample in output.samples() if re.search("outbox", sample.name)]

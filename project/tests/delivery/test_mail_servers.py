@@ -71,7 +71,7 @@ class TestProcesses(DeliveryCase):
         self.assertEqual(self.row(never).attempts, 0)
         self.assertEqual(self.server.commands["quit"], 1)
 
-    def test_workers_leave_it_to_the_command_where_they_are_told_to(self) -> None:
+    def test_workers_do_not_deliver_if_the_setting_is_command(self) -> None:
         self.queue()
         settings = self.environment | {"MAIL_DELIVERY": "command"}
         with servers.started("granian", settings) as (address, _):
@@ -83,9 +83,9 @@ class TestProcesses(DeliveryCase):
 @pytest.mark.processes
 @pytest.mark.any_database
 class TestImports(TestCase):
-    """What is loaded where no mail is sent."""
+    """The modules that are loaded if no mail is sent."""
 
-    def test_nothing_of_mail_is_loaded_before_it_is_needed(self) -> None:
+    def test_modules_of_mail_are_loaded_when_they_are_needed(self) -> None:
         program = "import sys, manage; print(*sys.modules)"
         environment = os.environ | {"INSTANCE_PATH": str(databases.folder())}
         for url in ("none:", "folder:"):

@@ -1,4 +1,4 @@
-"""What the settings of mail may be, and what a start is refused for."""
+"""The settings of mail and their validation."""
 
 import os
 import tempfile
@@ -41,14 +41,14 @@ class TestMailSettings(TestCase):
         self.assertNotIn("hunter2", str(raised.exception))
         return str(raised.exception)
 
-    def test_production_has_no_mail_by_itself(self) -> None:
+    def test_production_has_no_mail_by_default(self) -> None:
         self.assertTrue(self.load()["MAIL_URL"].is_off)
 
-    def test_development_writes_files(self) -> None:
+    def test_development_writes_mail_to_the_folder(self) -> None:
         loaded = config.load("project.config.DevelopmentConfig", environment={})
         self.assertEqual(str(loaded["MAIL_URL"]), "folder:")
 
-    def test_a_whole_configuration_is_read(self) -> None:
+    def test_a_complete_configuration_is_parsed(self) -> None:
         loaded = self.load(**SET)
         url = loaded["MAIL_URL"]
         self.assertEqual((url.host, url.port, url.user), ("mail.members.net", 465, "ada"))
@@ -57,7 +57,7 @@ class TestMailSettings(TestCase):
         self.assertEqual(str(loaded["MAIL_FROM"]), "Members <no-reply@members.net>")
         self.assertEqual(loaded["FRONTEND_URL"], "https://app.members.net")
 
-    def test_a_url_that_is_no_transport_is_refused(self) -> None:
+    def test_an_invalid_url_is_rejected(self) -> None:
         for url in (
             "mail.members.net", "http://mail.members.net", "smtp://", "smtps://a:hunter2@h:x",
             "smtps://a:hunter2@[h", "smtps://a:hunter2@h/x", "smtps://a:hunter2@h?x", "folder:/x",
@@ -66,7 +66,7 @@ class TestMailSettings(TestCase):
             with self.subTest(url):
                 self.assertRegex(self.faults(**SET | {"MAIL_URL": url}), "^MAIL_URL ")
 
-    def test_each_setting_is_checked_and_the_remedy_named(self) -> None:
+    def test_each_invalid_setting_is_reported_with_its_remedy(self) -> None:
         for name, value in (
             ("MAIL_FROM", ""), ("MAIL_FROM", "nobody"), ("MAIL_FROM", "a@b.net\nBcc: c@d.net"),
             ("FRONTEND_URL", ""), ("FRONTEND_URL", "http://app.members.net"),
@@ -83,7 +83,7 @@ class TestMailSettings(TestCase):
             loaded = self.load(**SET | {"MAIL_URL": f"smtp+plain://{host}:2525"})
             self.assertTrue(loaded["MAIL_URL"].is_smtp, host)
 
-    def test_the_password_may_be_in_a_file(self) -> None:
+    def test_the_password_can_be_read_from_a_file(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         (folder / "password").write_text("s3cret\n")
         loaded = self.load(**SET | {"MAIL_PASSWORD_FILE": str(folder / "password")})
@@ -92,6 +92,6 @@ class TestMailSettings(TestCase):
         fault = self.faults(**SET | {"MAIL_PASSWORD_FILE": str(folder / "password")})
         self.assertIn("not ASCII", fault)
 
-    def test_without_mail_nothing_of_it_is_required(self) -> None:
+    def test_without_mail_no_setting_is_required(self) -> None:
         self.assertEqual(mail_parsers.check(self.load(MAIL_TEMPLATES="/nowhere")), {})
         self.assertNotIn("MAIL_URL", os.environ)

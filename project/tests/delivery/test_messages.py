@@ -58,7 +58,7 @@ class TestMails(DeliveryCase):
             self.assertTrue(content.isascii())
             self.assertLess(max(map(len, content.splitlines())), 998)
 
-    def test_both_parts_say_what_the_kind_needs(self) -> None:
+    def test_both_parts_contain_code_and_link(self) -> None:
         for kind in KINDS.values():
             for language in LANGUAGES:
                 mail = self.sent(kind.name, language)
@@ -82,7 +82,7 @@ class TestMails(DeliveryCase):
         self.assertEqual([len(labels[language]) for language in LANGUAGES], [6] * len(LANGUAGES))
         self.assertFalse(set.intersection(*labels.values()))
 
-    def test_html_has_nothing_from_elsewhere(self) -> None:
+    def test_html_loads_no_external_content(self) -> None:
         for kind in KINDS:
             html = part(self.sent(kind), "html")
             self.assertNotRegex(html, r"(?i)<(img|script|link|iframe|object)\b|url\(|src=|@import")
@@ -100,7 +100,7 @@ class TestMails(DeliveryCase):
     def test_time_is_written_in_utc(self) -> None:
         self.assertIn("2026-11-22 21:34 UTC", part(self.sent("new_sign_in"), "plain"))
 
-    def test_the_language_falls_back(self) -> None:
+    def test_an_unknown_language_falls_back(self) -> None:
         english, german = "Your code for users", "Ihr Code für users"
         for asked, default, subject in (
             ("de-AT", "en", german),
@@ -114,18 +114,18 @@ class TestMails(DeliveryCase):
             self.deliverer = self.new_deliverer()
             self.assertEqual(self.sent("email_login", asked)["Subject"], subject)
 
-    def test_a_notice_without_a_disown_link_says_nothing_of_one(self) -> None:
+    def test_a_notice_without_a_disown_link_does_not_mention_it(self) -> None:
         mail = self.sent("password_changed", disown=None)
         self.assertNotIn("http", part(mail, "plain"))
         self.assertNotIn("not you", part(mail, "plain"))
         self.assertNotIn("final", part(self.sent("account_deleted", final_at=None), "plain"))
 
-    def test_where_the_address_is_unknown_none_is_named(self) -> None:
+    def test_an_unknown_address_is_omitted(self) -> None:
         for kind in KINDS:
             text = part(self.sent(kind, address=""), "plain")
             self.assertNotRegex(text, r"from  |from at|from \.")
 
-    def test_a_reply_goes_where_the_operator_wants(self) -> None:
+    def test_the_reply_address_can_be_set(self) -> None:
         self.app.config["MAIL_REPLY_TO"] = mailbox("help@members.net")
         self.assertEqual(self.sent("invitation")["Reply-To"], "help@members.net")
 
@@ -150,18 +150,18 @@ class TestOperatorsTemplates(DeliveryCase):
         self.deliver(1)
         return self.server.received[-1].parsed
 
-    def test_it_is_used(self) -> None:
+    def test_an_own_template_replaces_the_built_in_one(self) -> None:
         self.write("en/email_login.txt", "Hello from {{ service }}\n\nUse {{ code }}.\n")
         mail = self.sent()
         self.assertEqual(mail["Subject"], "Hello from users")
         self.assertIn("<p style", part(mail, "html"))
 
-    def test_its_html_is_used_and_may_have_our_layout(self) -> None:
+    def test_an_own_html_template_can_extend_the_layout(self) -> None:
         extended = '{% extends "layout.html" %}{% block content %}<h1>{{ code }}</h1>{% endblock %}'
         self.write("en/email_login.html", extended)
         self.assertRegex(part(self.sent(), "html"), r"(?s)<html.*<h1>CODE-....</h1>")
 
-    def test_it_may_add_a_language(self) -> None:
+    def test_own_templates_can_add_a_language(self) -> None:
         (self.folder / "fr").mkdir()
         self.write("fr/email_login.txt", "Bonjour\n\n{{ code }}\n\n{{ link }}")
         self.queue(kind="email_login", language="fr")
@@ -171,7 +171,7 @@ class TestOperatorsTemplates(DeliveryCase):
         ((link, text),) = re.findall(r'<a href="([^"]+)"[^>]+>([^<]+)</a>', part(mail, "html"))
         self.assertEqual(link, text)
 
-    def test_a_broken_one_is_replaced_by_ours_and_reported_once(self) -> None:
+    def test_a_broken_template_is_replaced_and_logged_once(self) -> None:
         for broken in (
             "Subject\n\n{{ nothing }}",
             "Subject\n\n{% if %}",
@@ -191,7 +191,7 @@ class TestOperatorsTemplates(DeliveryCase):
                 self.assertEqual(len(logged.records), 1)
                 self.assertIn("en/email_login", trial.template_faults(self.app)[0])
 
-    def test_a_corrected_one_applies_to_what_waits(self) -> None:
+    def test_a_corrected_template_applies_to_waiting_messages(self) -> None:
         self.write("en/email_login.txt", "{{ nothing }}")
         with self.assertLogs("project.delivery.rendering", "WARNING"):
             self.sent()
@@ -208,7 +208,7 @@ class TestFolder(DeliveryCase):
         self.app.config.update(MAIL_URL=FOLDER, INSTANCE_PATH=str(self.folder))
         self.deliverer = self.new_deliverer()
 
-    def test_each_mail_is_a_file_for_its_owner_alone(self) -> None:
+    def test_each_mail_is_a_private_file(self) -> None:
         message = self.queue("ada@members.test", "password_reset")
         with self.assertLogs("project.delivery.folder", "INFO") as logged:
             self.deliver(1)
@@ -224,7 +224,7 @@ class TestFolder(DeliveryCase):
         self.assertIn(str(file), line)
         self.assertNotIn("CODE-", line)
 
-    def test_a_mail_that_is_written_again_is_one_file(self) -> None:
+    def test_a_mail_that_is_sent_twice_is_one_file(self) -> None:
         self.queue()
         claimed = claims.claim(PREFIX)
         assert claimed is not None
@@ -238,7 +238,7 @@ class TestFolder(DeliveryCase):
 class TestTemplates(TestCase):
     """The files themselves."""
 
-    def test_every_kind_is_there_in_every_language_and_no_other(self) -> None:
+    def test_every_kind_has_a_template_in_every_language(self) -> None:
         for language in LANGUAGES:
             found = {file.stem for file in (TEMPLATES / language).glob("*.txt")}
             self.assertEqual(found, set(KINDS))
@@ -252,7 +252,7 @@ class TestTemplates(TestCase):
             }
             self.assertEqual(len(used), 1, kind)
 
-    def test_every_kind_fits_into_the_table(self) -> None:
+    def test_every_kind_fits_into_its_column(self) -> None:
         for kind in KINDS.values():
             self.assertLessEqual(len(PREFIX + kind.name), 40)
             self.assertLessEqual(len(kind.disown_purpose), 32)

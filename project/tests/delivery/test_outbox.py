@@ -30,7 +30,7 @@ class TestQueue(DeliveryCase):
         self.assertEqual(self.server.recipients, ["ada@members.net"])
         self.assert_done(message, "sent")
 
-    def test_a_message_that_was_rolled_back_is_not(self) -> None:
+    def test_a_message_that_is_rolled_back_is_not_sent(self) -> None:
         woken = mock.Mock()
         with (
             mock.patch.object(outbox, "on_commit", [woken]),
@@ -48,13 +48,13 @@ class TestQueue(DeliveryCase):
         self.deliver(0)
         woken.assert_not_called()
 
-    def test_the_commit_wakes_up_what_delivers(self) -> None:
+    def test_the_commit_wakes_the_delivery(self) -> None:
         woken = mock.Mock()
         with mock.patch.object(outbox, "on_commit", [woken]):
             self.queue()
         woken.assert_called_once_with()
 
-    def test_a_delayed_message_waits(self) -> None:
+    def test_a_delayed_message_is_sent_when_it_is_due(self) -> None:
         message = self.queue(delay=timedelta(minutes=5))
         self.deliver(0)
         with time_machine.travel(utcnow() + timedelta(minutes=5, seconds=1)):
@@ -69,7 +69,7 @@ class TestQueue(DeliveryCase):
         self.assert_done(message, "cancelled", "reset")
         self.assert_done(other, "sent")
 
-    def test_a_message_is_sent_in_the_order_in_which_it_was_queued(self) -> None:
+    def test_messages_are_sent_in_the_order_in_which_they_were_queued(self) -> None:
         expected = [f"user{number}@members.net" for number in range(5)]
         for recipient in expected:
             self.queue(recipient)
@@ -78,7 +78,7 @@ class TestQueue(DeliveryCase):
 
 
 class TestClaims(DeliveryCase):
-    """What happens to a message whose process is killed, or too slow."""
+    """Messages of a process that is killed or too slow."""
 
     def test_a_message_of_a_killed_process_is_sent_after_its_lease(self) -> None:
         message = self.queue()
@@ -88,16 +88,16 @@ class TestClaims(DeliveryCase):
             self.deliver(1)
             self.assert_done(message, "sent")
 
-    def test_two_processes_never_claim_the_same(self) -> None:
+    def test_two_processes_claim_different_messages(self) -> None:
         self.queue()
         self.assertIsNotNone(claims.claim("mail."))
         self.assertIsNone(claims.claim("mail."))
 
-    def test_another_prefix_is_not_claimed(self) -> None:
+    def test_messages_with_another_prefix_are_not_claimed(self) -> None:
         self.queue()
         self.assertIsNone(claims.claim("webhook."))
 
-    def test_a_lease_that_was_lost_changes_nothing(self) -> None:
+    def test_a_process_that_lost_its_lease_changes_nothing(self) -> None:
         self.queue()
         late = claims.claim("mail.")
         with time_machine.travel(utcnow() + claims.LEASE + SECOND):
@@ -118,7 +118,7 @@ class TestClaims(DeliveryCase):
         self.assertEqual(first, second)
         self.assertIn(str(message), first.parsed["Message-ID"])
 
-    def test_a_message_that_kills_its_process_is_failed_in_the_end(self) -> None:
+    def test_a_message_that_keeps_killing_its_process_fails(self) -> None:
         message, now = self.queue(), utcnow()
         for number in range(loop.MAX_CLAIMS):
             with time_machine.travel(now + number * (claims.LEASE + SECOND)):
@@ -128,7 +128,7 @@ class TestClaims(DeliveryCase):
         self.assert_done(message, "failed", "claimed 20 times without an outcome")
         self.assertEqual(self.server.received, [])
 
-    def test_a_message_that_is_put_off_for_days_is_not_taken_for_one(self) -> None:
+    def test_a_message_that_is_deferred_for_days_does_not_fail(self) -> None:
         self.server.replies["rcpt"] = "451 4.7.1 greylisted"
         message, now = self.queue(expires_at=utcnow() + timedelta(days=9)), utcnow()
         for number in range(loop.MAX_CLAIMS + 5):
@@ -136,7 +136,7 @@ class TestClaims(DeliveryCase):
                 self.deliver(0)
         self.assertIsNone(self.row(message).done_at)
 
-    def test_a_fault_in_one_message_does_not_stop_the_others(self) -> None:
+    def test_an_error_in_one_message_does_not_stop_the_others(self) -> None:
         broken, sound = self.queue(payload={}), self.queue()
         with self.assertLogs("project.delivery.loop", "ERROR"):
             self.deliver(1)
@@ -146,9 +146,9 @@ class TestClaims(DeliveryCase):
 
 
 class TestStages(DeliveryCase):
-    """What a failure means depends on the stage."""
+    """Failures at each stage."""
 
-    def test_before_rcpt_the_process_rests_and_no_message_is_charged(self) -> None:
+    def test_a_failure_before_rcpt_is_not_an_attempt_of_the_message(self) -> None:
         for stage, reply, reason in (
             ("greeting", "421 4.3.2 closing", "greeting 421 4.3.2"),
             ("ehlo", DROP, "ehlo connection lost"),
@@ -170,7 +170,7 @@ class TestStages(DeliveryCase):
                 self.assertEqual(self.server.connections, before)
                 outbox.cancel_all(Outbox.id == message, reason="")
 
-    def test_two_hours_without_a_server_fail_nothing_and_keep_the_order(self) -> None:
+    def test_an_outage_of_two_hours_fails_no_message_and_keeps_the_order(self) -> None:
         self.server.replies["mail"] = "451 4.3.0 not now"
         expected = [f"user{number}@members.net" for number in range(4)]
         notices = [self.queue(recipient) for recipient in expected]
@@ -192,14 +192,14 @@ class TestStages(DeliveryCase):
         for notice in notices:
             self.assertEqual(self.row(notice).attempts, 1)
 
-    def test_a_rejected_recipient_is_failed_at_once(self) -> None:
+    def test_a_message_to_a_rejected_recipient_fails_at_once(self) -> None:
         self.server.replies["rcpt"] = "550 5.2.1 ada@members.net is disabled"
         message = self.queue()
         self.deliver(1)
         self.assert_done(message, "failed", "rcpt 550 5.2.1")
         self.assertFalse(suppression.is_suppressed("ada@members.net"))
 
-    def test_an_address_that_does_not_exist_is_suppressed(self) -> None:
+    def test_an_unknown_mailbox_is_suppressed(self) -> None:
         self.server.replies["rcpt"] = "550 5.1.1 no such user"
         message = self.queue(user_id=7)
         self.deliver(1)
@@ -221,14 +221,14 @@ class TestStages(DeliveryCase):
         self.deliver(1)
         self.assertFalse(suppression.is_suppressed("ada@members.net"))
 
-    def test_a_rejected_content_is_failed(self) -> None:
+    def test_a_message_with_rejected_content_fails(self) -> None:
         for stage in ("data", "message"):
             self.server.replies = {stage: "554 5.6.0 no"}
             message = self.queue()
             self.deliver(1)
             self.assert_done(message, "failed", "data 554 5.6.0")
 
-    def test_try_later_is_tried_later_with_growing_waits(self) -> None:
+    def test_temporary_rejections_are_retried_with_growing_delays(self) -> None:
         self.server.replies["rcpt"] = "451 4.7.1 greylisted"
         message, other, now = self.queue(), self.queue("bob@members.net"), utcnow()
         waits = []
@@ -242,14 +242,14 @@ class TestStages(DeliveryCase):
         self.assertEqual(self.row(message).reason, "rcpt 451 4.7.1")
         self.assertEqual(self.deliverer.failures, 0)
 
-    def test_a_connection_lost_at_a_message_puts_that_one_off(self) -> None:
+    def test_a_lost_connection_defers_the_message(self) -> None:
         self.server.replies["rcpt"] = lambda line: DROP if "bad" in line else "250 ok"
         message, other = self.queue("bad@members.net"), self.queue()
         self.deliver(1)
         self.assert_waits(message, 5, 10, attempts=1)
         self.assert_done(other, "sent")
 
-    def test_a_server_that_is_away_is_no_fault_of_a_message(self) -> None:
+    def test_an_unreachable_server_is_not_an_attempt_of_the_message(self) -> None:
         self.app.config["MAIL_URL"] = self.app.config["MAIL_URL"].__class__(
             "smtp+plain", "127.0.0.1", 1
         )
@@ -260,7 +260,7 @@ class TestStages(DeliveryCase):
         self.assertEqual(logged.records[0].reason, "connect Connection refused")  # type: ignore[attr-defined]
         self.assertEqual(self.row(message).attempts, 0)
 
-    def test_news_of_its_recovery_is_one_line(self) -> None:
+    def test_the_recovery_is_logged_once(self) -> None:
         self.server.replies["mail"] = "451 4.3.0 not now"
         self.queue()
         with self.assertLogs("project.delivery.loop", "WARNING"):
@@ -297,7 +297,7 @@ class TestLoop(DeliveryCase):
         self.addCleanup(end)
         return thread
 
-    def test_a_recipient_whose_server_hangs_delays_nobody_else(self) -> None:
+    def test_a_hanging_recipient_delays_no_other_message(self) -> None:
         def reply(line: str) -> str:
             kinds = {"slow": HANG, "gone": "550 5.2.0 no", "busy": "451 4.3.0 later"}
             return next((said for name, said in kinds.items() if name in line), "250 ok")
@@ -316,7 +316,7 @@ class TestLoop(DeliveryCase):
         self.assert_done(gone, "failed", "rcpt 550 5.2.0")
         self.assert_waits(busy, 1, 10, attempts=1)
 
-    def test_a_commit_is_delivered_at_once_and_the_end_waits_for_the_message(self) -> None:
+    def test_a_committed_message_is_sent_at_once_and_before_the_shutdown(self) -> None:
         thread = self.run_in_background(self.deliverer)
         self.queue("one@members.net")
         self.assertTrue(self.server.wait_for(1, seconds=8))
@@ -327,7 +327,7 @@ class TestLoop(DeliveryCase):
         self.assert_done(last, "sent")
         self.assertEqual(self.row(never).attempts, 0)
 
-    def test_a_database_that_is_away_is_waited_for(self) -> None:
+    def test_the_delivery_waits_for_an_unavailable_database(self) -> None:
         with (
             mock.patch.object(
                 claims, "claim", side_effect=OperationalError("", {}, OSError("away"))
@@ -343,7 +343,7 @@ class TestLoop(DeliveryCase):
         with self.assertLogs("project.delivery.loop", "WARNING"):
             self.deliver(1)
 
-    def test_a_message_is_due_again_at_once_where_the_database_was_locked(self) -> None:
+    def test_a_message_is_due_again_at_once_if_the_database_was_locked(self) -> None:
         message = self.queue()
         locked = OperationalError("", {}, OSError("database is locked"))
         with (
@@ -357,8 +357,8 @@ class TestLoop(DeliveryCase):
 
 
 class TestErrors(DeliveryCase):
-    """What is recorded of an error."""
+    """The recorded reason of an error."""
 
-    def test_it_is_the_stage_and_the_code(self) -> None:
+    def test_the_reason_has_the_stage_and_the_code(self) -> None:
         error = DeliveryError("rcpt", "550 5.1.1", 550)
         self.assertEqual((str(error), error.code_class), ("rcpt 550 5.1.1", "5xx"))

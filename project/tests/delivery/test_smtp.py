@@ -112,12 +112,12 @@ class TestTLS(DeliveryCase):
         self.assertEqual(len(self.inbox.messages), 1)
         self.assert_done(self.message, "sent")
 
-    def test_tls_from_the_start(self) -> None:
+    def test_smtps_starts_with_tls(self) -> None:
         with conforming(self.inbox, certified()) as port:
             self.send_to(f"smtps://localhost:{port}")
         self.assertEqual(len(self.inbox.messages), 1)
 
-    def test_a_login_follows_tls(self) -> None:
+    def test_authentication_follows_tls(self) -> None:
         def check(*arguments: Any) -> AuthResult:
             given = cast(LoginPassword, arguments[-1])
             return AuthResult(success=given == LoginPassword(b"ada", b"s3cr:t/"), handled=False)
@@ -135,7 +135,7 @@ class TestTLS(DeliveryCase):
         self.assert_fails(f"smtp://127.0.0.1:{self.server.port}", "starttls the server does not")
         self.assertNotIn("mail", self.server.commands)
 
-    def test_a_certificate_that_is_wrong_gets_nothing(self) -> None:
+    def test_a_server_with_a_wrong_certificate_gets_nothing(self) -> None:
         for host, days, reason in (
             ("other.members.net", 1, "certificate: Hostname mismatch"),
             ("localhost", -1, "certificate: certificate has expired"),
@@ -145,12 +145,12 @@ class TestTLS(DeliveryCase):
         with conforming(self.inbox, tls_context=certified("other.members.net")) as port:
             self.assert_fails(f"smtp://localhost:{port}", "^starttls certificate: Hostname")
 
-    def test_an_authority_that_is_unknown_gets_nothing(self) -> None:
+    def test_a_server_with_an_unknown_authority_gets_nothing(self) -> None:
         with conforming(self.inbox, certified()) as port, mock.patch.dict(os.environ):
             del os.environ["SSL_CERT_FILE"]
             self.assert_fails(f"smtps://localhost:{port}", "certificate: unable to get local")
 
-    def test_the_greeting_has_a_full_name_that_nobody_looked_up(self) -> None:
+    def test_the_greeting_has_a_full_name_without_a_lookup(self) -> None:
         with (
             mock.patch("socket.getfqdn", side_effect=AssertionError),
             conforming(self.inbox) as port,
@@ -161,7 +161,7 @@ class TestTLS(DeliveryCase):
             self.send_to(f"smtp+plain://127.0.0.1:{port}")
         self.assertEqual(self.inbox.greeted_as, "mail.members.net")
 
-    def test_an_address_beyond_ascii_is_sent_where_the_server_can(self) -> None:
+    def test_a_non_ascii_address_is_sent_if_the_server_supports_it(self) -> None:
         with conforming(self.inbox, enable_SMTPUTF8=True) as port:
             self.app.config["MAIL_URL"] = mail_url(f"smtp+plain://127.0.0.1:{port}")
             self.deliverer = self.new_deliverer()
@@ -180,7 +180,7 @@ class TestTLS(DeliveryCase):
 class TestAddresses(DeliveryCase):
     """One message has one recipient."""
 
-    def test_what_is_no_single_address_fails_and_sends_nothing(self) -> None:
+    def test_several_addresses_in_one_are_rejected(self) -> None:
         addresses = (
             "a@members.net, evil@members.net",
             "a@members.net>, <evil@members.net",
@@ -197,7 +197,7 @@ class TestAddresses(DeliveryCase):
                 self.assert_done(message, "failed", "address invalid")
         self.assertEqual(self.server.received, [])
 
-    def test_a_local_part_beyond_ascii_fails_alone_where_the_server_cannot(self) -> None:
+    def test_a_non_ascii_local_part_fails_if_the_server_does_not_support_it(self) -> None:
         message, other = self.queue("münze@members.net"), self.queue()
         self.deliver(2)
         self.assert_done(message, "failed", "rcpt the mail server lacks SMTPUTF8")
@@ -214,14 +214,14 @@ class TestAddresses(DeliveryCase):
 class TestConnections(DeliveryCase):
     """One connection is used for many messages, and none for long."""
 
-    def test_a_connection_is_used_again(self) -> None:
+    def test_a_connection_is_reused(self) -> None:
         for _ in range(5):
             self.queue()
         self.deliver(5)
         self.assertEqual(self.server.connections, 1)
         self.assertEqual(self.server.commands["rset"], 4)
 
-    def test_it_ends_after_many_messages_or_without_work(self) -> None:
+    def test_a_connection_ends_after_many_messages_or_when_idle(self) -> None:
         with mock.patch.object(smtp, "MAX_MESSAGES", 2):
             for _ in range(5):
                 self.queue()
@@ -233,7 +233,7 @@ class TestConnections(DeliveryCase):
             self.deliverer.sender.rest()
         self.assertEqual(self.server.commands["quit"], 3)
 
-    def test_a_connection_that_the_server_has_ended_is_replaced(self) -> None:
+    def test_a_connection_closed_by_the_server_is_replaced(self) -> None:
         for reply in (DROP, "421 4.4.2 idle for too long"):
             self.queue()
             self.deliver(1)
@@ -242,14 +242,14 @@ class TestConnections(DeliveryCase):
             self.deliver(1)
         self.assertEqual(self.deliverer.failures, 0)
 
-    def test_a_rejected_message_leaves_the_connection_of_use(self) -> None:
+    def test_a_connection_is_usable_after_a_rejected_message(self) -> None:
         self.server.replies["rcpt"] = lambda line: "550 5.2.0 no" if "bad" in line else "250 ok"
         self.queue("bad@members.net")
         self.queue()
         self.deliver(2)
         self.assertEqual((self.server.connections, len(self.server.received)), (1, 1))
 
-    def test_a_server_that_hangs_is_left(self) -> None:
+    def test_a_hanging_server_times_out(self) -> None:
         for stage, reason in (("greeting", "greeting timed out"), ("mail", "mail timed out")):
             self.server.replies = {stage: HANG}
             self.deliverer = self.new_deliverer()
@@ -261,7 +261,7 @@ class TestConnections(DeliveryCase):
                 self.deliver(0)
             self.assertEqual(logged.records[0].reason, reason)  # type: ignore[attr-defined]
 
-    def test_a_server_that_sends_a_byte_now_and_then_is_left_too(self) -> None:
+    def test_a_slow_server_times_out(self) -> None:
         self.server.replies["rcpt"] = DRIP
         message, began_at = self.queue(), time.monotonic()
         with mock.patch.object(smtp, "SEND_TIMEOUT", 0.3):
@@ -270,7 +270,7 @@ class TestConnections(DeliveryCase):
         self.assert_waits(message, 1, 10, attempts=1)
         self.assertEqual(self.row(message).reason, "rcpt connection lost")
 
-    def test_no_transaction_is_open_while_the_server_is_waited_for(self) -> None:
+    def test_no_transaction_is_open_during_sending(self) -> None:
         held = []
 
         def reply(_: str) -> str:
@@ -300,7 +300,7 @@ class TestOnlyTo(DeliveryCase):
         "MAIL_ONLY_TO": ["team.members.net", "ada@members.net"]
     }
 
-    def test_mail_to_others_is_written_to_the_folder(self) -> None:
+    def test_mail_to_other_addresses_is_written_to_the_folder(self) -> None:
         with self.assertLogs("project.delivery.folder", "INFO"):
             others = [self.queue("bob@members.net"), self.queue("a@x.team.members.net")]
             allowed = [self.queue("Ada@members.net"), self.queue("bob@team.members.net")]

@@ -47,7 +47,7 @@ class Received:
 
 @dataclass
 class FaultyServer:
-    """What the server replies at each stage; a callable is given the command."""
+    """The replies of the server at each stage; a callable gets the command."""
 
     replies: dict[str, Reply] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
@@ -81,7 +81,7 @@ class FaultyServer:
 
     @property
     def recipients(self) -> list[str]:
-        """Who the messages that have come were for, in order."""
+        """The recipients of the received messages, in order."""
         return [message.recipient for message in self.received]
 
 
