@@ -17,7 +17,8 @@ def mail_test(address: Annotated[str, "E-mail address to send to."]) -> None:
         where = delivery.module("trial").send(current_app, address)
     except delivery.module("outcomes").DeliveryError as error:
         raise CommandFailed(
-            f"the mail was not sent. Stage {error.stage}: {error.reason}."
+            f"the mail was not sent. Stage {error.stage}: {error.reason}. "
+            "See When mail stops in docs/mail.md."
         ) from None
     print(f"Sent: {where}.")
 

@@ -57,7 +57,7 @@ def mail_server() -> Finding:
         days = trial.certificate_days(current_app)
     except TransportDown as failure:
         failed = f"{failure.stage} failed: {failure.reason}"
-        remedy = f"see the stage `{failure.stage}` under Troubleshooting in docs/mail.md"
+        remedy = f"see the stage `{failure.stage}` under When mail stops in docs/mail.md"
         return error(", ".join([*stages, failed]), remedy)
     found = ", ".join(stages)
     if days is None:
