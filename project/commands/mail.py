@@ -29,6 +29,7 @@ def mail_preview(
     as_html: Annotated[bool, "Print the HTML part."] = False,
 ) -> None:
     """Print a mail with sample values."""
+    kind = kind.removeprefix("mail.")
     if kind not in KINDS:
         raise CommandFailed(f"{kind!a} is no kind of mail; these are: {', '.join(KINDS)}.")
     trial = delivery.module("trial")

@@ -86,7 +86,7 @@ class TestOutboxCommands(DeliveryCase):
         self.assertEqual(self.output(again.run, str(first.id), False, None), "Due again: 1.\n")
         self.deliver(1)
         self.assert_done(first.id, "sent")
-        for kind, number in (("mail.invitation", 0), ("mail.username_changed", 1)):
+        for kind, number in (("mail.invitation", 0), ("username_changed", 1)):
             self.assertEqual(self.output(again.run, None, True, kind), f"Due again: {number}.\n")
         self.deliver(1)
         self.assert_done(second.id, "sent")
@@ -94,7 +94,7 @@ class TestOutboxCommands(DeliveryCase):
     def test_what_cannot_be_tried_again_is_said(self) -> None:
         again, failed = outbox.OutboxRetry(), self.failed()
         for arguments in ((None, False, None), (str(failed.id), True, None), ("x", False, None)):
-            with self.assertRaises(CommandFailed):
+            with self.assertRaisesRegex(CommandFailed, "--failed"):
                 again.run(*arguments)
         with time_machine.travel(utcnow() + timedelta(days=4)), self.assertRaises(CommandFailed):
             again.run(str(failed.id), False, None)
@@ -149,6 +149,8 @@ class TestOutboxCommands(DeliveryCase):
             printed = self.output(mail.mail_preview, kind.name, language="de")
             self.assertRegex(printed, r"^Subject: \S.*\n\n\S")
             self.assertEqual("WDJB-MJHT" in printed, kind.has_code)
+            listed = self.output(mail.mail_preview, f"mail.{kind.name}", language="de")
+            self.assertEqual(listed.splitlines()[0], printed.splitlines()[0])
             html = self.output(mail.mail_preview, kind.name, as_html=True)
             self.assertTrue(html.startswith("<!doctype html>"))
         with self.assertRaisesRegex(CommandFailed, "is no kind of mail"):
