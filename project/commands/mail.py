@@ -17,7 +17,8 @@ def mail_test(address: Annotated[str, "E-mail address to send to."]) -> None:
         where = delivery.module("trial").send(current_app, address)
     except delivery.module("outcomes").DeliveryError as error:
         raise CommandFailed(
-            f"the mail was not sent. Stage {error.stage}: {error.reason}."
+            f"the mail was not sent. Stage {error.stage}: {error.reason}. "
+            "See When mail stops in docs/mail.md."
         ) from None
     print(f"Sent: {where}.")
 
@@ -28,6 +29,7 @@ def mail_preview(
     as_html: Annotated[bool, "Print the HTML part."] = False,
 ) -> None:
     """Print a mail with sample values."""
+    kind = kind.removeprefix("mail.")
     if kind not in KINDS:
         raise CommandFailed(f"{kind!a} is no kind of mail; these are: {', '.join(KINDS)}.")
     trial = delivery.module("trial")

@@ -69,10 +69,12 @@ class OutboxRetry(Command):  # type: ignore[misc]  # the library has no types
         if bool(id) == failed:
             raise CommandFailed("give the id of a message, or --failed.")
         which = [Outbox.id == _uuid(id)] if id else []
-        which += [Outbox.kind == kind] if kind else []
+        which += [Outbox.kind.in_((kind, f"mail.{kind}"))] if kind else []
         retried = messages.retry(*which)
         if id and not retried:
-            raise CommandFailed(f"no failed message has the id {id}, or it has expired.")
+            raise CommandFailed(
+                f"no failed message has the id {id}, or it has expired; see `outbox --failed`."
+            )
         print(f"Due again: {retried}.")
 
 
@@ -97,7 +99,9 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise CommandFailed(f"{text!a} is not the id of a message; `outbox` lists them.") from None
+        raise CommandFailed(
+            f"{text!a} is not the id of a message; `outbox` and `outbox --failed` list them."
+        ) from None
 
 
 def _as_json(row: Outbox) -> dict[str, object]:

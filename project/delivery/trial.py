@@ -43,7 +43,7 @@ def send(app: Flask, address: str) -> str:
     try:
         mail = mime.build(app.config, _sample("test", address), address, words)
     except mime.AddressInvalid:
-        raise Rejected("address", "is not the address of one mailbox") from None
+        raise Rejected("address", f"{address!a} is not the address of one mailbox") from None
     if not app.config["MAIL_URL"].is_smtp:
         folder = Folder(Path(app.config["INSTANCE_PATH"]))
         folder.send(mail)

@@ -65,7 +65,10 @@ def duration(value: str) -> timedelta:
 
 def duration_or_zero(value: str) -> timedelta:
     """Parse a duration that may be `0`."""
-    return timedelta(0) if value == "0" else duration(value)
+    try:
+        return timedelta(0) if value == "0" else duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 0") from None
 
 
 def limit(value: str) -> Limit:

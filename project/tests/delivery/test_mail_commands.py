@@ -29,6 +29,7 @@ from project.settings.mail_parsers import FOLDER, NO_MAIL, mail_url, mailbox
 from project.tests.delivery.case import DeliveryCase
 from project.tests.delivery.test_smtp import Inbox, certified, conforming
 from project.tests.support import certificates
+from project.tests.support.paths import ROOT
 from project.tests.support.scraping import DIGEST, scrape
 from project.tests.support.smtp import HANG
 from project.tests.utils import InProcess
@@ -85,7 +86,7 @@ class TestOutboxCommands(DeliveryCase):
         self.assertEqual(self.output(again.run, str(first.id), False, None), "Due again: 1.\n")
         self.deliver(1)
         self.assert_done(first.id, "sent")
-        for kind, number in (("mail.invitation", 0), ("mail.username_changed", 1)):
+        for kind, number in (("mail.invitation", 0), ("username_changed", 1)):
             self.assertEqual(self.output(again.run, None, True, kind), f"Due again: {number}.\n")
         self.deliver(1)
         self.assert_done(second.id, "sent")
@@ -93,7 +94,7 @@ class TestOutboxCommands(DeliveryCase):
     def test_retrying_an_unknown_message_is_an_error(self) -> None:
         again, failed = outbox.OutboxRetry(), self.failed()
         for arguments in ((None, False, None), (str(failed.id), True, None), ("x", False, None)):
-            with self.assertRaises(CommandFailed):
+            with self.assertRaisesRegex(CommandFailed, "--failed"):
                 again.run(*arguments)
         with time_machine.travel(utcnow() + timedelta(days=4)), self.assertRaises(CommandFailed):
             again.run(str(failed.id), False, None)
@@ -117,7 +118,11 @@ class TestOutboxCommands(DeliveryCase):
         self.assertIn("accepted it", self.output(mail.mail_test, "ada@members.net"))
         self.assertEqual(self.server.recipients, ["ada@members.net"])
         for stage, reply, said in (
-            ("greeting", "554 5.7.1 no", "Stage greeting: 554"),
+            (
+                "greeting",
+                "554 5.7.1 no",
+                "Stage greeting: 554.* See When mail stops in docs/mail.md",
+            ),
             ("mail", "550 5.7.1 no", "Stage mail: 550 5.7.1"),
             ("rcpt", "550 5.1.1 no", "Stage rcpt: 550 5.1.1"),
             ("message", "451 4.3.0 no", "Stage data: 451 4.3.0"),
@@ -130,7 +135,7 @@ class TestOutboxCommands(DeliveryCase):
                 self.assertRaisesRegex(CommandFailed, said),
             ):
                 self.output(mail.mail_test, "ada@members.net")
-        with self.assertRaisesRegex(CommandFailed, "Stage address"):
+        with self.assertRaisesRegex(CommandFailed, "Stage address: 'a@b.net, c@d.net' is not"):
             self.output(mail.mail_test, "a@b.net, c@d.net")
 
     def test_a_test_mail_can_be_written_to_the_folder(self) -> None:
@@ -144,6 +149,8 @@ class TestOutboxCommands(DeliveryCase):
             printed = self.output(mail.mail_preview, kind.name, language="de")
             self.assertRegex(printed, r"^Subject: \S.*\n\n\S")
             self.assertEqual("WDJB-MJHT" in printed, kind.has_code)
+            listed = self.output(mail.mail_preview, f"mail.{kind.name}", language="de")
+            self.assertEqual(listed.splitlines()[0], printed.splitlines()[0])
             html = self.output(mail.mail_preview, kind.name, as_html=True)
             self.assertTrue(html.startswith("<!doctype html>"))
         with self.assertRaisesRegex(CommandFailed, "is no kind of mail"):
@@ -218,6 +225,16 @@ class TestMailChecks(DeliveryCase):
             self.assert_found(mail_checks.mail_server(), Level.ERROR, failing)
         self.app.config["MAIL_URL"] = mail_url(f"smtps://127.0.0.1:{self.server.port}")
         self.assert_found(mail_checks.mail_server(), Level.ERROR, ", tls failed")
+
+    def test_the_remedy_is_in_the_docs(self) -> None:
+        self.app.config["MAIL_URL"] = mail_url("smtp+plain://127.0.0.1:1")
+        remedy = mail_checks.mail_server().remedy
+        named = re.fullmatch(
+            r"see the stage (`connect`) under (.*) in (docs/mail\.md)", remedy or ""
+        )
+        assert named, remedy
+        section = (ROOT / named[3]).read_text().split(f"\n## {named[2]}\n")[1].split("\n## ")[0]
+        self.assertIn(f"| {named[1]} |", section)
 
     def test_the_records_of_the_domain_are_looked_up(self) -> None:
         class Text:

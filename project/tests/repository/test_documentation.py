@@ -1,5 +1,6 @@
 """Settings, error codes, commands, routes and files are documented."""
 
+import json
 import re
 import subprocess
 from datetime import timedelta
@@ -20,6 +21,7 @@ from project.tests.support import databases
 from project.tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
+ACCOUNT_LIFE = (ROOT / "docs" / "account-life.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
@@ -97,6 +99,27 @@ class TestDocumentation(TestCase):
         for rule in rules:
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 self.assertIn(f"`{method} {rule.rule}`", README)
+
+    def test_every_example_for_front_ends_is_a_valid_request(self) -> None:
+        everything = {"EMAIL_LOGIN": True, "REGISTRATION": "invited"}
+        document = openapi.build(databases.bare_app("sqlite:////tmp/never.sqlite", **everything))
+        examples = re.findall(
+            r"send ([A-Z]+) \"?([\w/$-]+)\"?(?: (?:\\\n *)?'(.*?)')?", ACCOUNT_LIFE
+        )
+        self.assertGreater(len(examples), 15)
+        for method, path, body in examples:
+            route = document["paths"][re.sub(r"\$(\w+)", r"{\1}", path)][method.lower()]
+            with self.subTest(f"{method} {path}"):
+                self.assertLessEqual(
+                    set(json.loads(body or "{}")), self.body_fields(document, route)
+                )
+
+    def body_fields(self, document: openapi.Schema, route: openapi.Schema) -> set[str]:
+        """Return the names of the fields of a route's body."""
+        if "requestBody" not in route:
+            return set()
+        reference = route["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        return set(document["components"]["schemas"][reference.rpartition("/")[2]]["properties"])
 
     def test_every_code_is_in_the_docs_with_its_status(self) -> None:
         for member in openapi.iter_error_classes():

@@ -54,6 +54,8 @@ UNREADABLE_VALUES = (
     ("DATABASE_TEST_URL", "http://x/y", "must start with"),
     ("SESSION_LIFETIME", "90", "must be a duration like 90d"),
     ("SESSION_IDLE_LIFETIME", "0d", "must be a duration like 90d"),
+    ("DELETION_GRACE", "-1", "must be a duration like 90d, 12h, 30m or 45s, or 0"),
+    ("REAUTHENTICATION_WINDOW", "0", "must be a duration like 90d, 12h, 30m or 45s"),
     ("SESSION_LIFETIME", "29d", "is shorter than the lifetime of an access token"),
     ("SERVICE_TOKENS", "a token", "must list SHA-256 digests"),
     ("CORS_ORIGINS", " , ", "must list origins"),
