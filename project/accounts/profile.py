@@ -84,7 +84,9 @@ def is_available(username_key: str, user_id: int = NEW_ACCOUNT) -> ColumnElement
 
 def _lock(user_id: int) -> Account:
     """Lock a user until the transaction ends. Raises SessionEnded if it was deleted."""
-    columns = (User.id, User.email, User.username_key, User.language)
+    columns = (
+        User.id, User.email, User.username_key, User.language, User.email_verified_at,
+    )  # fmt: skip
     locked = select(*columns).where(User.id == user_id).with_for_update()
     account = write_connection().execute(locked).first()
     if account is None:
@@ -106,8 +108,7 @@ def _rename(account: Account, username: str, actor: Actor) -> None:
     if key != account.username_key:
         _reserve(account.username_key, account.id, key)
     audit.record(Event.USERNAME_CHANGED, actor, user_id=account.id)
-    addressee = Addressee(account.id, account.email, account.language)
-    email.notify("username_changed", addressee, actor)
+    email.notify("username_changed", Addressee.of(account), actor)
 
 
 def _reserve(former_key: str, user_id: int, new_key: str) -> None:

@@ -6,7 +6,7 @@ an account exists. An operation queues its notices and tokens in its own transac
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from flask import current_app
@@ -15,7 +15,7 @@ from sqlalchemy import Row
 from project.accounts import one_time_tokens, outbox, throttle
 from project.accounts.actors import Actor
 from project.accounts.messages import KINDS, PREFIX, facts
-from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
+from project.accounts.throttle.policies import MAIL_NOTICE, MAIL_REQUEST, Subjects
 from project.clock import utcnow
 from project.extensions import transaction
 from project.security import identifiers
@@ -34,11 +34,27 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """The account that receives a notice."""
+    """The account that receives a notice, and the address.
+
+    An address that is not known to be verified gets ten notices of one kind a day: otherwise
+    anybody could send mail without limit to a person whose address they have registered.
+    """
 
     id: int
     email: str
     language: str | None
+    is_verified: bool = False
+
+    @classmethod
+    def of(cls, account: Row[*tuple[Any, ...]]) -> Self:
+        """Return an account as the addressee, at its current address."""
+        is_verified = account.email_verified_at is not None
+        return cls(account.id, account.email, account.language, is_verified)
+
+    def admits(self, kind: str, actor: Actor) -> bool:
+        """Count a notice within the caller's transaction; return whether it may be sent."""
+        counted = Subjects(actor, f"{kind} {identifiers.email_key(self.email)}")
+        return self.is_verified or throttle.admits(MAIL_NOTICE, counted)
 
 
 def is_on() -> bool:
@@ -124,7 +140,12 @@ def queue_notice(
     disown: UUID | None = None,
     final_at: datetime | None = None,
 ) -> None:
-    """Queue a notice with the link of this disown token, within the caller's transaction."""
+    """Queue a notice with the link of this disown token, within the caller's transaction.
+
+    Does nothing beyond the limit of notices to an unverified address.
+    """
+    if not addressee.admits(kind, actor):
+        return
     now = utcnow()
     outbox.queue(
         PREFIX + kind,
@@ -142,7 +163,7 @@ def notify_of_login(account: Row[*tuple[Any, ...]], actor: Actor) -> None:
     `account` is as it was before the login.
     """
     if account.last_login_at is None and account.email_verified_at is not None:
-        notify("new_sign_in", Addressee(account.id, account.email, account.language), actor)
+        notify("new_sign_in", Addressee.of(account), actor)
 
 
 def _language(actor: Actor) -> str:

@@ -55,7 +55,7 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
         email.queue(PURPOSE, address, actor, token=token, language=account.language)
         if account.email_verified_at is not None:
             disown = _issue_disown(REQUESTED, account)
-            email.queue_notice(REQUESTED, _addressee(account), actor, disown)
+            email.queue_notice(REQUESTED, Addressee.of(account), actor, disown)
         audit.record(Event.EMAIL_CHANGE_REQUESTED, actor, user_id=account.id)
     return int(lifetime.total_seconds())
 
@@ -156,15 +156,12 @@ def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
     """Notify the address before the change, and previous ones whose undo link is valid."""
     tokens = one_time_tokens.outstanding(account.id, DISOWN_PREFIX + CHANGED)
     links = {account.email: None} | {token.new_email: token.id for token in tokens}
-    for address, disown in links.items():
+    for address, disown in sorted(links.items()):
         if identifiers.email_key(address) != new_key:
-            addressee = Addressee(account.id, address, account.language)
+            is_verified = address == account.email and account.email_verified_at is not None
+            addressee = Addressee(account.id, address, account.language, is_verified)
             email.queue_notice(CHANGED, addressee, actor, disown)
 
 
 def _issue_disown(kind: str, account: Account) -> UUID:
     return one_time_tokens.issue_disown(kind, account.email_key, account.id, account.email)
-
-
-def _addressee(account: Account) -> Addressee:
-    return Addressee(account.id, account.email, account.language)

@@ -48,8 +48,7 @@ def claim(account: Account, password_hash: str, actor: Actor) -> int:
     db.session.execute(delete(KnownNetwork).where(KnownNetwork.user_id == account.id))
     if account.email_verified_at is None:
         audit.record(Event.ACCOUNT_CLAIMED, actor, user_id=account.id)
-    addressee = Addressee(account.id, account.email, account.language)
-    email.notify("password_changed", addressee, actor)
+    email.notify("password_changed", Addressee.of(account), actor)
     return ended
 
 

@@ -120,7 +120,7 @@ def _queue_farewell(account: Account, actor: Actor, final_at: datetime) -> None:
     An account that is erased already gets a farewell without a link, if its address is verified.
     Otherwise anybody could send mail to an address by registering it again and again.
     """
-    addressee = Addressee(account.id, account.email, account.language)
+    addressee = Addressee.of(account)
     if grace():
         purpose = DISOWN_PREFIX + FAREWELL
         token = one_time_tokens.issue(purpose, account.email_key, grace(), user_id=account.id)

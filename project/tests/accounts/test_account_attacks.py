@@ -1,11 +1,13 @@
 """Attacks on the recovery of an account, and with mail on people who have none."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from sqlalchemy import select
 
+from project.accounts.throttle import policies
+from project.clock import utcnow
 from project.extensions import db
 from project.models import User
 from project.tests.support.mailbox import MailboxCase
@@ -18,6 +20,8 @@ CHANGE = "/auth/email/change"
 
 class AttackCase(MailboxCase):
     """An intruder has the owner's session and password."""
+
+    overrides: ClassVar[dict[str, object]] = {"TOKEN_EXPIRATION_SECONDS": 3600}
 
     def setUp(self) -> None:
         super().setUp()
@@ -67,3 +71,47 @@ class TestUndo(AttackCase):
         self.assertEqual(deleted.status, 200)
         self.assertEqual(self.disown(self.mail("email_changed", A)).status, 200)
         self.assertEqual(self.address_of("owner"), A)
+
+
+class TestFlood(AttackCase):
+    """The intruder has registered the address of a stranger, and causes notices to it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stranger = "stranger@members.net"
+        registered = self.intruder.register("flooder", self.stranger, PASSWORD)
+        self.token = registered.body["auth_token"]
+        self.limit = policies.MAIL_NOTICE.limit.quota
+
+    def notices(self, kind: str) -> int:
+        """Return how many notices of a kind the stranger has got."""
+        return sum(mail["kind"] == kind for mail in self.mails(self.stranger))
+
+    def change_passwords(self, token: str, number: int) -> None:
+        """Change the password so often to the same one."""
+        passwords = {"current_password": PASSWORD, "password": PASSWORD}
+        for _ in range(number):
+            token = self.intruder.post("/auth/password", passwords, token).body["auth_token"]
+
+    def test_changes_of_the_password_send_ten_notices(self) -> None:
+        self.change_passwords(self.token, self.limit + 2)
+        self.assertEqual(self.notices("password_changed"), self.limit)
+
+    def test_changes_of_the_address_send_ten_notices_to_the_first_one(self) -> None:
+        for number in range(self.limit + 2):
+            self.change_address(f"mailbox{number}@elsewhere.net")
+        self.assertEqual(self.notices("email_changed"), self.limit)
+
+    def test_a_verified_address_gets_every_notice(self) -> None:
+        with self.app.app_context():
+            users = select(User.id).where(User.username == "flooder")
+            user_id = db.session.scalar(users)
+        self.set_user(user_id or 0, email_verified_at=utcnow())
+        self.change_passwords(self.token, self.limit + 2)
+        self.assertEqual(self.notices("password_changed"), self.limit + 2)
+
+    def test_one_kind_does_not_suppress_another(self) -> None:
+        self.change_passwords(self.token, self.limit + 1)
+        self.token = self.intruder.login(self.stranger, PASSWORD).body["auth_token"]
+        self.change_address(B)
+        self.assertEqual(self.notices("email_changed"), 1)
