@@ -82,7 +82,9 @@ def is_available(username_key: str, user_id: int = NEW_ACCOUNT) -> ColumnElement
 
 def _lock(user_id: int) -> Account:
     """Lock a user until the transaction ends. Raises SessionEnded if it was deleted."""
-    columns = (User.id, User.email, User.username_key, User.language)
+    columns = (
+        User.id, User.email, User.username_key, User.language, User.email_verified_at,
+    )  # fmt: skip
     locked = select(*columns).where(User.id == user_id).with_for_update()
     account = write_connection().execute(locked).first()
     if account is None:

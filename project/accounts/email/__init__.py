@@ -15,7 +15,7 @@ from sqlalchemy import Row
 from project.accounts import one_time_tokens, outbox, throttle
 from project.accounts.actors import Actor
 from project.accounts.messages import KINDS, PREFIX, facts
-from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
+from project.accounts.throttle.policies import MAIL_NOTICE, MAIL_REQUEST, Subjects
 from project.clock import utcnow
 from project.extensions import transaction
 from project.security import identifiers
@@ -38,16 +38,27 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """The account that receives a notice."""
+    """The account that receives a notice, and the address.
+
+    An address that is not known to be verified gets ten notices of one kind a day: otherwise
+    anybody could send mail without limit to a person whose address they have registered.
+    """
 
     id: int
     email: str
     language: str | None
+    is_verified: bool = False
 
     @classmethod
     def of(cls, account: Account) -> Self:
-        """Return the addressee of a notice to the account's own address."""
-        return cls(account.id, account.email, account.language)
+        """Return an account as the addressee, at its current address."""
+        is_verified = account.email_verified_at is not None
+        return cls(account.id, account.email, account.language, is_verified)
+
+    def admits(self, kind: str, actor: Actor) -> bool:
+        """Count a notice within the caller's transaction; return whether it may be sent."""
+        counted = Subjects(actor, f"{kind} {identifiers.email_key(self.email)}")
+        return self.is_verified or throttle.admits(MAIL_NOTICE, counted)
 
 
 def is_on() -> bool:
@@ -133,7 +144,12 @@ def queue_notice(
     disown: UUID | None = None,
     final_at: datetime | None = None,
 ) -> None:
-    """Queue a notice with the link of this disown token, within the caller's transaction."""
+    """Queue a notice with the link of this disown token, within the caller's transaction.
+
+    Does nothing beyond the limit of notices to an unverified address.
+    """
+    if not addressee.admits(kind, actor):
+        return
     now = utcnow()
     outbox.queue(
         PREFIX + kind,

@@ -146,9 +146,10 @@ def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
     """Notify the address before the change, and previous ones whose undo link is valid."""
     tokens = one_time_tokens.outstanding(account.id, KINDS[CHANGED].disown_purpose)
     links = {account.email: None} | {token.new_email: token.id for token in tokens}
-    for address, disown in links.items():
+    for address, disown in sorted(links.items()):
         if identifiers.email_key(address) != new_key:
-            addressee = Addressee(account.id, address, account.language)
+            is_verified = address == account.email and account.email_verified_at is not None
+            addressee = Addressee(account.id, address, account.language, is_verified)
             email.queue_notice(CHANGED, addressee, actor, disown)
 
 

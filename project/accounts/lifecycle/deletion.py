@@ -61,7 +61,7 @@ def erase(user_id: int, email_key: str, actor: Actor) -> int:
     """
     ended = sessions.mark_all_ended(user_id)
     outbox.erase(_mail_to(user_id, email_key))
-    db.session.execute(delete(OneTimeToken).where(OneTimeToken.address_key == email_key))
+    db.session.execute(delete(OneTimeToken).where(_is_unassigned(email_key)))
     db.session.execute(delete(User).where(User.id == user_id))
     audit.record(Event.USER_DELETED, actor, user_id=user_id, sessions_ended=ended)
     throttle.erase(user_id, email_key)
@@ -132,10 +132,18 @@ def _mail_to(user_id: int, email_key: str) -> ColumnElement[bool]:
     Requested mail has no user yet, and the address as the caller typed it, so it is found by its
     one-time token.
     """
-    whose = or_(OneTimeToken.user_id == user_id, OneTimeToken.address_key == email_key)
+    whose = or_(OneTimeToken.user_id == user_id, _is_unassigned(email_key))
     tokens = [token.hex for token in db.session.scalars(select(OneTimeToken.id).where(whose))]
-    return or_(
-        Outbox.user_id == user_id,
+    requested = or_(
         func.lower(Outbox.recipient) == email_key,
         Outbox.payload["token"].as_string().in_(tokens),
     )
+    return or_(Outbox.user_id == user_id, and_(Outbox.user_id.is_(None), requested))
+
+
+def _is_unassigned(email_key: str) -> ColumnElement[bool]:
+    """Return the condition that a token is for this address and for no account yet.
+
+    Another account may have had the address: its notices and its links that undo a change remain.
+    """
+    return and_(OneTimeToken.address_key == email_key, OneTimeToken.user_id.is_(None))

@@ -29,7 +29,7 @@ def change(user_id: int, current_password: str, password: str, actor: Actor) -> 
         _replace(user_id, account.password, new_hash)
         sessions.end_for_password(user_id, actor)
         one_time_tokens.invalidate(user_id, account.email_key)
-        email.notify("password_changed", Addressee(user_id, account.email, account.language), actor)
+        email.notify("password_changed", Addressee.of(account), actor)
         issued = sessions.start(user_id, actor, Event.PASSWORD_CHANGED, key, account.last_login_at)
     return LoginTokens(**asdict(issued), device_token=devices.issue(user_id, new_hash))
 

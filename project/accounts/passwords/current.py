@@ -15,7 +15,7 @@ from project.models import KnownNetwork, User
 BY_ID = (
     select(
         User.id, User.username, User.email, User.email_key, User.password, User.active,
-        User.language, KnownNetwork.last_login_at,
+        User.language, User.email_verified_at, KnownNetwork.last_login_at,
     )
     .outerjoin(
         KnownNetwork,

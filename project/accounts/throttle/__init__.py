@@ -94,6 +94,12 @@ def count_write(user_id: int, actor: Actor) -> None:
     count(policies.WRITING, subjects=Subjects(actor, user_id=user_id))
 
 
+def admits(policy: Policy, subjects: Subjects) -> bool:
+    """Count an attempt within the caller's transaction; return whether the limit allows it."""
+    subject, is_on = policy.subject_of(subjects), current_app.config["THROTTLE_ENABLED"]
+    return not is_on or not subject or _count_within(write_connection(), policy.rule, subject)
+
+
 def remember_network(user_id: int, network: str, last_login_at: datetime | None = None) -> None:
     """Record a login to the account from this network, within the caller's transaction.
 
@@ -258,8 +264,13 @@ def _may_clear(connection: Connection, count: Count) -> bool:
     Without this limit, each login of the owner would allow an attacker in the same network, or with
     a stolen device token, to continue guessing.
     """
-    statement = statements.build_increment(connection.dialect.name, (policies.CLEARING,))
-    parameters = {"subject_0": count.subject, "now": utcnow()}
+    return _count_within(connection, policies.CLEARING, count.subject)
+
+
+def _count_within(connection: Connection, rule: statements.Rule, subject: str) -> bool:
+    """Count in the transaction of a connection; return whether the limit allows it."""
+    statement = statements.build_increment(connection.dialect.name, (rule,))
+    parameters = {"subject_0": subject, "now": utcnow()}
     return connection.execute(statement.statement, parameters).first() is not None
 
 

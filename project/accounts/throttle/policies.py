@@ -151,6 +151,7 @@ MAIL_DAY = _bound(
     "mail-day", Subjects.account, Limit(10, timedelta(days=1)), exempts_known_networks=True
 )
 MAIL_ATTEMPT = _bound("mail-attempt", Subjects.account, Limit(1, timedelta(days=1)))
+MAIL_NOTICE = _bound("mail-notice", Subjects.account, Limit(10, timedelta(days=1)))
 USERNAME = _bound("username", Subjects.user, Limit(10, timedelta(days=1)))
 EXPORT = _bound("export", Subjects.user, Limit(10, timedelta(hours=1)))
 # Fifty identical registrations at once are one success and 49 rejections.
@@ -188,6 +189,7 @@ POLICIES: Group = (
     *MAIL_DELIVERY,
     *REGISTRATION_MAIL,
     *ATTEMPT_NOTICE,
+    MAIL_NOTICE,
     *CODE_ENTRY,
     USERNAME,
     *EXPORTING,

@@ -1,0 +1,117 @@
+"""Attacks on the recovery of an account, and with mail on people who have none."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+from unittest import mock
+
+from sqlalchemy import select
+
+from project.accounts.throttle import policies
+from project.clock import utcnow
+from project.extensions import db
+from project.models import User
+from project.tests.support.mailbox import MailboxCase
+from project.tests.support.throttling import ClientAt
+from project.tests.utils import PASSWORD, Caller, Reply
+
+A, B = "owner@members.net", "intruder@elsewhere.net"
+CHANGE = "/auth/email/change"
+
+
+class AttackCase(MailboxCase):
+    """An intruder has the owner's session and password."""
+
+    overrides: ClassVar[dict[str, object]] = {"TOKEN_EXPIRATION_SECONDS": 3600}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.owner: Caller = ClientAt(self.caller, "203.0.113.7")
+        self.intruder: Caller = ClientAt(self.caller, "198.51.100.66")
+        self.owner.register("owner", A, PASSWORD)
+        self.token = self.intruder.login(A, PASSWORD).body["auth_token"]
+
+    def change_address(self, address: str, token: str | None = None) -> None:
+        """Change the address of an account as the intruder."""
+        token = token or self.token
+        asked = self.intruder.post(CHANGE, {"email": address}, token)
+        self.assertEqual(asked.status, 202)
+        code = {"code": self.mail("email_change", address)["code"]}
+        self.assertEqual(self.intruder.post(f"{CHANGE}/confirm", code, token).status, 200)
+
+    def disown(self, mail: Any) -> Reply:
+        """Use the link "This was not me" of a mail."""
+        return self.owner.post("/auth/disown", {"token": self.disown_token(mail)})
+
+    def address_of(self, username: str) -> str | None:
+        """Return the stored address of a user."""
+        with self.app.app_context():
+            return db.session.scalar(select(User.email).where(User.username == username))
+
+
+class TestUndo(AttackCase):
+    """The intruder changes the address and occupies the previous one with an account."""
+
+    def test_the_link_remains_valid_after_the_occupying_account_was_erased(self) -> None:
+        self.change_address(B)
+        undo = self.mail("email_changed", A)
+        self.intruder.register("occupier", A, PASSWORD)
+        self.assertEqual(self.disown(undo).body["code"], "email_exists")
+        self.assertEqual(self.disown(self.mail("email_verification", A)).status, 200)
+        self.assertIsNone(self.address_of("occupier"))
+        self.assertEqual(self.disown(undo).status, 200)
+        self.assertEqual(self.address_of("owner"), A)
+
+    def test_its_notice_is_sent_after_the_occupying_account_was_erased(self) -> None:
+        self.intruder.post(CHANGE, {"email": B}, self.token)
+        code = {"code": self.mail("email_change", B)["code"]}
+        self.assertEqual(self.intruder.post(f"{CHANGE}/confirm", code, self.token).status, 200)
+        token = self.intruder.register("occupier", A, PASSWORD).body["auth_token"]
+        with mock.patch.dict(self.app.config, DELETION_GRACE=timedelta(0)):
+            deleted = self.intruder.call("DELETE", "/auth/account", token=token)
+        self.assertEqual(deleted.status, 200)
+        self.assertEqual(self.disown(self.mail("email_changed", A)).status, 200)
+        self.assertEqual(self.address_of("owner"), A)
+
+
+class TestFlood(AttackCase):
+    """The intruder has registered the address of a stranger, and causes notices to it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stranger = "stranger@members.net"
+        registered = self.intruder.register("flooder", self.stranger, PASSWORD)
+        self.token = registered.body["auth_token"]
+        self.limit = policies.MAIL_NOTICE.limit.quota
+
+    def notices(self, kind: str) -> int:
+        """Return how many notices of a kind the stranger has got."""
+        return sum(mail["kind"] == kind for mail in self.mails(self.stranger))
+
+    def change_passwords(self, token: str, number: int) -> None:
+        """Change the password so often to the same one."""
+        passwords = {"current_password": PASSWORD, "password": PASSWORD}
+        for _ in range(number):
+            token = self.intruder.post("/auth/password", passwords, token).body["auth_token"]
+
+    def test_changes_of_the_password_send_ten_notices(self) -> None:
+        self.change_passwords(self.token, self.limit + 2)
+        self.assertEqual(self.notices("password_changed"), self.limit)
+
+    def test_changes_of_the_address_send_ten_notices_to_the_first_one(self) -> None:
+        for number in range(self.limit + 2):
+            self.change_address(f"mailbox{number}@elsewhere.net")
+        self.assertEqual(self.notices("email_changed"), self.limit)
+
+    def test_a_verified_address_gets_every_notice(self) -> None:
+        with self.app.app_context():
+            users = select(User.id).where(User.username == "flooder")
+            user_id = db.session.scalar(users)
+        self.set_user(user_id or 0, email_verified_at=utcnow())
+        self.change_passwords(self.token, self.limit + 2)
+        self.assertEqual(self.notices("password_changed"), self.limit + 2)
+
+    def test_one_kind_does_not_suppress_another(self) -> None:
+        self.change_passwords(self.token, self.limit + 1)
+        self.token = self.intruder.login(self.stranger, PASSWORD).body["auth_token"]
+        self.change_address(B)
+        self.assertEqual(self.notices("email_changed"), 1)
