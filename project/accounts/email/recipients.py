@@ -78,7 +78,8 @@ def _new_address(message: Claimed, token: Token, actor: Actor) -> Recipient:
         if registered.active:
             _count(ATTEMPT_NOTICE, subjects)
             with transaction():
-                email.queue_notice("email_change_attempted", Addressee.of(registered), actor)
+                addressee = Addressee(registered.id, registered.email, registered.language)
+                email.queue_notice("email_change_attempted", addressee, actor)
         raise Skipped("registered")
     if is_suppressed(token.new_email):
         raise Skipped("suppressed")
