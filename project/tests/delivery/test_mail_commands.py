@@ -261,12 +261,18 @@ class TestMailChecks(DeliveryCase):
             self.assert_found(mail_checks.mail_domain(), Level.WARNING, unknown)
 
     def test_broken_templates_are_named(self) -> None:
-        self.assert_found(mail_checks.mail_templates(), Level.OK, "every kind")
+        self.assert_found(mail_checks.mail_templates(), Level.OK, "every kind of .* in de, en$")
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         (folder / "de").mkdir()
         (folder / "de" / "invitation.txt").write_text("{{ code }}")
         self.app.config["MAIL_TEMPLATES"] = str(folder)
         self.assert_found(mail_checks.mail_templates(), Level.WARNING, r"de/invitation \(Undef")
+
+    def test_a_default_language_without_templates_is_reported(self) -> None:
+        self.app.config["DEFAULT_LANGUAGE"] = "de-AT"
+        self.assert_found(mail_checks.mail_templates(), Level.OK, "every kind")
+        self.app.config["DEFAULT_LANGUAGE"] = "fr"
+        self.assert_found(mail_checks.mail_templates(), Level.WARNING, "DEFAULT_LANGUAGE fr: mail")
 
     def test_messages_that_wait_or_failed_are_told(self) -> None:
         self.assert_found(
