@@ -135,7 +135,7 @@ class TestOutboxCommands(DeliveryCase):
                 self.assertRaisesRegex(CommandFailed, said),
             ):
                 self.output(mail.mail_test, "ada@members.net")
-        with self.assertRaisesRegex(CommandFailed, "Stage address: 'a@b.net, c@d.net' is not"):
+        with self.assertRaisesRegex(CommandFailed, "Stage address: 'a@b.net.* mailbox.$"):
             self.output(mail.mail_test, "a@b.net, c@d.net")
 
     def test_a_test_mail_may_go_into_the_folder(self) -> None:
