@@ -13,13 +13,14 @@ def mail_test(address: Annotated[str, "E-mail address to send to."]) -> None:
     """Send a test mail at once, and name the stage that failed."""
     if current_app.config["MAIL_URL"].is_off:
         raise CommandFailed("MAIL_URL is none: set it first; docs/mail.md shows how.")
+    outcomes = delivery.module("outcomes")
     try:
         where = delivery.module("trial").send(current_app, address)
-    except delivery.module("outcomes").DeliveryError as error:
-        raise CommandFailed(
-            f"the mail was not sent. Stage {error.stage}: {error.reason}. "
-            "See When mail stops in docs/mail.md."
-        ) from None
+    except outcomes.DeliveryError as error:
+        is_down = isinstance(error, outcomes.TransportDown)
+        remedy = " See When mail stops in docs/mail.md." if is_down else ""
+        failed = f"the mail was not sent. Stage {error.stage}: {error.reason}.{remedy}"
+        raise CommandFailed(failed) from None
     print(f"Sent: {where}.")
 
 

@@ -76,7 +76,13 @@ def mail_templates() -> Finding:
             f"broken, the built-in templates are used instead: {'; '.join(faults)}",
             "correct the templates in MAIL_TEMPLATES; `mail_preview` prints a mail",
         )
-    return ok("every kind of mail can be rendered in every language")
+    language, known = current_app.config["DEFAULT_LANGUAGE"], _languages()
+    if not {language, language.partition("-")[0]}.intersection(known):
+        return warning(
+            f"no template is in DEFAULT_LANGUAGE {language}: mail is in English instead",
+            f"set DEFAULT_LANGUAGE to one of {', '.join(known)}; docs/mail.md shows how to add one",
+        )
+    return ok(f"every kind of mail can be rendered in {', '.join(known)}")
 
 
 def mail_domain() -> Finding:
@@ -120,3 +126,8 @@ def _deliverer() -> str:
 def _url() -> MailURL:
     url: MailURL = current_app.config["MAIL_URL"]
     return url
+
+
+def _languages() -> list[str]:
+    languages: list[str] = delivery.module("rendering").Renderer(current_app.config).languages()
+    return languages
