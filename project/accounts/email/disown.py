@@ -10,7 +10,6 @@ from project.accounts.audit import Event
 from project.accounts.email import Addressee, change
 from project.accounts.email.change import Account
 from project.accounts.lifecycle import deletion
-from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.errors import CodeInvalid, EmailExists
 from project.extensions import db, transaction
@@ -67,7 +66,8 @@ def _restore_address(account: Account, token: Token, actor: Actor) -> None:
     try:
         change.restore(account, token, actor)
     except EmailExists:
-        _lock_account(account.id, account.email, actor)
+        # Counted, since the link can be used again and again.
+        _lock_account(account.id, account.email, actor, is_counted=True)
         columns = (User.id, User.email, User.language)
         for other in db.session.execute(
             select(*columns).where(User.email_key == token.address_key)
@@ -94,19 +94,17 @@ def _undo_deletion(user_id: int, actor: Actor) -> bool:
     return True
 
 
-def _lock_account(user_id: int, address: str, actor: Actor) -> None:
+def _lock_account(user_id: int, address: str, actor: Actor, *, is_counted: bool = False) -> None:
     """End all sessions, disable the password and queue a mail to reset it.
 
-    Also undoes a deletion, since an intruder may have requested it.
+    Also undoes a deletion, since an intruder may have requested it. The mail is not counted, or an
+    intruder could prevent it by requesting others.
     """
     _undo_deletion(user_id, actor)
-    email_key = identifiers.email_key(address)
     db.session.execute(update(User).where(User.id == user_id).values(password=NO_PASSWORD))
     sessions.end_for_password(user_id, actor)
-    one_time_tokens.invalidate(user_id, email_key)
-    lifetime = KINDS[RESET].lifetime
-    token = one_time_tokens.issue(RESET, email_key, lifetime, user_id=user_id)
-    email.queue(RESET, address, actor, token=token)
+    one_time_tokens.invalidate(user_id, identifiers.email_key(address))
+    email.queue_new(RESET, address, actor, user_id=user_id, is_counted=is_counted)
 
 
 EFFECTS: dict[str, Callable[[Account, Token, Actor], None]] = {
