@@ -65,7 +65,8 @@ def _restore_address(account: Account, token: Token, actor: Actor) -> None:
     try:
         change.restore(account, token, actor)
     except EmailExists:
-        _lock_account(account.id, account.email, actor)
+        # Counted, since the link can be used again and again.
+        _lock_account(account.id, account.email, actor, is_counted=True)
         columns = (User.id, User.email, User.language)
         for other in db.session.execute(
             select(*columns).where(User.email_key == token.address_key)
@@ -92,16 +93,17 @@ def _undo_deletion(user_id: int, actor: Actor) -> bool:
     return True
 
 
-def _lock_account(user_id: int, address: str, actor: Actor) -> None:
+def _lock_account(user_id: int, address: str, actor: Actor, *, is_counted: bool = False) -> None:
     """End all sessions, disable the password and queue a mail to reset it.
 
-    Also undoes a deletion, since an intruder may have requested it.
+    Also undoes a deletion, since an intruder may have requested it. The mail is not counted, or an
+    intruder could prevent it by requesting others.
     """
     _undo_deletion(user_id, actor)
     db.session.execute(update(User).where(User.id == user_id).values(password=NO_PASSWORD))
     sessions.end_for_password(user_id, actor)
     one_time_tokens.invalidate(user_id, identifiers.email_key(address))
-    email.queue_new("password_reset", address, actor, user_id=user_id)
+    email.queue_new("password_reset", address, actor, user_id=user_id, is_counted=is_counted)
 
 
 EFFECTS: dict[str, Callable[[Account, Token, Actor], None]] = {

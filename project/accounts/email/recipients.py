@@ -29,7 +29,14 @@ NEW_ADDRESS = PREFIX + change.PURPOSE
 INVITATION = PREFIX + one_time_tokens.INVITATION
 
 BY_KEY = (
-    select(User.id, User.email, User.active, User.language, KnownNetwork.last_login_at)
+    select(
+        User.id,
+        User.email,
+        User.active,
+        User.language,
+        User.email_verified_at,
+        KnownNetwork.last_login_at,
+    )
     .outerjoin(
         KnownNetwork,
         and_(KnownNetwork.user_id == User.id, KnownNetwork.network == bindparam("network")),
@@ -61,8 +68,7 @@ class AccountRecipients(StoredRecipients):
         if is_suppressed(account.email):
             raise Skipped("suppressed")
         if message.user_id is None:
-            known = account.last_login_at is not None and not _is_registration(message)
-            _admit(message, token, account.id, Subjects(actor, token.address_key, known))
+            _admit(message, token, account.id, _subjects(message, account, actor))
         return Recipient(account.email, account.id, account.language or "")
 
 
@@ -86,6 +92,20 @@ def _new_address(message: Claimed, token: Token, actor: Actor) -> Recipient:
     if message.user_id is None:
         _admit(message, token, token.user_id, subjects)
     return Recipient(token.new_email, token.user_id)
+
+
+def _subjects(message: Claimed, account: Account, actor: Actor) -> Subjects:
+    """Return the subjects of a mail to the address of an account.
+
+    The mails to an unverified address that are requested from known networks have a counter of
+    their own: those networks may be an intruder's, and the requests of strangers must not use up
+    the mails of the owner.
+    """
+    email_key = identifiers.email_key(account.email)
+    is_known = account.last_login_at is not None and not _is_registration(message)
+    if is_known and account.email_verified_at is None:
+        return Subjects(actor, f"known {email_key}")
+    return Subjects(actor, email_key, is_known)
 
 
 def _admit(message: Claimed, token: Token, user_id: int, subjects: Subjects) -> None:

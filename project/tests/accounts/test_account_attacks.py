@@ -16,6 +16,7 @@ from project.tests.utils import PASSWORD, Caller, Reply
 
 A, B = "owner@members.net", "intruder@elsewhere.net"
 CHANGE = "/auth/email/change"
+RESET = "/auth/password/reset"
 
 
 class AttackCase(MailboxCase):
@@ -41,6 +42,16 @@ class AttackCase(MailboxCase):
     def disown(self, mail: Any) -> Reply:
         """Use the link "This was not me" of a mail."""
         return self.owner.post("/auth/disown", {"token": self.disown_token(mail)})
+
+    def kinds(self, address: str) -> list[str]:
+        """Return the kinds of the mails to an address."""
+        return [mail["kind"] for mail in self.mails(address)]
+
+    def set_verified(self, username: str) -> None:
+        """Mark the address of a user as verified."""
+        with self.app.app_context():
+            user_id = db.session.scalar(select(User.id).where(User.username == username))
+        self.set_user(user_id or 0, email_verified_at=utcnow())
 
     def address_of(self, username: str) -> str | None:
         """Return the stored address of a user."""
@@ -72,6 +83,19 @@ class TestUndo(AttackCase):
         self.assertEqual(self.disown(self.mail("email_changed", A)).status, 200)
         self.assertEqual(self.address_of("owner"), A)
 
+    def test_the_reset_is_sent_although_the_intruder_has_used_up_the_mails_of_the_day(self) -> None:
+        self.set_verified("owner")
+        passwords = {"current_password": PASSWORD, "password": "the intruder's password"}
+        self.assertEqual(self.intruder.post("/auth/password", passwords, self.token).status, 200)
+        notice = self.mail("password_changed", A)
+        for number in range(policies.MAIL_DAY.limit.quota):
+            stranger = ClientAt(self.caller, f"192.0.2.{number}")
+            self.assertEqual(stranger.post(RESET, {"email": A}).status, 202)
+        before = self.kinds(A).count("password_reset")
+        self.owner = ClientAt(self.caller, "192.0.2.99")  # on a journey
+        self.assertEqual(self.disown(notice).status, 200)
+        self.assertEqual(self.kinds(A).count("password_reset"), before + 1)
+
 
 class TestFlood(AttackCase):
     """The intruder has registered the address of a stranger, and causes notices to it."""
@@ -85,7 +109,7 @@ class TestFlood(AttackCase):
 
     def notices(self, kind: str) -> int:
         """Return how many notices of a kind the stranger has got."""
-        return sum(mail["kind"] == kind for mail in self.mails(self.stranger))
+        return self.kinds(self.stranger).count(kind)
 
     def change_passwords(self, token: str, number: int) -> None:
         """Change the password so often to the same one."""
@@ -103,10 +127,7 @@ class TestFlood(AttackCase):
         self.assertEqual(self.notices("email_changed"), self.limit)
 
     def test_a_verified_address_gets_every_notice(self) -> None:
-        with self.app.app_context():
-            users = select(User.id).where(User.username == "flooder")
-            user_id = db.session.scalar(users)
-        self.set_user(user_id or 0, email_verified_at=utcnow())
+        self.set_verified("flooder")
         self.change_passwords(self.token, self.limit + 2)
         self.assertEqual(self.notices("password_changed"), self.limit + 2)
 
@@ -115,3 +136,13 @@ class TestFlood(AttackCase):
         self.token = self.intruder.login(self.stranger, PASSWORD).body["auth_token"]
         self.change_address(B)
         self.assertEqual(self.notices("email_changed"), 1)
+
+    def test_logins_from_many_networks_do_not_lift_the_limit_of_requested_mail(self) -> None:
+        for number in range(2 * self.limit + 2):
+            intruder = ClientAt(self.caller, f"192.0.2.{number}")
+            self.assertEqual(intruder.login(self.stranger, PASSWORD).status, 200)
+            self.assertEqual(intruder.post(RESET, {"email": self.stranger}).status, 202)
+        self.assertEqual(self.notices("password_reset"), self.limit)
+        owner = ClientAt(self.caller, "192.0.2.200")
+        self.assertEqual(owner.post(RESET, {"email": self.stranger}).status, 202)
+        self.assertEqual(self.notices("password_reset"), self.limit + 1)
