@@ -6,7 +6,7 @@ from sqlalchemy import and_, bindparam, select, update
 
 from project.accounts import email, one_time_tokens, throttle
 from project.accounts.actors import Actor
-from project.accounts.email import Addressee, change
+from project.accounts.email import Account, Addressee, change
 from project.accounts.messages import PREFIX, Claimed, Recipient, Skipped
 from project.accounts.one_time_tokens import Token
 from project.accounts.suppression import StoredRecipients, is_suppressed
