@@ -28,7 +28,8 @@ MAIL = (
         "`manage.py deliver`)."),
     Setting("EMAIL_VERIFICATION", choice("off", "optional", "required"), "optional",
         "Verification of e-mail addresses: `off` sends no mail at registration; `optional` sends "
-        "it; with `required`, `/auth/forward` also rejects accounts with an unverified address."),
+        "it; with `required`, which requires `MAIL_URL`, `/auth/forward` also rejects accounts "
+        "with an unverified address."),
     Setting("DEFAULT_LANGUAGE", mail_parsers.language, "en",
         "Language of mail if neither the account nor the request names one."),
     Setting("FRONTEND_URL", mail_parsers.frontend_url, None,

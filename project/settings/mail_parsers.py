@@ -173,6 +173,11 @@ def _check_without_mail(config: Mapping[str, Any]) -> dict[str, str]:
             "REGISTRATION is invited, which requires mail: set MAIL_URL, or REGISTRATION to open "
             "or closed."
         )
+    if config["EMAIL_VERIFICATION"] == "required":
+        faults["EMAIL_VERIFICATION"] = (
+            "EMAIL_VERIFICATION is required, which requires mail: set MAIL_URL, or "
+            "EMAIL_VERIFICATION to optional."
+        )
     return faults
 
 

@@ -95,3 +95,8 @@ class TestMailSettings(TestCase):
     def test_without_mail_no_setting_is_required(self) -> None:
         self.assertEqual(mail_parsers.check(self.load(MAIL_TEMPLATES="/nowhere")), {})
         self.assertNotIn("MAIL_URL", os.environ)
+
+    def test_a_required_verification_requires_mail(self) -> None:
+        fault = self.faults(EMAIL_VERIFICATION="required")
+        self.assertRegex(fault, "^EMAIL_VERIFICATION is required, .*: set MAIL_URL, or")
+        self.load(**SET, EMAIL_VERIFICATION="required")
