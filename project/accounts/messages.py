@@ -14,7 +14,6 @@ PREFIX = "mail."
 
 NOTICE_LIFETIME = timedelta(days=3)
 DISOWN_PAGE = "not-me"
-DISOWN_PREFIX = "disown_"
 FAREWELL = "account_deleted"
 
 
@@ -35,7 +34,7 @@ class Kind:
     @property
     def disown_purpose(self) -> str:
         """The purpose of the one-time token in the link "This was not me"."""
-        return DISOWN_PREFIX + self.name
+        return f"disown_{self.name}"
 
 
 KINDS = {

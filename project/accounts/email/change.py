@@ -14,7 +14,7 @@ from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import Account, Addressee
 from project.accounts.messages import KINDS
-from project.accounts.one_time_tokens import Token
+from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.accounts.passwords import current
 from project.accounts.sessions import Principal
 from project.accounts.throttle.policies import MAIL_REQUEST, Subjects
@@ -144,7 +144,7 @@ def _set_address(user_id: int, address: str) -> None:
 
 def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
     """Notify the address before the change, and previous ones whose undo link is valid."""
-    tokens = one_time_tokens.outstanding(account.id, KINDS[CHANGED].disown_purpose)
+    tokens = one_time_tokens.outstanding(account.id, DISOWN_PREFIX + CHANGED)
     links = {account.email: None} | {token.new_email: token.id for token in tokens}
     for address, disown in links.items():
         if identifiers.email_key(address) != new_key:

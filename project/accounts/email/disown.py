@@ -9,8 +9,7 @@ from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import Account, Addressee, change
 from project.accounts.lifecycle import deletion
-from project.accounts.messages import DISOWN_PREFIX
-from project.accounts.one_time_tokens import Token
+from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.errors import CodeInvalid, EmailExists
 from project.extensions import db, transaction
 from project.models import User

@@ -13,7 +13,8 @@ from project.accounts import audit, email, one_time_tokens, outbox, sessions, th
 from project.accounts.actors import SERVICE, Actor
 from project.accounts.audit import Event
 from project.accounts.email import Account, Addressee
-from project.accounts.messages import FAREWELL, KINDS
+from project.accounts.messages import FAREWELL
+from project.accounts.one_time_tokens import DISOWN_PREFIX
 from project.accounts.sessions import Principal
 from project.clock import utcnow
 from project.errors import LastAdmin, SessionEnded
@@ -119,7 +120,7 @@ def _queue_farewell(account: Account, actor: Actor, final_at: datetime) -> None:
     """
     addressee = Addressee.of(account)
     if grace():
-        purpose = KINDS[FAREWELL].disown_purpose
+        purpose = DISOWN_PREFIX + FAREWELL
         token = one_time_tokens.issue(purpose, account.email_key, grace(), user_id=account.id)
         email.queue_notice(FAREWELL, addressee, actor, token, final_at)
     elif account.email_verified_at is not None:

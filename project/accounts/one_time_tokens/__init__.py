@@ -25,6 +25,7 @@ from project.accounts.one_time_tokens.checks import (
 )
 from project.accounts.one_time_tokens.observers import ISSUED, OUTCOMES, USED, observe, publish
 from project.accounts.one_time_tokens.table import (
+    DISOWN_PREFIX,
     INVITATION,
     IS_DISOWN,
     TABLE,
@@ -39,6 +40,7 @@ from project.extensions import autocommit, write_connection
 from project.security import one_time_codes
 
 __all__ = [
+    "DISOWN_PREFIX",
     "INVITATION",
     "ISSUED",
     "MAX_ATTEMPTS",
@@ -90,8 +92,7 @@ def issue(
 
 def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUID, UUID]:
     """Insert a token and a disown token for its mail in one statement; return their ids."""
-    kind = KINDS[purpose]
-    lifetimes = {purpose: kind.lifetime, kind.disown_purpose: DISOWN_LIFETIME}
+    lifetimes = {purpose: KINDS[purpose].lifetime, DISOWN_PREFIX + purpose: DISOWN_LIFETIME}
     token, disown = (
         _new_row(name, address_key, lifetime, user_id=user_id)
         for name, lifetime in lifetimes.items()
@@ -104,7 +105,7 @@ def issue_with_disown(purpose: str, address_key: str, user_id: int) -> tuple[UUI
 
 def issue_disown(kind: str, address_key: str, user_id: int, new_email: str | None = None) -> UUID:
     """Insert the token of a "This was not me" link, within the caller's transaction."""
-    purpose = KINDS[kind].disown_purpose
+    purpose = DISOWN_PREFIX + kind
     return issue(purpose, address_key, DISOWN_LIFETIME, user_id=user_id, new_email=new_email)
 
 

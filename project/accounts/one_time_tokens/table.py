@@ -6,13 +6,13 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import ColumnElement, Row, Select, select
 
-from project.accounts.messages import DISOWN_PREFIX
 from project.clock import utcnow
 from project.database.base import table_of
 from project.models import OneTimeToken
 
 INVITATION = "invitation"
 """The purpose of the tokens that have no account; `new_email` is the invited address."""
+DISOWN_PREFIX = "disown_"
 
 TABLE = table_of(OneTimeToken)
 IS_DISOWN = TABLE.c.purpose.startswith(DISOWN_PREFIX)
