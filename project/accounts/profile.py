@@ -104,7 +104,8 @@ def _rename(account: Account, username: str, actor: Actor) -> None:
     if key != account.username_key:
         _reserve(account.username_key, account.id, key)
     audit.record(Event.USERNAME_CHANGED, actor, user_id=account.id)
-    email.notify("username_changed", Addressee.of(account), actor)
+    addressee = Addressee(account.id, account.email, account.language)
+    email.notify("username_changed", addressee, actor)
 
 
 def _reserve(former_key: str, user_id: int, new_key: str) -> None:

@@ -6,7 +6,7 @@ reveal whether an account exists. An operation queues its notices and tokens in 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
@@ -43,11 +43,6 @@ class Addressee:
     id: int
     email: str
     language: str | None
-
-    @classmethod
-    def of(cls, account: Account) -> Self:
-        """Return the addressee of a notice to the account's own address."""
-        return cls(account.id, account.email, account.language)
 
 
 def is_on() -> bool:
@@ -151,7 +146,7 @@ def notify_of_login(account: Account, actor: Actor) -> None:
     `account` is as it was before the login.
     """
     if account.last_login_at is None and account.email_verified_at is not None:
-        notify("new_sign_in", Addressee.of(account), actor)
+        notify("new_sign_in", Addressee(account.id, account.email, account.language), actor)
 
 
 def _language(actor: Actor) -> str:

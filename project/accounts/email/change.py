@@ -52,7 +52,7 @@ def request(principal: Principal, address: str, actor: Actor) -> int:
         email.queue(PURPOSE, address, actor, token=token, language=account.language)
         if account.email_verified_at is not None:
             disown = _issue_disown(REQUESTED, account)
-            email.queue_notice(REQUESTED, Addressee.of(account), actor, disown)
+            email.queue_notice(REQUESTED, _addressee(account), actor, disown)
         audit.record(Event.EMAIL_CHANGE_REQUESTED, actor, user_id=account.id)
     return int(lifetime.total_seconds())
 
@@ -154,3 +154,7 @@ def _notify_previous(account: Account, new_key: str, actor: Actor) -> None:
 
 def _issue_disown(kind: str, account: Account) -> UUID:
     return one_time_tokens.issue_disown(kind, account.email_key, account.id, account.email)
+
+
+def _addressee(account: Account) -> Addressee:
+    return Addressee(account.id, account.email, account.language)

@@ -46,7 +46,8 @@ def claim(account: Account, password_hash: str, actor: Actor) -> int:
     db.session.execute(delete(KnownNetwork).where(KnownNetwork.user_id == account.id))
     if account.email_verified_at is None:
         audit.record(Event.ACCOUNT_CLAIMED, actor, user_id=account.id)
-    email.notify("password_changed", Addressee.of(account), actor)
+    addressee = Addressee(account.id, account.email, account.language)
+    email.notify("password_changed", addressee, actor)
     return ended
 
 

@@ -7,8 +7,10 @@ from sqlalchemy import select, update
 from project.accounts import audit, email, one_time_tokens, sessions
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Account, Addressee, change
+from project.accounts.email import Addressee, change
+from project.accounts.email.change import Account
 from project.accounts.lifecycle import deletion
+from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token
 from project.errors import CodeInvalid, EmailExists
 from project.extensions import db, transaction
@@ -16,6 +18,7 @@ from project.models import User
 from project.security import identifiers
 
 NO_PASSWORD = "!"  # not a hash, so no password matches
+RESET = "password_reset"
 
 
 def disown(link_token: str, actor: Actor) -> None:
@@ -97,10 +100,13 @@ def _lock_account(user_id: int, address: str, actor: Actor) -> None:
     Also undoes a deletion, since an intruder may have requested it.
     """
     _undo_deletion(user_id, actor)
+    email_key = identifiers.email_key(address)
     db.session.execute(update(User).where(User.id == user_id).values(password=NO_PASSWORD))
     sessions.end_for_password(user_id, actor)
-    one_time_tokens.invalidate(user_id, identifiers.email_key(address))
-    email.queue_new("password_reset", address, actor, user_id=user_id)
+    one_time_tokens.invalidate(user_id, email_key)
+    lifetime = KINDS[RESET].lifetime
+    token = one_time_tokens.issue(RESET, email_key, lifetime, user_id=user_id)
+    email.queue(RESET, address, actor, token=token)
 
 
 EFFECTS: dict[str, Callable[[Account, Token, Actor], None]] = {

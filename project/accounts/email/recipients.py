@@ -77,8 +77,9 @@ def _new_address(message: Claimed, token: Token, actor: Actor) -> Recipient:
     if registered is not None and registered.id != token.user_id:
         if registered.active:
             _count(ATTEMPT_NOTICE, subjects)
+            addressee = Addressee(registered.id, registered.email, registered.language)
             with transaction():
-                email.queue_notice("email_change_attempted", Addressee.of(registered), actor)
+                email.queue_notice("email_change_attempted", addressee, actor)
         raise Skipped("registered")
     if is_suppressed(token.new_email):
         raise Skipped("suppressed")

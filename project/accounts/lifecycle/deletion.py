@@ -118,7 +118,7 @@ def _queue_farewell(account: Account, actor: Actor, final_at: datetime) -> None:
     address is verified. Otherwise anybody could send mail to an address by registering and deleting
     accounts with it.
     """
-    addressee = Addressee.of(account)
+    addressee = Addressee(account.id, account.email, account.language)
     if grace():
         purpose = DISOWN_PREFIX + FAREWELL
         token = one_time_tokens.issue(purpose, account.email_key, grace(), user_id=account.id)

@@ -30,8 +30,8 @@ def change(user_id: int, current_password: str, password: str, actor: Actor) -> 
         sessions.end_for_password(user_id, actor)
         one_time_tokens.invalidate(user_id, account.email_key)
         email.notify("password_changed", Addressee(user_id, account.email, account.language), actor)
-        issued = sessions.start(user_id, actor, Event.PASSWORD_CHANGED, key, account.last_login_at)
-    return LoginTokens(**asdict(issued), device_token=devices.issue(user_id, new_hash))
+        grant = sessions.start(user_id, actor, Event.PASSWORD_CHANGED, key, account.last_login_at)
+    return LoginTokens(**asdict(grant), device_token=devices.issue(user_id, new_hash))
 
 
 def _replace(user_id: int, kept_hash: str, new_hash: str) -> None:
