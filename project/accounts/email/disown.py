@@ -7,8 +7,7 @@ from sqlalchemy import select, update
 from project.accounts import audit, email, one_time_tokens, sessions
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
-from project.accounts.email import Addressee, change
-from project.accounts.email.change import Account
+from project.accounts.email import Account, Addressee, change
 from project.accounts.lifecycle import deletion
 from project.accounts.messages import KINDS
 from project.accounts.one_time_tokens import DISOWN_PREFIX, Token

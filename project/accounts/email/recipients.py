@@ -1,8 +1,9 @@
 """Looks up the account that receives requested mail, at delivery and never in the request."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import Row, and_, bindparam, select, update
 
 from project.accounts import email, one_time_tokens, throttle
 from project.accounts.actors import Actor
@@ -36,6 +37,8 @@ BY_KEY = (
     )
     .where(User.email_key == bindparam("email_key"))
 )
+
+Account = Row[*tuple[Any, ...]]
 
 
 class AccountRecipients(StoredRecipients):
