@@ -251,7 +251,7 @@ class TestMailChecks(DeliveryCase):
         self.app.config["MAIL_TEMPLATES"] = str(folder)
         self.assert_found(mail_checks.mail_templates(), Level.WARNING, r"de/invitation \(Undef")
 
-    def test_waiting_and_failed_messages_are_reported(self) -> None:
+    def test_messages_that_wait_or_failed_are_told(self) -> None:
         self.assert_found(
             mail_checks.outbox(),
             Level.OK,
