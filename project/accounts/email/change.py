@@ -104,6 +104,12 @@ def restore(account: Account, token: Token, actor: Actor) -> None:
         audit.record(Event.EMAIL_RESTORED, actor, user_id=account.id)
 
 
+def find_undo(account: Account, address_key: str) -> Token | None:
+    """Return the valid token that restores this address, unless the account has it."""
+    tokens = one_time_tokens.outstanding(account.id, DISOWN_PREFIX + CHANGED)
+    return next((t for t in tokens if t.address_key == address_key != account.email_key), None)
+
+
 def lock(user_id: int) -> Account | None:
     """Return an account, locked until the transaction ends."""
     locking = select(*COLUMNS).where(User.id == user_id).with_for_update()

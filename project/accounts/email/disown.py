@@ -34,7 +34,11 @@ def disown(link_token: str, actor: Actor) -> None:
         if account is None:
             raise CodeInvalid
         one_time_tokens.consume(token)
-        EFFECTS[kind](account, token, actor)
+        try:
+            EFFECTS[kind](account, token, actor)
+        except EmailExists:
+            one_time_tokens.release(token)
+            raise
         audit.record(Event.NOTICE_DISOWNED, actor, user_id=account.id, kind=kind)
 
 
@@ -45,8 +49,17 @@ def _delete_unverified(account: Account, _token: Token, actor: Actor) -> None:
     deletion.erase(account.id, account.email_key, actor)
 
 
-def _lock(account: Account, _token: Token, actor: Actor) -> None:
-    _lock_account(account.id, account.email, actor)
+def _lock(account: Account, token: Token, actor: Actor) -> None:
+    """Lock the account. If its address was changed since the notice, restore the address first.
+
+    Otherwise the mail to reset the password would go to the intruder who changed the address.
+    Raises EmailExists.
+    """
+    undo = change.find_undo(account, token.address_key)
+    if undo is None:
+        _lock_account(account.id, account.email, actor)
+    else:
+        _restore_address(account, undo, actor)
 
 
 def _cancel_change(account: Account, token: Token, actor: Actor) -> None:
@@ -72,7 +85,6 @@ def _restore_address(account: Account, token: Token, actor: Actor) -> None:
             select(*columns).where(User.email_key == token.address_key)
         ):
             email.queue_notice("email_change_attempted", Addressee(*other), actor)
-        one_time_tokens.release(token)
         raise
     _lock_account(account.id, token.new_email, actor)
 

@@ -259,11 +259,9 @@ def _settle(connection: Connection, count: Count) -> None:
 
 
 def _may_clear(connection: Connection, count: Count) -> bool:
-    """Count the clearing of a counter; return whether the limit of clearings allows it.
-
-    Without this limit, each login of the owner would allow an attacker in the same network, or with
-    a stolen device token, to continue guessing.
-    """
+    """Count the clearing of a counter; return whether the limit of clearings allows it."""
+    # Otherwise each login of the owner would allow an attacker in the same network, or with a
+    # stolen device token, to continue guessing.
     return _count_within(connection, policies.CLEARING, count.subject)
 
 

@@ -83,6 +83,27 @@ class TestUndo(AttackCase):
         self.assertEqual(self.disown(self.mail("email_changed", A)).status, 200)
         self.assertEqual(self.address_of("owner"), A)
 
+    def test_the_link_of_an_earlier_notice_restores_the_address_too(self) -> None:
+        passwords = {"current_password": PASSWORD, "password": "the intruder's password"}
+        changed = self.intruder.post("/auth/password", passwords, self.token)
+        self.change_address(B, changed.body["auth_token"])
+        self.assertEqual(self.disown(self.mail("password_changed", A)).status, 200)
+        self.assertEqual(self.address_of("owner"), A)
+        self.assertEqual(self.kinds(A)[0], "password_reset")
+        self.assertNotIn("password_reset", self.kinds(B))
+
+    def test_the_link_of_an_earlier_notice_locks_the_account_of_an_occupied_address(self) -> None:
+        passwords = {"current_password": PASSWORD, "password": PASSWORD}
+        changed = self.intruder.post("/auth/password", passwords, self.token)
+        self.change_address(B, changed.body["auth_token"])
+        self.intruder.register("occupier", A, PASSWORD)
+        notice = self.mail("password_changed", A)
+        self.assertEqual(self.disown(notice).body["code"], "email_exists")
+        self.assertEqual(self.intruder.login(B, PASSWORD).status, 404)
+        self.assertEqual(self.disown(self.mail("email_verification", A)).status, 200)
+        self.assertEqual(self.disown(notice).status, 200)
+        self.assertEqual(self.address_of("owner"), A)
+
     def test_the_reset_is_sent_although_the_intruder_has_used_up_the_mails_of_the_day(self) -> None:
         self.set_verified("owner")
         passwords = {"current_password": PASSWORD, "password": "the intruder's password"}
