@@ -8,7 +8,7 @@ from sqlalchemy import Row, bindparam, select, tuple_
 
 from project.database.base import UTCDateTime
 from project.errors import UserNotFound
-from project.extensions import autocommit
+from project.extensions import autocommit, write_connection
 from project.models import User
 from project.security import identifiers
 
@@ -48,6 +48,16 @@ def find_id(email: str) -> int | None:
     """Return the id of the user with this e-mail address, or None."""
     user = autocommit.first(BY_EMAIL, email_key=identifiers.email_key(email))
     return user.id if user else None
+
+
+def hold(user_id: int) -> bool:
+    """Keep a user from being deleted until the caller's transaction ends; return whether it exists.
+
+    Do this before writing other rows that refer to the user: PostgreSQL would lock the user after
+    them, and operations that lock the user first could deadlock.
+    """
+    held = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
+    return write_connection().execute(held).first() is not None
 
 
 def list_all() -> Sequence[Account]:

@@ -12,11 +12,12 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import Row
 
-from project.accounts import one_time_tokens, outbox, throttle
+from project.accounts import directory, one_time_tokens, outbox, throttle
 from project.accounts.actors import Actor
 from project.accounts.messages import KINDS, PREFIX, facts
 from project.accounts.throttle.policies import MAIL_NOTICE, MAIL_REQUEST, Subjects
 from project.clock import utcnow
+from project.errors import SessionEnded
 from project.extensions import transaction
 from project.security import identifiers
 
@@ -69,11 +70,14 @@ def is_on() -> bool:
 def request(kind: str, email: str, actor: Actor, user_id: int | None = None) -> Requested:
     """Queue a mail with a code and a link to an address, with or without an account.
 
-    Runs the same statements for every address. Raises TooManyAttempts.
+    Runs the same statements for every address. Raises TooManyAttempts, or SessionEnded if the user
+    was deleted.
     """
     email_key = identifiers.email_key(email)
     throttle.count(MAIL_REQUEST, subjects=Subjects(actor, email_key))
     with transaction():
+        if user_id is not None and not directory.hold(user_id):
+            raise SessionEnded
         token_id = queue_new(kind, email, actor, user_id=user_id)
     request_id = one_time_tokens.request_id(token_id, kind)
     return Requested(request_id, int(KINDS[kind].lifetime.total_seconds()))

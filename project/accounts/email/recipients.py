@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, bindparam, select, update
 
-from project.accounts import email, one_time_tokens, throttle
+from project.accounts import directory, email, one_time_tokens, throttle
 from project.accounts.actors import Actor
 from project.accounts.email import Account, Addressee, change
 from project.accounts.messages import PREFIX, Claimed, Recipient, Skipped
@@ -113,6 +113,8 @@ def _admit(message: Claimed, token: Token, user_id: int, subjects: Subjects) -> 
     # Requested mail is already counted per network.
     _count((*MAIL_DELIVERY, *(REGISTRATION_MAIL if _is_registration(message) else ())), subjects)
     with transaction():
+        if not directory.hold(user_id):
+            raise Skipped("no account")
         one_time_tokens.assign(token.id, user_id)
         write_connection().execute(
             update(Outbox).where(Outbox.id == message.id).values(user_id=user_id)

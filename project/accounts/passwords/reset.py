@@ -9,6 +9,7 @@ from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import Requested, claim
 from project.accounts.one_time_tokens import Token
+from project.errors import UserNotFound
 from project.extensions import transaction
 from project.models import User
 
@@ -28,6 +29,8 @@ def request_for(user_id: int, actor: Actor) -> None:
     """
     address = directory.get(user_id).email
     with transaction():
+        if not directory.hold(user_id):
+            raise UserNotFound
         email.queue_new(PURPOSE, address, actor, user_id=user_id, is_counted=False)
         audit.record(Event.PASSWORD_RESET_REQUESTED, actor, user_id=user_id)
 

@@ -1,15 +1,19 @@
 """Attacks on the recovery of an account, and with mail on people who have none."""
 
 from datetime import timedelta
+from threading import Thread
 from typing import Any, ClassVar
 from unittest import mock
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from project.accounts import lifecycle, one_time_tokens, throttle
+from project.accounts.email import change
 from project.accounts.throttle import policies
 from project.clock import utcnow
-from project.extensions import db
+from project.extensions import db, transaction
 from project.models import User
+from project.tests.support import databases
 from project.tests.support.mailbox import MailboxCase
 from project.tests.support.throttling import ClientAt
 from project.tests.utils import PASSWORD, Caller, Reply
@@ -167,3 +171,45 @@ class TestFlood(AttackCase):
         owner = ClientAt(self.caller, "192.0.2.200")
         self.assertEqual(owner.post(RESET, {"email": self.stranger}).status, 202)
         self.assertEqual(self.notices("password_reset"), self.limit + 1)
+
+
+class TestRaces(AttackCase):
+    """Mail to an account that another request changes or erases at the same time."""
+
+    overrides: ClassVar[dict[str, object]] = {"DATABASE_STATEMENT_TIMEOUT": timedelta(seconds=30)}
+
+    def erasing(self, module: Any, step: str) -> Any:
+        """Erase the owner's account before a step of a request, once."""
+        real = getattr(module, step)
+
+        def erase(*args: Any, **kwargs: Any) -> Any:
+            if self.address_of("owner"):
+                lifecycle.remove(A)
+            return real(*args, **kwargs)
+
+        return mock.patch.object(module, step, side_effect=erase)
+
+    def test_mail_for_an_account_that_is_erased_meanwhile_is_an_error(self) -> None:
+        with self.erasing(throttle, "count"):
+            reply = self.intruder.post("/auth/email/verification", token=self.token)
+        self.assertEqual((reply.status, reply.body["code"]), (401, "session_ended"))
+
+    def test_an_account_that_is_erased_during_a_delivery_gets_no_mail(self) -> None:
+        self.intruder.post(RESET, {"email": A})
+        with self.erasing(throttle, "count"):
+            self.assertNotIn("password_reset", self.kinds(A))
+
+    def test_a_delivery_locks_the_account_before_its_token(self) -> None:
+        if databases.kind() != "postgresql":
+            self.skipTest("SQLite has one lock")
+        self.intruder.post(RESET, {"email": A})
+        delivery = Thread(target=self.deliver)
+        with self.app.app_context(), transaction():
+            account = change.lock(db.session.scalars(select(User.id)).one())
+            assert account is not None
+            delivery.start()
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not db.session.scalar(waiting):
+                self.assertTrue(delivery.is_alive())
+            one_time_tokens.invalidate(account.id, account.email_key)
+        delivery.join()
