@@ -13,7 +13,7 @@ from project.accounts import audit, email, one_time_tokens, sessions, throttle
 from project.accounts.actors import Actor
 from project.accounts.audit import Event
 from project.accounts.email import Account, Addressee
-from project.accounts.messages import KINDS
+from project.accounts.messages import DISOWN_PREFIX, KINDS
 from project.accounts.one_time_tokens import Token
 from project.accounts.passwords import current
 from project.accounts.sessions import Principal

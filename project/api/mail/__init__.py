@@ -130,10 +130,10 @@ def disown_notice(payload: DisownRequest) -> DisownResponse:
 
     The effect depends on the notice. For a changed password or username and for a new login, ends
     all sessions, disables the password and sends a mail to reset it. For a changed e-mail address,
-    or if the address was changed since the notice, also restores the previous one; if another account has it by now, returns `email_exists`, and
-    the link remains valid. For a requested change of the address, cancels it. For a deletion,
-    reactivates the account. For a registration, deletes the account if its address is still
-    unverified.
+    or if the address was changed since the notice, also restores the previous one; if another
+    account has it by now, returns `email_exists`, and the link remains valid. For a requested
+    change of the address, cancels it. For a deletion, reactivates the account. For a registration,
+    deletes the account if its address is still unverified.
     """
     disown.disown(payload.token, actor())
     return DisownResponse()
