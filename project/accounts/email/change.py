@@ -28,7 +28,8 @@ PURPOSE = "email_change"
 REQUESTED = "email_change_requested"
 CHANGED = "email_changed"
 COLUMNS = (
-    User.id, User.email, User.email_key, User.active, User.language, User.email_verified_at,
+    User.id, User.email, User.email_key, User.active, User.admin, User.language,
+    User.email_verified_at,
 )  # fmt: skip
 
 

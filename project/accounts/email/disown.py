@@ -43,8 +43,8 @@ def disown(link_token: str, actor: Actor) -> None:
 
 
 def _delete_unverified(account: Account, _token: Token, actor: Actor) -> None:
-    """Delete an unverified account. Raises CodeInvalid if its address is verified."""
-    if account.email_verified_at is not None:
+    """Delete an unverified account, but no administrator's. Raises CodeInvalid."""
+    if account.email_verified_at is not None or account.admin:
         raise CodeInvalid
     deletion.erase(account.id, account.email_key, actor)
 

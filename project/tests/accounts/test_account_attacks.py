@@ -53,9 +53,12 @@ class AttackCase(MailboxCase):
 
     def set_verified(self, username: str) -> None:
         """Mark the address of a user as verified."""
+        self.set_user(self.id_of(username), email_verified_at=utcnow())
+
+    def id_of(self, username: str) -> int:
+        """Return the id of a user."""
         with self.app.app_context():
-            user_id = db.session.scalar(select(User.id).where(User.username == username))
-        self.set_user(user_id or 0, email_verified_at=utcnow())
+            return db.session.scalars(select(User.id).where(User.username == username)).one()
 
     def address_of(self, username: str) -> str | None:
         """Return the stored address of a user."""
@@ -120,6 +123,18 @@ class TestUndo(AttackCase):
         self.owner = ClientAt(self.caller, "192.0.2.99")  # on a journey
         self.assertEqual(self.disown(notice).status, 200)
         self.assertEqual(self.kinds(A).count("password_reset"), before + 1)
+
+
+class TestRegistration(AttackCase):
+    """The link "This was not me" of a registration."""
+
+    def test_it_does_not_delete_an_administrator(self) -> None:
+        mail = self.mail("email_verification", A)
+        self.set_user(self.id_of("owner"), admin=True)
+        self.assertEqual(self.disown(mail).body["code"], "code_invalid")
+        self.set_user(self.id_of("owner"), admin=False)
+        self.assertEqual(self.disown(mail).status, 200)
+        self.assertIsNone(self.address_of("owner"))
 
 
 class TestFlood(AttackCase):
