@@ -82,4 +82,4 @@ class LastAdmin(ServiceError):
 
     status = 409
     code = "last_admin"
-    message = "You are the last administrator. Appoint another one first."
+    message = "You are the last administrator. Create another one first."

@@ -27,7 +27,7 @@ EMAIL = "Ada.Lovelace@exämple.com"
 ACCOUNT = "/auth/account"
 WEEK = timedelta(days=7)
 RECENT = (401, "Please confirm your password first.", "reauthentication_required")
-LAST = (409, "You are the last administrator. Appoint another one first.", "last_admin")
+LAST = (409, "You are the last administrator. Create another one first.", "last_admin")
 
 
 class DeletionCase(MailboxCase):
