@@ -143,12 +143,11 @@ def clear(name: str | None = None, actor: Actor = COMMAND) -> int:
 def erase(user_id: int, email_key: str) -> None:
     """Delete the counters of an account and of its address, within the caller's transaction.
 
-    Two kinds of counters are kept until they expire: those that another transaction is changing,
-    since waiting for them could deadlock, and the counter of mail to the address, since deleting
-    the account would otherwise reset its limit.
+    Two kinds expire by themselves: a counter that another transaction is changing, since waiting
+    for it could deadlock, and those of mail to the address, whose limits a deletion must not lift.
     """
     parts = [str(user_id), email_key, policies.digest(email_key)]
-    is_other = Throttle.scope != policies.MAIL_DAY.name
+    is_other = Throttle.scope.not_in(policies.KEPT_AT_ERASURE)
     counters = select(Throttle.scope, Throttle.subject).where(_match_parts(parts), is_other)
     unlocked = counters.with_for_update(skip_locked=True).cte("unlocked")
     key = tuple_(Throttle.scope, Throttle.subject)

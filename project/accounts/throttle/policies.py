@@ -195,6 +195,9 @@ POLICIES: Group = (
     *EXPORTING,
 )
 
+KEPT_AT_ERASURE = [each.name for each in (*MAIL_REQUEST, *MAIL_DELIVERY, *ATTEMPT_NOTICE)]
+"""Limits of mail to an address. If one ended, a stranger would learn that an account was erased."""
+
 CLEARING = Rule("clearing", Limit(3, timedelta(days=1)), backoff=None)
 """Number of times that successful logins may clear one `device` or `account-network` counter."""
 SCOPES = (*(policy.name for policy in POLICIES), CLEARING.scope)

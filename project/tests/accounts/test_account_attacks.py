@@ -188,6 +188,17 @@ class TestFlood(AttackCase):
         self.assertEqual(self.notices("password_reset"), self.limit + 1)
 
 
+class TestEnumeration(AttackCase):
+    """A stranger watches the limits of mail to an address."""
+
+    def test_an_erasure_does_not_lift_the_limits_of_requests(self) -> None:
+        statuses = [self.intruder.post(RESET, {"email": A}).status for _ in range(2)]
+        with self.app.app_context():
+            lifecycle.remove(A)
+        statuses.append(self.intruder.post(RESET, {"email": A}).status)
+        self.assertEqual(statuses, [202, 429, 429])
+
+
 class TestRaces(AttackCase):
     """Mail to an account that another request changes or erases at the same time."""
 
