@@ -56,7 +56,7 @@ class TestInterleaved(RaceCase):
         url = self.app.config["SQLALCHEMY_DATABASE_URI"]
         with mock.patch.object(timeouts, "SQLITE_LOCK_TIMEOUT", 0.05):
             self.elsewhere = databases.bare_app(
-                url, DATABASE_STATEMENT_TIMEOUT=timedelta(milliseconds=50)
+                url, DATABASE_STATEMENT_TIMEOUT=timedelta(milliseconds=400)
             )
         self.addCleanup(self.dispose)
 
