@@ -50,12 +50,14 @@ KEY_RETIRED = (
     .label("key_retired")
 )
 
+EMAIL_VERIFIED = User.email_verified_at.is_not(None).label("email_verified")
+
 # Selects by the session's id alone, and `load_active` compares the user's id. With the user's id as
 # a second condition, PostgreSQL may use the index on it and read every session of that user.
 SESSION_WITH_USER = CompiledQuery(
     select(
         Session.ended_at, Session.user_id, User.username, User.email, User.active, User.admin,
-        User.created_at, User.email_verified_at, Session.authenticated_at, KEY_RETIRED,
+        User.created_at, EMAIL_VERIFIED, Session.authenticated_at, KEY_RETIRED,
     )
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("session_id"))
@@ -173,7 +175,7 @@ def identify(token: str) -> Principal:
         created_at=row.created_at,
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
-        email_verified=row.email_verified_at is not None,
+        email_verified=row.email_verified,
         authenticated_at=row.authenticated_at,
     )
 
