@@ -15,9 +15,9 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py test
 
-# Tests that start no server, command or browser, on SQLite only.
+# Quick tests that start no server, command or browser, on SQLite only.
 test-fast: $(VENV)/dev.stamp
-	@$(BIN)/pytest -q -n 2 --database=sqlite -m "not processes"
+	@$(BIN)/pytest -q -n 2 --database=sqlite -m "not processes and not slow"
 
 cov: $(VENV)/dev.stamp
 	@$(BIN)/python manage.py cov

@@ -5,6 +5,7 @@ from threading import Thread
 from typing import Any, ClassVar
 from unittest import mock
 
+import pytest
 from sqlalchemy import select, text
 
 from project.accounts import lifecycle, one_time_tokens, throttle
@@ -66,6 +67,7 @@ class AttackCase(MailboxCase):
             return db.session.scalar(select(User.email).where(User.username == username))
 
 
+@pytest.mark.slow
 class TestUndo(AttackCase):
     """The intruder changes the address and occupies the previous one with an account."""
 
@@ -137,6 +139,7 @@ class TestRegistration(AttackCase):
         self.assertIsNone(self.address_of("owner"))
 
 
+@pytest.mark.slow
 class TestFlood(AttackCase):
     """The intruder has registered the address of a stranger, and causes notices to it."""
 

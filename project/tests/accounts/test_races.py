@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import Any, ClassVar
 from unittest import mock
 
+import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -47,6 +48,7 @@ class RaceCase(BaseTestCase):
             self.assertEqual(sorted(ended), sorted(listed))
 
 
+@pytest.mark.slow
 class TestInterleaved(RaceCase):
     """A command that runs in the middle of a request, between its reading and its writing."""
 
@@ -124,6 +126,7 @@ class TestInterleaved(RaceCase):
                 lifecycle.remove(NEW_EMAIL)
 
 
+@pytest.mark.slow
 class TestAtOnce(RaceCase):
     """Crowds, in one process."""
 

@@ -91,6 +91,7 @@ def purged() -> dict[str, int]:
     return {name: rows for name, rows in total.items() if rows}
 
 
+@pytest.mark.slow
 class TestPurge(BaseTestCase):
     """The rows that a purge deletes and keeps."""
 

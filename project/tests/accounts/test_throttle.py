@@ -158,6 +158,7 @@ class TestThrottledLogin(ThrottleCase):
             self.assertEqual(reply.status, 201)
 
 
+@pytest.mark.slow
 class TestOtherLimits(ThrottleCase):
     """Of one network at all accounts, of all networks at one account, of registrations."""
 

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+import pytest
 from users_client import (
     ServiceTokenRejected,
     ServiceUnavailable,
@@ -33,6 +34,7 @@ from project.tests.support.signing import signed
 from project.tests.utils import Reply
 
 
+@pytest.mark.slow
 class TestVerifier(FakeServiceCase):
     """A verifier with a fake service."""
 

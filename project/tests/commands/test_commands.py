@@ -58,6 +58,7 @@ sys.exit(run.main())
 """The runner, which ends a test that never ends sooner than usual."""
 
 
+@pytest.mark.slow
 class TestDatabaseCommands(BaseTestCase):
     """Commands that work on a database, which is empty when they begin."""
 

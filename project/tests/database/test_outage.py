@@ -36,6 +36,7 @@ RECOVERY = 3.0
 REQUEST_ID = {"X-Request-ID": "abcd-1234"}
 
 
+@pytest.mark.slow
 class TestOutage(OutageCase):
     """Outages that can be simulated on both databases."""
 

@@ -31,6 +31,7 @@ def part(message: EmailMessage, kind: str) -> str:
     return str(found.get_content())
 
 
+@pytest.mark.slow
 class TestMails(DeliveryCase):
     """Every kind in every language, as it comes out of the mail server."""
 

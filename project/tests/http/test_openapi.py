@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 import openapi_spec_validator
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
@@ -227,6 +228,7 @@ EXCLUDED_CHECKS = (
 )
 
 
+@pytest.mark.slow
 class TestFuzzed(BaseTestCase):
     """Every operation, called with valid and with invalid input."""
 

@@ -43,6 +43,7 @@ class TestVectors(TokenAttackCase):
 
 
 @pytest.mark.any_database
+@pytest.mark.slow
 class TestAttacks(TokenAttackCase):
     """Known attacks on services with tokens."""
 
