@@ -1,5 +1,6 @@
 """A mailbox for tests through HTTP: mail is delivered into the mail folder, and read there."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,13 @@ class MailboxCase(BaseTestCase):
         return self.token_of(link)
 
     def statements_of(self, call: Callable[[], Reply], status: int) -> list[str]:
-        """Return the statements that a call sends."""
+        """Return the statements that a call sends in this thread, without those of other apps."""
         sent: list[str] = []
+        thread = threading.get_ident()
 
         def note(*cursor: Any) -> None:
-            sent.append(cursor[2])
+            if threading.get_ident() == thread:
+                sent.append(cursor[2])
 
         event.listen(Engine, "before_cursor_execute", note)
         try:
